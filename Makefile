@@ -1,0 +1,63 @@
+# The verbs of this repository; `make` alone lists them.
+# What a verb needs it sets up: Python >= 3.11, make and git are enough.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+# Most tests wait for processes of their own, so a few run at a time even on two cores.
+TEST_PROCESSES ?= 3
+
+LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+.DEFAULT_GOAL := help
+
+help: ## List the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up $(VENV) (once)…"
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "python3 -m venv failed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+	  --require-hashes -r requirements-dev.lock || \
+	  { echo "A package could not be installed: either the network or the package index is out of reach, or there is no wheel for this platform (Linux and macOS on x86_64 and arm64 have all of them). The lines above name it."; exit 1; }
+	@touch $@
+
+setup: $(STAMP) ## Create the venv and install what is locked
+
+run: $(STAMP) ## Start the whole system on this machine; Ctrl-C stops it
+	@$(PY) -m gameserver.devstack run
+
+swarm: $(STAMP) ## 200 bots play on the running system; then the stored results are counted; ARGS="--bots 50"
+	@$(PY) -m gameserver.devstack swarm --bots 200 --game arena --mode quick --duration 30 --finish 30 $(ARGS)
+
+test: $(STAMP) ## Set up and run all tests, with services of their own; ARGS="tests/wire -k delta"
+	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+
+check: $(STAMP) ## Format check, lint, mypy --strict
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+lock: $(STAMP) ## Write the lock files anew from pyproject.toml
+	$(PY) -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print(*p['project']['dependencies'], sep='\n')" > $(VENV)/run.in
+	$(PY) -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print(*p['dependency-groups']['dev'], sep='\n')" > $(VENV)/dev.in
+	$(VENV)/bin/uv pip compile -q $(VENV)/run.in $(VENV)/dev.in $(LOCK_OPTIONS) -o requirements-dev.lock
+	$(VENV)/bin/uv pip compile -q $(VENV)/run.in -c requirements-dev.lock $(LOCK_OPTIONS) -o requirements.lock
+
+format: $(STAMP) ## Format and fix what can be fixed
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+bench: $(STAMP) ## Measure beside other servers; QUICK=1, or ARGS=--scaling for this server's curves
+	@$(PY) -m bench.run $(if $(QUICK),--quick) $(ARGS)
+
+clean: ## Remove the venv, caches and the development data
+	@if [ -x $(PY) ]; then $(PY) -m gameserver.devstack clean; fi
+	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup run swarm test check lock format clean

@@ -1,0 +1,1 @@
+"""The benchmarks: this server beside others, under one load. See ``docs/benchmarks.md``."""

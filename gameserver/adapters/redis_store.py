@@ -1,0 +1,250 @@
+"""Matches in Redis or Valkey: one hash tag, so one slot, per match.
+
+    <prefix>:{m:<id>}:s   hash     fence, owner, version, checkpoint, seq (last in the outbox)
+    <prefix>:{m:<id>}:l   string   the lease: its owner, expiring
+    <prefix>:{m:<id>}:o   stream   the outbox: entry <seq>-0, field r = the record
+    <prefix>:open         set      ids of matches that somebody should own
+
+Every change is one Lua script, and one call serves many matches. The open set is in another slot:
+an id enters it before its match exists and goes after it has, so that a crash in between leaves an
+id too many, which the next sweep clears away, and never a match that nobody looks for.
+
+Nothing here retries: a call ends within ``redis_timeout_ms`` with an answer or with
+``StoreUnavailable``, and the caller decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from hashlib import sha1
+from importlib import resources
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from gameserver.config import Config
+from gameserver.errors import StoreUnavailable
+from gameserver.ids import MatchId
+from gameserver.metrics import Metrics
+from gameserver.ports import Acquired, Commit, Lease, OutboxEntry, Outcome
+
+logger = logging.getLogger(__name__)
+
+ItemT = TypeVar("ItemT")
+
+CONNECTIONS_MAX = 16
+"""Calls under way at once from this node; further ones wait, within their time limit."""
+MATCHES_PER_CALL = 64
+"""A script blocks the server while it runs: 64 commits take about a millisecond."""
+OPEN_PAGE = 512
+OPEN_PAGES_PER_CALL = 4
+FENCE_KEPT_MS = 3_600_000
+"""How long a forgotten match's fence still stops an owner who slept through its end."""
+
+_OUTCOMES = {1: Outcome.COMMITTED, 2: Outcome.FENCED, 3: Outcome.CONFLICT}
+
+
+class Script:
+    """A Lua file of this package, called by its SHA-1 and loaded where the server lacks it."""
+
+    __slots__ = ("_sha", "_text")
+
+    def __init__(self, name: str) -> None:
+        self._text = (resources.files(__package__) / "lua" / f"{name}.lua").read_text()
+        self._sha = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+
+    async def call(
+        self, client: Redis, keys: Sequence[str], arguments: Sequence[bytes | str | int]
+    ) -> Any:
+        """The script's answer. A server that was restarted has forgotten it: send it again."""
+        try:
+            return await cast(Any, client.evalsha(self._sha, len(keys), *keys, *arguments))
+        except NoScriptError:
+            return await cast(Any, client.eval(self._text, len(keys), *keys, *arguments))
+
+
+class RedisMatchStore:
+    """Implements ``ports.MatchStore``."""
+
+    def __init__(self, client: Redis, *, prefix: str, timeout_ms: int, metrics: Metrics) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._open = f"{prefix}:open"
+        self._timeout_s = timeout_ms / 1000
+        self._metrics = metrics
+        self._cursor = 0
+        self._acquire = Script("acquire")
+        self._renew = Script("renew")
+        self._commit = Script("commit")
+        self._release = Script("release")
+        self._forget = Script("forget")
+
+    @classmethod
+    def connect(cls, config: Config, *, metrics: Metrics) -> Self:
+        """A store with connections of its own, to be used as ``async with``; connects lazily."""
+        timeout_s = config.redis_timeout_ms / 1000
+        pool = BlockingConnectionPool.from_url(
+            config.redis_url,
+            max_connections=CONNECTIONS_MAX,
+            timeout=timeout_s,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            # A retry inside the client would multiply the time limit and hide an unknown outcome.
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            client_name="gameserver",
+        )
+        return cls(
+            Redis.from_pool(pool),
+            prefix=config.redis_prefix,
+            timeout_ms=config.redis_timeout_ms,
+            metrics=metrics,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._client.aclose()
+
+    async def check_server(self) -> None:
+        """Ask once, at start. A store that evicts keys would lose matches: that is logged.
+
+        Raises ``StoreUnavailable``.
+        """
+        async with self._call():
+            # INFO, because managed services such as ElastiCache do not allow CONFIG.
+            memory = await self._client.info("memory")
+        policy = memory.get("maxmemory_policy", "unknown")
+        if policy != "noeviction":
+            logger.warning(
+                "set maxmemory-policy to noeviction: a store that evicts keys loses matches",
+                extra={"maxmemory_policy": policy},
+            )
+
+    async def acquire(self, match_id: MatchId, *, owner: str, lease_ttl_ms: int) -> Acquired | None:
+        async with self._call():
+            await cast(Any, self._client.sadd(self._open, match_id))
+            answer = await self._acquire.call(
+                self._client, self._keys(match_id), (owner, lease_ttl_ms)
+            )
+            if answer == 0:
+                await cast(Any, self._client.srem(self._open, match_id))
+            if not answer:
+                return None
+        fence, version, checkpoint, entries = answer
+        return Acquired(
+            fence=fence,
+            version=version,
+            checkpoint=checkpoint,
+            outbox=[
+                OutboxEntry(int(entry.partition(b"-")[0]), fields[1]) for entry, fields in entries
+            ],
+        )
+
+    async def holder(self, match_id: MatchId) -> str | None:
+        state, lease, _ = self._keys(match_id)
+        async with self._call(), self._client.pipeline(transaction=False) as pipeline:
+            pipeline.hmget(state, ["fence", "forgotten"])
+            pipeline.get(lease)
+            (fence, forgotten), owner = await pipeline.execute()
+        if fence is None or forgotten is not None:
+            return None
+        return owner.decode() if owner is not None else ""
+
+    async def renew(self, leases: Sequence[Lease], *, lease_ttl_ms: int) -> list[bool]:
+        renewed: list[bool] = []
+        for group in _groups(leases):
+            keys = [key for lease in group for key in self._keys(lease.match_id)[:2]]
+            fences = [lease.fence for lease in group]
+            async with self._call():
+                answer = await self._renew.call(self._client, keys, [lease_ttl_ms, *fences])
+            renewed += map(bool, answer)
+        return renewed
+
+    async def commit(self, commits: Sequence[Commit], *, lease_ttl_ms: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for group in _groups(commits):
+            keys: list[str] = []
+            arguments: list[bytes | str | int] = [lease_ttl_ms]
+            for commit in group:
+                keys += self._keys(commit.match_id)
+                arguments += (
+                    commit.fence,
+                    commit.version,
+                    commit.checkpoint,
+                    commit.trim_seq,
+                    len(commit.records),
+                )
+                for entry in commit.records:
+                    arguments += (entry.seq, entry.record)
+            async with self._call():
+                answer = await self._commit.call(self._client, keys, arguments)
+            outcomes += [_OUTCOMES[number] for number in answer]
+        return outcomes
+
+    async def release(self, lease: Lease) -> None:
+        async with self._call():
+            await self._release.call(self._client, self._keys(lease.match_id)[:2], (lease.fence,))
+
+    async def trim(self, match_id: MatchId, *, up_to_seq: int) -> None:
+        outbox = self._keys(match_id)[2]
+        async with self._call():
+            await self._client.xtrim(outbox, minid=f"{up_to_seq + 1}-0", approximate=False)
+
+    async def forget(self, lease: Lease) -> bool:
+        async with self._call():
+            gone = await self._forget.call(
+                self._client, self._keys(lease.match_id), (lease.fence, FENCE_KEPT_MS)
+            )
+            if gone:
+                await cast(Any, self._client.srem(self._open, lease.match_id))
+        return bool(gone)
+
+    async def orphans(self, *, limit: int) -> list[MatchId]:
+        """Looks at a few pages of the open set, until one holds an orphan, and goes on from there
+        at the next call: what a call costs does not grow with the number of matches."""
+        for _ in range(OPEN_PAGES_PER_CALL):
+            async with self._call():
+                self._cursor, page = await cast(
+                    Any, self._client.sscan(self._open, cursor=self._cursor, count=OPEN_PAGE)
+                )
+                ids = [MatchId(member.decode()) for member in page]
+                leases = [self._keys(match_id)[1] for match_id in ids]
+                owners = await cast(Any, self._client.mget(leases)) if leases else []
+            found = [one for one, owner in zip(ids, owners, strict=True) if owner is None]
+            if found or not self._cursor:
+                return found[:limit]
+        return []
+
+    def _keys(self, match_id: MatchId) -> tuple[str, str, str]:
+        base = f"{self._prefix}:{{m:{match_id}}}"
+        return f"{base}:s", f"{base}:l", f"{base}:o"
+
+    @asynccontextmanager
+    async def _call(self) -> AsyncIterator[None]:
+        """One bounded call. Whatever goes wrong is ``StoreUnavailable``: a refused connection, a
+        time-out, a server that is loading, read-only or out of memory."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        except (RedisError, OSError, TimeoutError) as error:
+            self._metrics.store_errors += 1
+            raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
+
+
+def _groups(items: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
+    for start in range(0, len(items), MATCHES_PER_CALL):
+        yield items[start : start + MATCHES_PER_CALL]

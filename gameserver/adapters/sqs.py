@@ -1,0 +1,87 @@
+"""The queue to the persistence worker: Amazon SQS over aiobotocore.
+
+Nothing here retries: ``send`` says what was taken, and the relay decides. Credentials come from
+where botocore finds them: the environment, or the task's role on ECS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gameserver.config import Config
+from gameserver.errors import QueueUnavailable
+from gameserver.metrics import Metrics
+
+BODIES_MAX = 10
+BATCH_BYTES_MAX = 1_048_576
+"""AWS, "Amazon SQS message quotas": at most 10 messages, and 1 MiB, a call."""
+
+_CONNECTIONS_MAX = 4  # The relay has one call under way at a time.
+_CONNECT_TIMEOUT_S = 3.0
+_READ_TIMEOUT_S = 10.0
+_CALL_TIMEOUT_S = 15.0
+
+
+class SqsQueue:
+    """Implements ``ports.EventQueue``; use it as ``async with``."""
+
+    def __init__(self, config: Config, *, metrics: Metrics) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._stack = AsyncExitStack()
+        self._client: Any = None
+
+    async def __aenter__(self) -> Self:
+        self._client = await self._stack.enter_async_context(
+            get_session().create_client(
+                "sqs",
+                region_name=self._config.aws_region,
+                endpoint_url=self._config.sqs_endpoint_url or None,
+                config=AioConfig(
+                    connect_timeout=_CONNECT_TIMEOUT_S,
+                    read_timeout=_READ_TIMEOUT_S,
+                    max_pool_connections=_CONNECTIONS_MAX,
+                    # The relay backs off by itself, with jitter; two layers would multiply.
+                    retries={"total_max_attempts": 1},
+                ),
+            )
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    async def send(self, bodies: Sequence[str]) -> list[bool]:
+        """Send up to 10 bodies; see ``ports.EventQueue``. ``ValueError`` over a limit of SQS."""
+        if len(bodies) > BODIES_MAX:
+            raise ValueError(f"{len(bodies)} bodies; SQS takes {BODIES_MAX} a call")
+        size = sum(len(body.encode()) for body in bodies)
+        if size > BATCH_BYTES_MAX:
+            raise ValueError(f"{size} bytes; SQS takes {BATCH_BYTES_MAX} a call")
+        if not bodies:
+            return []
+        entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+        try:
+            async with asyncio.timeout(_CALL_TIMEOUT_S):
+                answer = await self._client.send_message_batch(
+                    QueueUrl=self._config.sqs_queue_url, Entries=entries
+                )
+        except (BotoCoreError, ClientError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            self._metrics.queue_errors += 1
+            raise QueueUnavailable(f"SQS: {type(error).__name__}: {error}") from error
+        taken = {entry["Id"] for entry in answer.get("Successful", ())}
+        return [entry["Id"] in taken for entry in entries]

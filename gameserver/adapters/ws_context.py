@@ -1,0 +1,121 @@
+"""What a server's sockets share, before and after their upgrade."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from websockets.frames import CloseCode as StandardCode
+
+from gameserver.adapters.connect_rate import ConnectRate
+from gameserver.adapters.handshake import Answer, GameProtocol, overloaded
+from gameserver.adapters.ping_wheel import PingWheel
+from gameserver.adapters.ws_connection import WsConnection
+from gameserver.adapters.ws_socket import Limits
+from gameserver.config import Config
+from gameserver.metrics import Metrics
+from gameserver.ports import Gate, Identity
+from gameserver.wire.codec import Format
+
+if TYPE_CHECKING:
+    from gameserver.adapters.ws_opening import WsOpening
+
+logger = logging.getLogger(__name__)
+
+FULL_RETRY_S = 5
+
+# websockets logs every opening and closing at INFO, and at DEBUG whole headers with credentials.
+protocol_logger = logging.getLogger("gameserver.adapters.ws_protocol")
+protocol_logger.setLevel(logging.WARNING)
+
+
+class WsContext:
+    """The limits, the counts and the collaborators of one server."""
+
+    __slots__ = (
+        "accepting",
+        "admitting",
+        "config",
+        "connections",
+        "emptied",
+        "gate",
+        "limits",
+        "loop",
+        "metrics",
+        "openings",
+        "rate",
+    )
+
+    def __init__(self, config: Config, gate: Gate, metrics: Metrics) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.config = config
+        self.gate = gate
+        self.metrics = metrics
+        self.limits = Limits(config)
+        self.rate = ConnectRate(config.connects_per_ip_per_s)
+        self.connections: PingWheel[WsConnection] = PingWheel(
+            self.loop, period_s=config.ping_ms / 1000
+        )
+        self.accepting = True
+        self.admitting = 0  # handshakes that wait for the gate; each will need a session
+        self.openings: set[WsOpening] = set()  # sockets before their upgrade
+        self.emptied = asyncio.Event()  # set whenever the last connection goes
+
+    def new_protocol(self) -> GameProtocol:
+        """A ``ServerProtocol`` with this server's limits. permessage-deflate stays off."""
+        return GameProtocol(
+            # None: a client without an Origin header, so not a browser.
+            origins=[None, *self.config.origins],  # type: ignore[list-item]
+            max_size=self.config.payload_bytes_max,
+            logger=protocol_logger,
+        )
+
+    def too_busy(self, retry_after_s: int) -> Answer | None:
+        """Why no handshake can go on now; ``retry_after_s`` is what ``rate`` said."""
+        if not self.accepting:
+            return overloaded("draining", "this node is going away", retry_after_s=1)
+        if retry_after_s:
+            return overloaded(
+                "too_many_connects",
+                "too many connections from this address; slow down",
+                retry_after_s=retry_after_s,
+            )
+        if len(self.connections) + self.admitting >= self.config.sessions_max:
+            return overloaded("server_full", "this node is full", retry_after_s=FULL_RETRY_S)
+        return None
+
+    def upgrade(
+        self,
+        transport: asyncio.Transport,
+        protocol: GameProtocol,
+        identity: Identity,
+        *,
+        format: Format,
+        remote: str,
+    ) -> None:
+        """Make the socket a connection with a session. The 101 answer has been sent."""
+        connection = WsConnection(
+            transport,
+            protocol,
+            format=format,
+            remote=remote,
+            limits=self.limits,
+            metrics=self.metrics,
+            on_lost=self._lost,
+        )
+        transport.set_protocol(connection)
+        self.connections.add(connection)
+        self.metrics.handshakes_accepted += 1
+        try:
+            session = self.gate.open(connection, identity)
+        except Exception:
+            logger.exception("session could not be opened", extra={"remote": remote})
+            connection.fail(StandardCode.INTERNAL_ERROR)
+        else:
+            connection.start(session)
+
+    def _lost(self, connection: WsConnection) -> None:
+        self.connections.discard(connection)
+        if not self.connections:
+            self.emptied.set()

@@ -1,0 +1,249 @@
+"""The composition root: the only place that knows all layers.
+
+Built in this order, stopped in reverse: store and queue → matches → gate → HTTP API → WebSocket
+server. The doors open last and close first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from redis.asyncio import Redis
+
+from gameserver.adapters import gc_policy
+from gameserver.adapters.cognito import CognitoVerifier
+from gameserver.adapters.http_api import HttpApi
+from gameserver.adapters.http_auth import CognitoLogin
+from gameserver.adapters.jwks import JwksCache
+from gameserver.adapters.redis_store import RedisMatchStore
+from gameserver.adapters.redis_tickets import RedisTickets
+from gameserver.adapters.sqs import SqsQueue
+from gameserver.adapters.wall_clock import SystemEntropy, WallClock
+from gameserver.adapters.ws_server import WsServer
+from gameserver.config import Config
+from gameserver.game.loader import load_games
+from gameserver.match.service import MatchService
+from gameserver.metrics import Metrics
+from gameserver.node import Node, NodeChange
+from gameserver.ports import Clock
+from gameserver.session.gate import SessionGate
+
+logger = logging.getLogger(__name__)
+
+_LAG_PROBE_S = 0.25
+_SESSIONS_SETTLE_S = 2.0
+
+
+class App:
+    """One node, from its settings: ``async with App(config) as app: await app.run()``."""
+
+    def __init__(self, config: Config, *, node_name: str) -> None:
+        self.config = config
+        self.node = Node(node_name)
+        self.metrics = Metrics()
+        self.ws_port = 0
+        self.http_port = 0
+        self._stack = AsyncExitStack()
+        self._stop = asyncio.Event()
+        self._again = asyncio.Event()
+        self._matches: MatchService
+        self._gate: SessionGate
+        self._ws: WsServer
+
+    async def __aenter__(self) -> Self:
+        """Start everything; what was started is stopped again if a later part fails."""
+        async with AsyncExitStack() as building:
+            await self._build(building)
+            self._stack = building.pop_all()
+        self.node.change(NodeChange.STARTED)
+        gc_policy.start()
+        logger.info(
+            "ready",
+            extra={
+                "node": self.node.name,
+                "ws_port": self.ws_port,
+                "http_port": self.http_port,
+                "games": list(self._matches.games),
+            },
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop everything in reverse order."""
+        self.node.change(NodeChange.STOPPED)
+        await self._stack.aclose()
+        logger.info("stopped", extra={"node": self.node.name})
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain. A second signal ends the drain at once.
+
+        Raises what ended a side task of the matches: a node that cannot commit must not look well.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+        try:
+            stopped = loop.create_task(self._stop.wait())
+            lag = loop.create_task(self._watch_lag())
+            collecting = loop.create_task(gc_policy.keep(lambda: not self._gate.sessions))
+            try:
+                ends: set[asyncio.Future[Any]] = {
+                    stopped,
+                    lag,
+                    collecting,
+                    self._matches.failed,
+                }
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (stopped, lag, collecting):
+                    task.cancel()
+            if self._matches.failed.done():
+                self._matches.failed.result()
+            await self._drain()
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    async def _build(self, stack: AsyncExitStack) -> None:
+        config, metrics = self.config, self.metrics
+        clock, entropy = WallClock(), SystemEntropy()
+        games = load_games(config.games)
+
+        store = await stack.enter_async_context(RedisMatchStore.connect(config, metrics=metrics))
+        await store.check_server()
+        queue = await stack.enter_async_context(SqsQueue(config, metrics=metrics))
+        verifier = await self._build_verifier(stack, clock)
+        tickets = await self._build_tickets(stack, clock)
+        login = await stack.enter_async_context(CognitoLogin(config))
+
+        self._matches = MatchService(
+            config,
+            games=games,
+            store=store,
+            queue=queue,
+            clock=clock,
+            entropy=entropy,
+            metrics=metrics,
+            node=self.node.name,
+        )
+        await self._matches.start()
+        stack.push_async_callback(self._matches.stop)
+
+        self._gate = SessionGate(
+            config=config,
+            verifier=verifier,
+            tickets=tickets,
+            matches=self._matches,
+            clock=clock,
+            entropy=entropy,
+            metrics=metrics,
+        )
+        api = HttpApi(
+            config,
+            verifier=verifier,
+            tickets=tickets,
+            login=login,
+            matches=self._matches,
+            metrics=metrics,
+            ready=self._not_ready,
+        )
+        self.http_port = await api.start()
+        stack.push_async_callback(api.close)
+        self._ws = WsServer(config, self._gate, metrics)
+        self.ws_port = await self._ws.start()
+        stack.push_async_callback(self._ws.close)
+
+    async def _build_verifier(self, stack: AsyncExitStack, clock: Clock) -> CognitoVerifier:
+        config = self.config
+        keys = JwksCache(
+            config.cognito_jwks_url or f"{config.cognito_issuer}/.well-known/jwks.json",
+            http=await stack.enter_async_context(aiohttp.ClientSession()),
+            cooldown_ms=config.jwks_cooldown_ms,
+            max_age_ms=config.jwks_max_age_ms,
+            metrics=self.metrics,
+        )
+        stack.push_async_callback(keys.close)
+        return CognitoVerifier(
+            keys,
+            issuer=config.cognito_issuer,
+            client_ids=config.cognito_client_ids,
+            clock=clock,
+            leeway_ms=config.token_leeway_ms,
+            metrics=self.metrics,
+        )
+
+    async def _build_tickets(self, stack: AsyncExitStack, clock: Clock) -> RedisTickets:
+        config = self.config
+        timeout_s = config.redis_timeout_ms / 1000
+        # Its own few connections, so that a storm of tickets never delays a commit.
+        client = Redis.from_url(
+            config.redis_url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            max_connections=16,
+            client_name="gameserver-tickets",
+        )
+        stack.push_async_callback(client.aclose)
+        return RedisTickets(
+            client,
+            prefix=config.redis_prefix,
+            ttl_ms=config.ticket_ttl_ms,
+            clock=clock,
+            metrics=self.metrics,
+        )
+
+    def _not_ready(self) -> str | None:
+        return self.node.not_ready() or ("server_full" if self._gate.full else None)
+
+    async def _drain(self) -> None:
+        """Close the doors, hand the matches over, send the sessions away, empty the outbox."""
+        self.node.change(NodeChange.DRAIN)
+        logger.info("draining", extra={"node": self.node.name, "sessions": self._gate.sessions})
+        self._ws.stop_accepting()
+        self._gate.refuse_new()
+        hurried = asyncio.get_running_loop().create_task(self._hurried())
+        draining = asyncio.get_running_loop().create_task(self._hand_over())
+        try:
+            await asyncio.wait({hurried, draining}, return_when=asyncio.FIRST_COMPLETED)
+            if draining.done():
+                draining.result()
+        finally:
+            hurried.cancel()
+            draining.cancel()
+
+    async def _hand_over(self) -> None:
+        await self._matches.drain(self.config.drain_ms / 1000)
+        self._gate.drain()
+        try:
+            async with asyncio.timeout(_SESSIONS_SETTLE_S):
+                await self._gate.settle()
+        except TimeoutError:
+            logger.warning("sessions did not settle", extra={"sessions": self._gate.sessions})
+
+    def _signalled(self) -> None:
+        if self._stop.is_set():
+            self._again.set()
+        self._stop.set()
+
+    async def _hurried(self) -> None:
+        await self._again.wait()
+        logger.warning("second signal: the drain ends now", extra={"node": self.node.name})
+
+    async def _watch_lag(self) -> None:
+        """How late a timer fires: the first sign of a loop that has too much to do."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LAG_PROBE_S
+            await asyncio.sleep(_LAG_PROBE_S)
+            self.metrics.loop_lag_ms.observe(max(0.0, (loop.time() - due) * 1000))

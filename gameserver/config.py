@@ -1,0 +1,174 @@
+"""Settings: read once from ``GAMESERVER_*``, validated at start, printed without secrets.
+
+Every limit of the server is one field here, with its unit in its name; what happens at the limit
+stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Meta
+
+from gameserver.errors import ConfigError
+
+PREFIX = "GAMESERVER_"
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Millis = Annotated[int, Meta(ge=1, le=86_400_000)]
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Text = Annotated[str, Meta(max_length=4096)]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The server's settings. ``X`` is read from ``GAMESERVER_X`` in upper case."""
+
+    # Where to listen. 0 picks a free port (tests).
+    ws_host: Text = "0.0.0.0"
+    ws_port: Port = 8080
+    http_host: Text = "0.0.0.0"
+    http_port: Port = 8081
+    tls_cert_file: Text = ""
+    tls_key_file: Text = ""
+    origins: tuple[Text, ...] = ()  # browsers from elsewhere get 403; empty = no browser at all
+
+    # Who may connect (Amazon Cognito).
+    cognito_issuer: Text = ""
+    cognito_jwks_url: Text = ""  # default: <issuer>/.well-known/jwks.json
+    cognito_client_ids: tuple[Text, ...] = ()
+    cognito_endpoint_url: Text = ""  # default: AWS'
+    jwks_cooldown_ms: Millis = 30_000  # an unknown `kid` refetches at most this often
+    jwks_max_age_ms: Millis = 3_600_000
+    token_leeway_ms: Annotated[int, Meta(ge=0, le=60_000)] = 5_000
+    ticket_ttl_ms: Millis = 30_000
+
+    # HTTP API.
+    http_body_bytes_max: Annotated[int, Meta(ge=1024, le=1_048_576)] = 16_384  # over it: 413
+    http_timeout_ms: Millis = 10_000  # a request that takes longer: 503
+    auth_per_minute: Count = 60  # log-ins and refreshes per address, tickets per player; then 429
+    proxies_trusted: Annotated[int, Meta(ge=0, le=8)] = 0  # load balancers in front (ALB: 1)
+
+    # Where state lives.
+    redis_url: Text = "redis://127.0.0.1:6379/0"
+    redis_prefix: Annotated[str, Meta(pattern=r"^[a-z0-9:_-]{1,32}\Z")] = "gs"
+    redis_timeout_ms: Millis = 1_000
+    sqs_queue_url: Text = ""
+    sqs_endpoint_url: Text = ""  # default: AWS'
+    aws_region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{2,32}\Z")] = "eu-central-1"
+
+    # What is played: bundled and installed games by name, or "module:Class".
+    games: tuple[Text, ...] = ("arena", "liars_dice", "echo")
+
+    # Connections.
+    sessions_max: Count = 10_000  # over it: 503 with Retry-After
+    connects_per_ip_per_s: Count = 200  # over it: 503 with Retry-After
+    unauthenticated_max: Count = 1_000  # sockets that have not finished the handshake; then 503
+    handshake_ms: Millis = 5_000  # slower: closed
+    header_bytes_max: Annotated[int, Meta(ge=1024, le=65_536)] = 16_384  # over it: 431
+    ping_ms: Millis = 20_000  # server ping; no sign of life for two of them: closed IDLE
+    payload_bytes_max: Annotated[int, Meta(ge=64, le=1_048_576)] = 16_384  # over it: closed 1009
+    messages_per_s: Count = 80  # over it: dropped with Error
+    messages_burst: Count = 160
+    bad_messages_max: Count = 20  # dropped or refused messages a minute; then closed
+    reliable_queue_max: Count = 64  # reliable messages waiting: closed SLOW_CONSUMER, resumable
+    buffer_bytes_high: Annotated[int, Meta(ge=1024)] = 65_536  # above: no snapshots to this socket
+
+    # Matches.
+    matches_max: Count = 5_000  # over it: Error server_full
+    inputs_per_tick_max: Count = 8  # per player; over it: the newest is dropped with Error
+    ticks_behind_max: Count = 3  # further behind: time is skipped and counted
+    grace_ms: Millis = 30_000  # a disconnected player's seat is kept this long
+    empty_match_ms: Millis = 10_000  # a match without players ends as `abandoned`
+    lease_ttl_ms: Annotated[int, Meta(ge=500, le=60_000)] = 2_000
+    checkpoint_interval_ms: Millis = 1_000
+    uncommitted_events_max: Count = 512  # per match: it pauses until they are committed
+    outbox_events_max: Count = 5_000  # per match, committed but not relayed: it pauses
+    resume_events_max: Count = 256  # reliable messages kept for an exact resume; older: resync
+    drain_ms: Millis = 20_000  # after it the process ends anyway
+
+    # Logs.
+    log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
+
+
+_SECRET_FIELDS = frozenset({"redis_url"})
+
+
+def load(environ: Mapping[str, str]) -> Config:
+    """The settings of ``environ``; keys without the prefix are not looked at.
+
+    Raises ``ConfigError`` that names the variable, for unknown keys too.
+    """
+    fields: dict[str, msgspec.structs.FieldInfo] = {
+        field.name: field for field in msgspec.structs.fields(Config)
+    }
+    given: dict[str, Any] = {}
+    for key, text in environ.items():
+        if not key.startswith(PREFIX):
+            continue
+        name = key.removeprefix(PREFIX).lower()
+        if name not in fields:
+            raise ConfigError(f"{key} is not a setting; see docs/configuration.md for all of them")
+        default = fields[name].default
+        given[name] = (
+            tuple(part.strip() for part in text.split(",") if part.strip())
+            if isinstance(default, tuple)
+            else text
+        )
+    try:
+        config = msgspec.convert(given, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+    _check(config)
+    return config
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    """``Expected `int` <= 65535 - at `$.ws_port``` → a sentence about ``GAMESERVER_WS_PORT``."""
+    what, _, where = str(error).partition(" - at `$.")
+    name = where.rstrip("`").partition("[")[0]
+    return f"{PREFIX}{name.upper()}: {what.lower().replace('`', '')}"
+
+
+def _check(config: Config) -> None:
+    for name in ("cognito_issuer", "sqs_queue_url"):
+        if not getattr(config, name):
+            raise ConfigError(f"{PREFIX}{name.upper()} is required")
+    if not config.cognito_client_ids:
+        raise ConfigError(
+            f"{PREFIX}COGNITO_CLIENT_IDS is required: the app clients whose tokens are accepted"
+        )
+    if not config.games:
+        raise ConfigError(f"{PREFIX}GAMES is empty: name at least one game")
+    if bool(config.tls_cert_file) != bool(config.tls_key_file):
+        raise ConfigError(f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE go together")
+    if config.redis_timeout_ms >= config.lease_ttl_ms:
+        raise ConfigError(
+            f"{PREFIX}REDIS_TIMEOUT_MS must be below {PREFIX}LEASE_TTL_MS: "
+            "a renewal that times out must not outlast the lease"
+        )
+    schemes = {
+        "redis_url": ("redis", "rediss"),
+        "cognito_issuer": ("https", "http"),
+        "cognito_jwks_url": ("https", "http"),
+        "cognito_endpoint_url": ("https", "http"),
+        "sqs_endpoint_url": ("https", "http"),
+        "sqs_queue_url": ("https", "http"),
+    }
+    for name, allowed in schemes.items():
+        value = getattr(config, name)
+        if value and (urlsplit(value).scheme not in allowed or not urlsplit(value).netloc):
+            raise ConfigError(f"{PREFIX}{name.upper()} must be a URL with {' or '.join(allowed)}")
+
+
+def redacted(config: Config) -> dict[str, Any]:
+    """The settings for the log: passwords in URLs are cut out."""
+    shown = msgspec.structs.asdict(config)
+    for name in _SECRET_FIELDS:
+        parts = urlsplit(shown[name])
+        if parts.password or parts.username:
+            host = parts.netloc.rpartition("@")[2]
+            shown[name] = urlunsplit(parts._replace(netloc=f"***@{host}"))
+    return shown

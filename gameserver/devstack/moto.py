@@ -1,0 +1,101 @@
+"""Amazon Cognito, KMS and DynamoDB, emulated by moto in a process of its own.
+
+moto names the real ``https://cognito-idp.<region>.amazonaws.com/<pool>`` as the issuer of its
+tokens and serves their key set itself: so issuer and key set are two settings of the server.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gameserver.devstack.process import LOOPBACK, Service
+from gameserver.devstack.tokens import TokenMint
+
+REGION = "eu-central-1"
+_IDENTITY_PATH = "/_devstack/identity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cognito:
+    """The user pool of the development stack, and a mint for its tokens."""
+
+    endpoint_url: str
+    region: str
+    user_pool_id: str
+    client_id: str
+    issuer: str
+    jwks_url: str
+    demo_username: str
+    demo_password: str
+    demo_sub: str
+    mint: TokenMint
+
+    def token(
+        self,
+        player: str = "sub-string",
+        *,
+        username: str | None = None,
+        groups: Sequence[str] = (),
+        token_use: str = "access",
+        expires_in_s: int = 3600,
+        claims: Mapping[str, Any] | None = None,
+    ) -> str:
+        """See ``TokenMint.token``."""
+        return self.mint.token(
+            player,
+            username=username,
+            groups=groups,
+            token_use=token_use,
+            expires_in_s=expires_in_s,
+            claims=claims,
+        )
+
+
+class Moto(Service):
+    """``identity`` holds the ids of what was created; it is there once ``start`` has returned."""
+
+    def __init__(
+        self, *, port: int, data: Path, log: Path, region: str = REGION, name: str = "moto"
+    ) -> None:
+        super().__init__(name=name, log=log)
+        self.port = port
+        self.data = data
+        self.region = region
+        self.endpoint_url = f"http://{LOOPBACK}:{port}"
+        self.identity: dict[str, str] = {}
+
+    def argv(self) -> list[str]:
+        module = "gameserver.devstack.moto_host"
+        options = {"--port": str(self.port), "--data": str(self.data), "--region": self.region}
+        return [sys.executable, "-m", module, *(word for pair in options.items() for word in pair)]
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.endpoint_url + _IDENTITY_PATH, timeout=5) as answer:
+                self.identity = json.load(answer)
+        except OSError:  # refused, or 503 while the user pool is being made
+            return False
+        return True
+
+    def cognito(self) -> Cognito:
+        """The user pool. Only after ``start``."""
+        pool, client = self.identity["user_pool_id"], self.identity["client_id"]
+        issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{pool}"
+        return Cognito(
+            endpoint_url=self.endpoint_url,
+            region=self.region,
+            user_pool_id=pool,
+            client_id=client,
+            issuer=issuer,
+            jwks_url=f"{self.endpoint_url}/{pool}/.well-known/jwks.json",
+            demo_username=self.identity["demo_username"],
+            demo_password=self.identity["demo_password"],
+            demo_sub=self.identity["demo_sub"],
+            mint=TokenMint(issuer=issuer, client_id=client),
+        )

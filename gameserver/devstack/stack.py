@@ -1,0 +1,298 @@
+"""The whole system on one machine: services, migrations, worker, server.
+
+    valkey  postgres  sqs  moto        side by side
+        └── database, queues, migrations
+    worker  gameserver                 side by side; stopped in reverse
+
+Any of them can be killed and started again by name, on the same port and with its data:
+``stack.kill("valkey")``, ``stack.start("valkey")``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from gameserver.devstack.moto import Moto
+from gameserver.devstack.postgres import Postgres
+from gameserver.devstack.process import LOOPBACK, Service, free_port, run_to_end
+from gameserver.devstack.settings import Settings
+from gameserver.devstack.sqs import SqsEndpoint
+from gameserver.devstack.valkey import Valkey
+
+DATABASE = "gameserver"
+QUEUE = "gameserver-events"
+DEAD_LETTERS = "gameserver-events-dlq"
+_RECEIVES_MAX = 10
+"""The queue's own limit is a safety net: the worker decides earlier, and says why."""
+_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+
+class Program(Service):
+    """A program with its settings in the environment and a URL that says that it is ready."""
+
+    stop_timeout_s = 30.0
+    death_signal = signal.SIGKILL
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        log: Path,
+        argv: list[str],
+        environ: Callable[[], Mapping[str, str]],
+        ready_url: str,
+    ) -> None:
+        super().__init__(name=name, log=log)
+        self.ready_url = ready_url
+        self._argv = argv
+        self._environ = environ
+
+    def argv(self) -> list[str]:
+        return self._argv
+
+    def environ(self) -> Mapping[str, str]:
+        return self._environ()
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.ready_url, timeout=5):
+                return True
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """Where one game server is reached."""
+
+    name: str
+    ws_url: str
+    api_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """Settings put over the stack's own, by full name (``GAMESERVER_GRACE_MS``)."""
+
+    gameserver: Mapping[str, str] = field(default_factory=dict)
+    worker: Mapping[str, str] = field(default_factory=dict)
+
+
+class Stack:
+    """Blocking, for a program's main thread or ``asyncio.to_thread``; one caller at a time."""
+
+    def __init__(
+        self, settings: Settings, *, extra: Extra | None = None, fsync: bool = True
+    ) -> None:
+        self.settings = settings
+        self._extra = extra or Extra()
+        ports, data = settings.ports, settings.data
+        self.valkey = Valkey(port=ports["valkey"], data=data / "valkey", log=self._log("valkey"))
+        self.postgres = Postgres(
+            port=ports["postgres"], data=data / "postgres", log=self._log("postgres"), fsync=fsync
+        )
+        self.sqs = SqsEndpoint(
+            port=ports["sqs"], data=data / "sqs", log=self._log("sqs"), region=settings.region
+        )
+        self.moto = Moto(
+            port=ports["moto"], data=data / "moto", log=self._log("moto"), region=settings.region
+        )
+        self.queue_url = ""
+        self.dead_letters_url = ""
+        self.nodes: dict[str, Node] = {}
+        worker = Program(
+            name="worker",
+            log=self._log("worker"),
+            argv=[sys.executable, "-m", "persistence_worker", "run"],
+            environ=self.worker_environ,
+            ready_url=f"http://{LOOPBACK}:{ports['worker']}/readyz",
+        )
+        self._services: dict[str, Service] = {
+            service.name: service
+            for service in (self.valkey, self.postgres, self.sqs, self.moto, worker)
+        }
+        self._infrastructure = ("valkey", "postgres", "sqs", "moto")
+        self._add_node("gameserver", ws_port=ports["ws"], http_port=ports["http"])
+
+    # ── starting and stopping ────────────────────────────────────────────────────────────────────
+
+    def start(self, name: str | None = None, *, progress: Callable[[str], None] = print) -> None:
+        """Start one service, or everything that does not run. ``progress`` gets a word on each.
+
+        Raises ``DevstackError`` for the first that fails; the others are left as they are."""
+        if name is not None:
+            self._services[name].start()
+            return
+        self._start_all(self._infrastructure, progress)
+        self._furnish()
+        progress("migrations")
+        self.migrate()
+        self._start_all(
+            [one for one in self._services if one not in self._infrastructure], progress
+        )
+
+    def stop(self, name: str | None = None) -> None:
+        """Stop one service in order, or everything: the doors first, the stores last."""
+        if name is not None:
+            self._services[name].stop()
+            return
+        for group in ([*self.nodes], ["worker"], [*self._infrastructure]):
+            for one in group:
+                self._services[one].ask_to_stop()
+            for one in group:
+                self._services[one].wait_stopped()
+
+    def kill(self, name: str | None = None) -> None:
+        """SIGKILL to one service, or to everything."""
+        for one in [name] if name is not None else reversed(self._services):
+            self._services[one].kill()
+
+    def pause(self, name: str) -> None:
+        """Freeze a service: it holds its sockets and answers nothing."""
+        self._services[name].pause()
+
+    def resume(self, name: str) -> None:
+        """Let a paused service go on."""
+        self._services[name].resume()
+
+    def service(self, name: str) -> Service:
+        return self._services[name]
+
+    def fallen(self) -> Service | None:
+        """A service that was started, not stopped, and runs no more."""
+        for service in self._services.values():
+            if service.pid is not None and not service.is_running():
+                return service
+        return None
+
+    def add_node(self) -> Node:
+        """One more game server, on free ports, over the same stores; ``start(node.name)`` it."""
+        name = f"gameserver-{len(self.nodes) + 1}"
+        return self._add_node(name, ws_port=free_port(), http_port=free_port())
+
+    def migrate(self) -> None:
+        """Bring the database to the newest revision. Raises ``DevstackError``."""
+        run_to_end(
+            [sys.executable, "-m", "persistence_worker", "migrate"],
+            name="The database migration",
+            log=self._log("migrate"),
+            environ=self.worker_environ(),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.stop()
+        finally:
+            self.kill()
+
+    # ── settings of the programs ─────────────────────────────────────────────────────────────────
+
+    @property
+    def postgres_dsn(self) -> str:
+        return self.postgres.dsn(DATABASE)
+
+    def worker_environ(self) -> dict[str, str]:
+        """The worker's environment, also for its commands (``dlq list`` and so on)."""
+        return _environ(
+            {
+                "WORKER_SQS_QUEUE_URL": self.queue_url,
+                "WORKER_SQS_DLQ_URL": self.dead_letters_url,
+                "WORKER_SQS_ENDPOINT_URL": self.sqs.endpoint_url,
+                "WORKER_AWS_REGION": self.settings.region,
+                "WORKER_POSTGRES_DSN": self.postgres_dsn,
+                "WORKER_HTTP_HOST": LOOPBACK,
+                "WORKER_HTTP_PORT": str(self.settings.ports["worker"]),
+                "WORKER_DRAIN_MS": "5000",
+            }
+            | dict(self._extra.worker)
+        )
+
+    def gameserver_environ(self, *, ws_port: int, http_port: int) -> dict[str, str]:
+        """A game server's environment; its user pool is known once moto has started."""
+        cognito = self.moto.cognito()
+        return _environ(
+            {
+                "GAMESERVER_WS_HOST": LOOPBACK,
+                "GAMESERVER_WS_PORT": str(ws_port),
+                "GAMESERVER_HTTP_HOST": LOOPBACK,
+                "GAMESERVER_HTTP_PORT": str(http_port),
+                "GAMESERVER_ORIGINS": ",".join(self.settings.origins),
+                "GAMESERVER_COGNITO_ISSUER": cognito.issuer,
+                "GAMESERVER_COGNITO_JWKS_URL": cognito.jwks_url,
+                "GAMESERVER_COGNITO_CLIENT_IDS": cognito.client_id,
+                "GAMESERVER_COGNITO_ENDPOINT_URL": cognito.endpoint_url,
+                "GAMESERVER_REDIS_URL": self.valkey.url,
+                "GAMESERVER_SQS_QUEUE_URL": self.queue_url,
+                "GAMESERVER_SQS_ENDPOINT_URL": self.sqs.endpoint_url,
+                "GAMESERVER_AWS_REGION": self.settings.region,
+                "GAMESERVER_DRAIN_MS": "5000",
+            }
+            | ({"GAMESERVER_GAMES": self.settings.games} if self.settings.games else {})
+            | dict(self._extra.gameserver)
+        )
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────
+
+    def _log(self, name: str) -> Path:
+        return self.settings.logs / f"{name}.log"
+
+    def _add_node(self, name: str, *, ws_port: int, http_port: int) -> Node:
+        node = Node(
+            name=name,
+            ws_url=f"ws://{LOOPBACK}:{ws_port}",
+            api_url=f"http://{LOOPBACK}:{http_port}",
+        )
+        self.nodes[name] = node
+        self._services[name] = Program(
+            name=name,
+            log=self._log(name),
+            argv=[sys.executable, "-m", "gameserver", "run"],
+            environ=lambda: self.gameserver_environ(ws_port=ws_port, http_port=http_port),
+            ready_url=f"{node.api_url}/readyz",
+        )
+        return node
+
+    def _start_all(
+        self, names: tuple[str, ...] | list[str], progress: Callable[[str], None]
+    ) -> None:
+        services = [self._services[name] for name in names]
+        begun = [service for service in services if not service.is_running()]
+        for service in begun:
+            service.begin()
+        for service in begun:
+            service.wait_ready()
+            progress(service.name)
+
+    def _furnish(self) -> None:
+        """What Terraform or CloudFormation does elsewhere: the database and the queues."""
+        self.postgres.ensure_database(DATABASE)
+        self.dead_letters_url = self.sqs.create_queue(DEAD_LETTERS)
+        self.queue_url = self.sqs.create_queue(
+            QUEUE, dead_letters_to=DEAD_LETTERS, receives_max=_RECEIVES_MAX
+        )
+
+
+def _environ(own: dict[str, str]) -> dict[str, str]:
+    """The caller's environment with ``own`` over it, and without any way to a real account."""
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("AWS_PROFILE", "AWS_SESSION_TOKEN")
+    }
+    return {**inherited, **_CREDENTIALS, "PYTHONUNBUFFERED": "1", **own}

@@ -1,0 +1,58 @@
+"""The errors this package raises on purpose.
+
+GameServerError
+├── ConfigError          settings are missing, unknown or out of bounds; the process does not start
+├── TokenRefused         a JWT or ticket is not accepted (HTTP 401/403)
+├── JoinRefused          a match does not take this player; told to the client as ``Error``
+└── Unavailable          an external system did not answer; the outcome may be unknown
+    ├── StoreUnavailable
+    ├── QueueUnavailable
+    └── IdentityUnavailable
+"""
+
+
+class GameServerError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigError(GameServerError):
+    """A setting is wrong. The message names the setting, its bound and what to do."""
+
+
+class TokenRefused(GameServerError):
+    """A credential is not accepted.
+
+    ``code`` is a stable word for clients (``expired``, ``wrong_client``, …), ``status`` the HTTP
+    status to answer with before the upgrade. The message never holds the credential.
+    """
+
+    def __init__(self, code: str, message: str, *, status: int = 401) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+class JoinRefused(GameServerError):
+    """A match does not take this player now; ``code`` is one of ``to_client.ErrorCode``."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Unavailable(GameServerError):
+    """An external system did not answer in time; what was asked may or may not have happened."""
+
+
+class StoreUnavailable(Unavailable):
+    """Redis did not answer."""
+
+
+class QueueUnavailable(Unavailable):
+    """SQS did not answer."""
+
+
+class IdentityUnavailable(Unavailable):
+    """Cognito, or its key set, did not answer and no earlier key set can serve."""

@@ -1,0 +1,222 @@
+"""What a game is: the one file a game author needs to read.
+
+A game is a class whose methods are pure functions of a state. It has no clock, does no I/O and
+takes randomness only from ``tick.random``; the server gives it players, time, network and
+durability. Because the state is an encodable value, checkpoints, failover, replay and migration
+need nothing from the author.
+
+    class Counter(Game[State, Input, State]):
+        name = "counter"
+        tick_rate = 10
+        ...
+        def step(self, state, inputs, tick):
+            for given in inputs:
+                state.total += given.data.amount
+            if state.total >= 100:
+                tick.end([Standing(player_id=..., place=1, score=100)])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import msgspec
+
+from gameserver.ids import PlayerId
+
+StateT = TypeVar("StateT", bound=msgspec.Struct)
+InputT = TypeVar("InputT", bound=msgspec.Struct)
+ViewT = TypeVar("ViewT", bound=msgspec.Struct)
+DataT = TypeVar("DataT", covariant=True)
+
+
+class Player(msgspec.Struct, frozen=True, kw_only=True):
+    """A person in a match.
+
+    ``seat`` is a small number, unique in the match at any time and kept over reconnects;
+    ``groups`` are the player's Cognito groups.
+    """
+
+    id: PlayerId
+    name: str
+    seat: int
+    groups: tuple[str, ...] = ()
+
+
+class Mode(msgspec.Struct, frozen=True, kw_only=True):
+    """A way to play the game that players can ask for by name."""
+
+    players_max: int
+    players_min: int = 1
+    title: str = ""
+    options: Mapping[str, int | float | str] = MappingProxyType({})
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """What a match starts from."""
+
+    mode: str
+    players_max: int
+    options: Mapping[str, int | float | str]
+    random: Random
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """One player's place at the end: 1 is the best, equal places are a draw."""
+
+    player_id: PlayerId
+    place: int
+    score: float = 0
+
+
+class LeaveReason(StrEnum):
+    """Why a player is no longer in the match."""
+
+    LEFT = "left"  # the player asked to
+    DISCONNECTED = "disconnected"  # gone for longer than the grace period
+    KICKED = "kicked"  # an operator asked to
+
+
+class Refused(Exception):
+    """Raise it from ``join`` to keep a player out; the reason is shown to that player."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class PlayerInput(Protocol[DataT]):
+    """One input of one player, in the order of arrival."""
+
+    @property
+    def player_id(self) -> PlayerId: ...
+    @property
+    def seat(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def data(self) -> DataT: ...
+
+
+class Random(Protocol):
+    """Deterministic randomness: the same seed gives the same numbers on every machine."""
+
+    def below(self, bound: int) -> int:
+        """A whole number from 0 to ``bound - 1``."""
+
+    def between(self, low: int, high: int) -> int:
+        """A whole number from ``low`` to ``high``, both included."""
+
+    def unit(self) -> float:
+        """A number from 0 up to, but not including, 1."""
+
+    def choice(self, items: Sequence[Any]) -> Any:
+        """One of ``items``."""
+
+    def shuffle(self, items: list[Any]) -> None:
+        """Put ``items`` in a random order, in place."""
+
+
+class Tick(Protocol):
+    """The step at hand: what a game may know and do besides changing its state."""
+
+    @property
+    def number(self) -> int:
+        """How many steps were completed before; grows by one with every step."""
+
+    @property
+    def time_ms(self) -> int:
+        """Match time in ms since the start; grows only while the match runs."""
+
+    @property
+    def seconds(self) -> float:
+        """The length of a step, ``1 / tick_rate``; 0 where ``tick_rate`` is 0."""
+
+    @property
+    def random(self) -> Random: ...
+
+    def emit(self, event: msgspec.Struct, *, player_id: PlayerId | None = None) -> None:
+        """State a key event: a fact that outlives the match.
+
+        It is announced to the players, and later stored in PostgreSQL, only once it is committed
+        together with the state. ``event`` is one of the game's ``Event`` types and is named by its
+        tag. At most ``EVENTS_PER_STEP_MAX`` a step.
+        """
+
+    def end(self, standings: Sequence[Standing], result: msgspec.Struct | None = None) -> None:
+        """End the match after this step; the first call counts. ``result`` is stored beside the
+        standings."""
+
+
+EVENTS_PER_STEP_MAX = 256
+
+
+class Game(Generic[StateT, InputT, ViewT]):
+    """Base of every game. Override what you need; ``start`` and ``step`` and ``view`` you must.
+
+    The server calls all methods from one thread, one after the other. A method may change
+    ``state`` in place; it must not keep anything on ``self``. An exception ends the match with
+    reason ``game_error`` (the match's players are told; other matches go on).
+    """
+
+    name: ClassVar[str]
+    """``[a-z][a-z0-9_]{0,31}``, unique on the server."""
+
+    tick_rate: ClassVar[int]
+    """Steps per second, 1 to 128; 0 = a step only when an input arrives or ``wake_at`` is due."""
+
+    modes: ClassVar[Mapping[str, Mode]]
+    """At least one; the first is the default."""
+
+    State: ClassVar[type[msgspec.Struct]]
+    Input: ClassVar[type[msgspec.Struct]]
+    View: ClassVar[type[msgspec.Struct]]
+    Event: ClassVar[Any] = None
+    """A tagged Struct or a union of them; the tag is the event's kind in PostgreSQL."""
+
+    hidden: ClassVar[bool] = False
+    """True where ``view_for`` is overridden: each player gets a view of their own."""
+
+    def start(self, setup: Setup) -> StateT:
+        """The state before the first step and before anyone has joined."""
+        raise NotImplementedError
+
+    def join(self, state: StateT, player: Player, tick: Tick) -> None:
+        """A player takes a seat. Raise ``Refused`` (before any change of state) to say no."""
+
+    def leave(self, state: StateT, player: Player, reason: LeaveReason, tick: Tick) -> None:
+        """A player has left for good."""
+
+    def step(self, state: StateT, inputs: Sequence[PlayerInput[InputT]], tick: Tick) -> None:
+        """Advance by one tick. ``inputs`` come only from players who have a seat now."""
+        raise NotImplementedError
+
+    def view(self, state: StateT) -> ViewT:
+        """What everyone may see.
+
+        A field of type ``dict[str | int, Struct]`` is a table of entities: clients get only the
+        entities that changed. Other fields are sent whole when they change.
+        """
+        raise NotImplementedError
+
+    def view_for(self, state: StateT, player: Player) -> ViewT:
+        """What one player may see; called instead of ``view`` where ``hidden`` is true."""
+        return self.view(state)
+
+    def wake_at(self, state: StateT) -> int | None:
+        """Match time in ms at which to step even without an input (turn clocks).
+
+        Asked after every start, step, join, leave and signal, only where ``tick_rate`` is 0; a
+        step at that time must move it on. ``None`` = wait for an input.
+        """
+        return None
+
+    def signal(self, state: StateT, message: Any, tick: Tick) -> Any:
+        """An operator or the HTTP API speaks to the match; the answer is returned to them."""
+        return None
+
+
+AnyGame = Game[Any, Any, Any]

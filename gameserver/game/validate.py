@@ -1,0 +1,159 @@
+"""Checks a game class once, when it is loaded, so that a mistake is named before anyone plays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+from msgspec import inspect
+
+from gameserver.game.contract import Game, Mode
+from gameserver.wire.event_record import SERVER_KINDS
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_PLAYERS_MAX = 1000
+_TICK_RATE_MAX = 128
+
+
+def problems(game: type[Any]) -> list[str]:
+    """What is wrong with a game class, each with what to do; empty if it can be played."""
+    if not (isinstance(game, type) and issubclass(game, Game)):
+        return ["is not a class derived from gameserver.game.contract.Game"]
+    found = [*_names(game), *_modes(game), *_methods(game)]
+    for part in ("State", "Input", "View"):
+        found += _struct(game, part)
+    found += _events(game)
+    return found
+
+
+def event_kinds(game: type[Game[Any, Any, Any]]) -> Mapping[type[Any], str]:
+    """The event types of a valid game, and each one's kind (its tag)."""
+    return {event: str(event.__struct_config__.tag) for event in _event_types(game)}
+
+
+def _names(game: type[Any]) -> Iterator[str]:
+    name = getattr(game, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        yield f"name must match {_NAME.pattern}, such as 'arena'; it is {name!r}"
+    rate = getattr(game, "tick_rate", None)
+    if type(rate) is not int or not 0 <= rate <= _TICK_RATE_MAX:
+        yield (
+            f"tick_rate must be a whole number of Hz from 1 to {_TICK_RATE_MAX}, or 0 to step "
+            f"only when an input arrives; it is {rate!r}"
+        )
+
+
+def _modes(game: type[Any]) -> Iterator[str]:
+    modes = getattr(game, "modes", None)
+    if not isinstance(modes, Mapping) or not modes:
+        yield "modes must be a mapping with at least one Mode; the first is the default"
+        return
+    for name, mode in modes.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            yield f"the mode name {name!r} must match {_NAME.pattern}"
+        if not isinstance(mode, Mode):
+            yield f"modes[{name!r}] must be a Mode, not {type(mode).__name__}"
+        elif not 1 <= mode.players_min <= mode.players_max <= _PLAYERS_MAX:
+            yield (
+                f"modes[{name!r}] must have 1 <= players_min <= players_max <= {_PLAYERS_MAX}; "
+                f"it has {mode.players_min} and {mode.players_max}"
+            )
+
+
+def _methods(game: type[Any]) -> Iterator[str]:
+    def overridden(method: str) -> bool:
+        return getattr(game, method) is not getattr(Game, method)
+
+    for method in ("start", "step", "view"):
+        if not overridden(method):
+            yield f"{method}() must be overridden"
+    if game.hidden and not overridden("view_for"):
+        yield "hidden is true, so view_for() must be overridden: it says what one player may see"
+    if not game.hidden and overridden("view_for"):
+        yield "view_for() is overridden but never called: set hidden = True"
+
+
+def _struct(game: type[Any], part: str) -> Iterator[str]:
+    kind = getattr(game, part, None)
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        yield f"{part} must be set to a msgspec Struct class; it is {kind!r}"
+        return
+    try:
+        info = inspect.type_info(kind)
+        msgspec.msgpack.Decoder(kind)
+        msgspec.json.Decoder(kind)
+    except (TypeError, NameError) as error:
+        yield f"{part} cannot be encoded and decoded by msgspec: {error}"
+        return
+    if part == "View" and kind.__struct_config__.array_like:
+        yield "View must not be array_like: deltas name its fields (its entities may well be)"
+    for where in _find(info, part, _unstable):
+        yield (
+            f"{where} is a set, whose order differs from process to process: "
+            "use a dict (which keeps its order) or a sorted list"
+        )
+    for where in _find(info, part, lambda found: isinstance(found, inspect.CustomType)):
+        yield f"{where} has a type that msgspec does not know: use a Struct in its place"
+
+
+def _unstable(found: inspect.Type) -> bool:
+    return isinstance(found, inspect.SetType | inspect.FrozenSetType)
+
+
+def _find(info: inspect.Type, where: str, wanted: Callable[[inspect.Type], bool]) -> Iterator[str]:
+    """The paths in ``info`` at which a type is ``wanted``; every Struct is entered once."""
+    waiting, entered = [(where, info)], set()
+    while waiting:
+        path, found = waiting.pop()
+        if wanted(found):
+            yield path
+        match found:
+            case inspect.StructType(cls=cls, fields=fields):
+                if cls not in entered:
+                    entered.add(cls)
+                    waiting += [(f"{path}.{field.name}", field.type) for field in fields]
+            case inspect.DictType(key_type=key, value_type=value):
+                waiting += [(f"{path}[key]", key), (f"{path}[…]", value)]
+            case inspect.CollectionType(item_type=item):
+                waiting.append((f"{path}[…]", item))
+            case inspect.TupleType(item_types=items):
+                waiting += [(f"{path}[{index}]", item) for index, item in enumerate(items)]
+            case inspect.UnionType(types=types):
+                waiting += [(path, part) for part in types]
+            case inspect.Metadata(type=inner):
+                waiting.append((path, inner))
+            case _:
+                pass
+
+
+def _event_types(game: type[Any]) -> tuple[Any, ...]:
+    declared = getattr(game, "Event", None)
+    if declared is None:
+        return ()
+    return get_args(declared) if get_origin(declared) in (Union, UnionType) else (declared,)
+
+
+def _events(game: type[Any]) -> Iterator[str]:
+    kinds: set[str] = set()
+    for event in _event_types(game):
+        if not (isinstance(event, type) and issubclass(event, msgspec.Struct)):
+            yield f"Event must be a msgspec Struct or a union of them; {event!r} is not one"
+            continue
+        kind, config = event.__struct_config__.tag, event.__struct_config__
+        if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+            yield (
+                f"event {event.__name__} must have a tag that matches {_KIND.pattern}, such as "
+                f"class {event.__name__}(msgspec.Struct, tag={event.__name__.lower()!r})"
+            )
+        elif kind in SERVER_KINDS:
+            yield f"event {event.__name__}: the server itself states {kind!r}; use another tag"
+        elif kind in kinds:
+            yield f"event {event.__name__}: the tag {kind!r} is taken by another event"
+        else:
+            kinds.add(kind)
+        if config.array_like:
+            yield f"event {event.__name__} must not be array_like: PostgreSQL keeps its field names"

@@ -1,0 +1,313 @@
+"""Who plays in one match: seats taken, kept and freed, and what those present are told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from gameserver.config import Config
+from gameserver.errors import JoinRefused
+from gameserver.game.contract import LeaveReason, Player, Refused
+from gameserver.ids import PlayerId
+from gameserver.match.checkpoint import Checkpoint, SeatHolder
+from gameserver.match.roster import Member, Roster
+from gameserver.match.seat import Given, Seat
+from gameserver.match.services import Watcher
+from gameserver.ports import Identity, Seated, Subscriber
+from gameserver.wire import from_client, to_client
+from gameserver.wire.frame import Broadcast, Frame
+from gameserver.wire.to_client import ErrorCode
+
+if TYPE_CHECKING:
+    from gameserver.match.runner import Runner
+
+logger = logging.getLogger(__name__)
+
+ToldT = TypeVar("ToldT")
+NEVER = float("inf")
+POLL_RATE_MIN = 10
+"""From this tick rate on, sockets are read at the tick: nobody notices a wait of 100 ms in what is
+not an input (a ping, a close), and an input is not used before the tick anyway."""
+
+
+class Attendance:
+    """The players' side of a ``Runner``.
+
+    A player without a connection keeps the seat for ``grace_ms``, then leaves the game as
+    disconnected; a match without players ends after ``empty_match_ms``. Neither time runs while
+    the match stands still.
+    """
+
+    def __init__(
+        self, runner: Runner, origin: Checkpoint, *, config: Config, watcher: Watcher
+    ) -> None:
+        self.roster = Roster(origin.players_max)
+        self._runner = runner
+        self._watcher = watcher
+        self._grace_s = config.grace_ms / 1000
+        self._empty_s = config.empty_match_ms / 1000
+        self._uncommitted_max = config.uncommitted_events_max
+        self._loop = asyncio.get_running_loop()
+        self._empty_since = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._polls = runner.game.tick_rate >= POLL_RATE_MIN
+        self._polling = False
+        self._shown: Frame | None = None
+        for holder in origin.seats:
+            self._expect(holder)
+
+    def _expect(self, holder: SeatHolder) -> None:
+        """A player of the former owner: nobody is connected here yet, so grace begins."""
+        player = Player(
+            id=PlayerId(holder.player), name=holder.name, seat=holder.seat, groups=holder.groups
+        )
+        member = Member(player, input_seq=holder.input_seq)
+        member.gone_until = self._loop.time() + self._grace_s
+        self.roster.add(member)
+
+    def seats(self) -> list[SeatHolder]:
+        """For the checkpoint: ``input_seq`` is what was applied, for what is queued may be lost."""
+        acks = self.roster.acks
+        return [
+            SeatHolder(
+                member.player.seat,
+                member.player.id,
+                member.player.name,
+                member.player.groups,
+                acks[member.player.seat],
+            )
+            for member in self.roster
+        ]
+
+    # ── coming and going ─────────────────────────────────────────────────────────────────────
+
+    def join(self, request: from_client.Join, identity: Identity, subscriber: Subscriber) -> Seated:
+        """Take a seat, or take one's own again. Raises ``JoinRefused``."""
+        runner = self._runner
+        if runner.over:
+            raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {runner.match_id} is over")
+        if request.resume is not None and request.resume.epoch > runner.play.epoch:
+            # The player has seen a newer owner: ours is the stale one, and will find out.
+            raise JoinRefused(ErrorCode.MATCH_ELSEWHERE, "another node holds it; try again")
+        member = self.roster.find(identity.player_id) or self._admit(identity)
+        if runner.over:
+            raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {runner.match_id} is over")
+        try:
+            frame = self._frame(member)
+        except Exception as error:
+            runner.fail(error)
+            raise JoinRefused(ErrorCode.UNAVAILABLE, "the match has failed") from error
+        earlier, member.subscriber = member.subscriber, subscriber
+        member.handle = seat = Seat(runner, member)
+        member.gone_until = NEVER
+        self.roster.changed()
+        if earlier is not None:
+            self._tell(earlier.left, "replaced")
+        if self._polling:
+            subscriber.polled(True)
+        runner.pacer.request()
+        return self._seated(request, member, seat, frame)
+
+    def _admit(self, identity: Identity) -> Member:
+        runner = self._runner
+        seat = self.roster.free_seat
+        if seat is None:
+            raise JoinRefused(
+                ErrorCode.MATCH_FULL, f"match {runner.match_id} has no free seat; join another"
+            )
+        if runner.uncommitted >= self._uncommitted_max:
+            raise JoinRefused(ErrorCode.UNAVAILABLE, "the match waits for its store; try again")
+        player = Player(
+            id=identity.player_id, name=identity.name, seat=seat, groups=identity.groups
+        )
+        try:
+            runner.play.join(player, runner.time_ms)
+        except Refused as refused:
+            raise JoinRefused(ErrorCode.REFUSED, refused.reason) from None
+        except Exception as error:
+            runner.fail(error)
+            raise JoinRefused(ErrorCode.UNAVAILABLE, "the match has failed") from error
+        member = Member(player)
+        member.gone_until = self._loop.time() + self._grace_s
+        self.roster.add(member)
+        self._watcher.seat_taken(runner, player.id)
+        self._called()
+        return member
+
+    def _seated(
+        self, request: from_client.Join, member: Member, seat: Seat, frame: Frame
+    ) -> Seated:
+        runner, chronicle = self._runner, self._runner.chronicle
+        gap = None if request.resume is None else chronicle.since(request.resume)
+        missed = list(gap or ())
+        joined = to_client.Joined(
+            ref=request.ref,
+            match=runner.match_id,
+            game=runner.game.name,
+            mode=runner.mode,
+            epoch=runner.play.epoch,
+            tick=runner.play.tick,
+            tick_rate=runner.game.tick_rate,
+            seat=member.player.seat,
+            input_seq=member.input_seq,
+            seq=chronicle.announced_seq - len(missed),
+            resumed=gap is not None,
+            seats=self.roster.shown(),
+        )
+        if (paused := runner.paused) is not None:
+            missed.append(paused)
+        return Seated(handle=seat, game=runner.game, joined=joined, missed=missed, frame=frame)
+
+    def leave(self, member: Member, reason: LeaveReason) -> None:
+        """Free the seat. Nobody calls back to the one who leaves: who asked for it knows."""
+        runner = self._runner
+        member.handle = member.subscriber = None
+        self.roster.remove(member)
+        runner.forget_inputs(member.player.id)
+        if not len(self.roster):
+            self._empty_since = self._loop.time()
+        self._watcher.seat_freed(runner, member.player.id)
+        if runner.over:
+            return
+        try:
+            runner.play.leave(member.player, reason, runner.time_ms)
+        except Exception as error:
+            runner.fail(error)
+            return
+        self._called()
+        runner.pacer.request()
+        self.arm()
+
+    def _called(self) -> None:
+        """The game was called outside of a step; it may have ended its match there."""
+        runner = self._runner
+        runner.changed()
+        if runner.play.ended is not None and self.roster.audience:
+            # The last frame needs a tick of its own: receivers drop what is not newer.
+            runner.play.tick += 1
+            try:
+                self.show()
+            except Exception as error:
+                runner.fail(error)
+
+    def detach(self, member: Member) -> None:
+        """The connection is gone: the seat is kept for the grace period."""
+        member.handle = member.subscriber = None
+        member.gone_until = self._loop.time() + self._grace_s
+        self.roster.changed()
+        self.arm()
+
+    def dismiss(self, reason: str) -> None:
+        """Tell everyone present that their seat is gone, and free all seats."""
+        for member in self.roster:
+            subscriber, member.subscriber, member.handle = member.subscriber, None, None
+            self.roster.remove(member)
+            self._watcher.seat_freed(self._runner, member.player.id)
+            if subscriber is not None:
+                self._tell(subscriber.left, reason)
+
+    # ── waiting ──────────────────────────────────────────────────────────────────────────────
+
+    def arm(self) -> None:
+        """Wait for the next player whose grace ends, or for the end of an empty match."""
+        self.stop_waiting()
+        if self._runner.over or self._runner.paused is not None:
+            return
+        due = min(
+            (member.gone_until for member in self.roster),
+            default=self._empty_since + self._empty_s,
+        )
+        if due < NEVER:
+            self._timer = self._loop.call_at(due, self._waited)
+
+    def _waited(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        if not len(self.roster):
+            self._runner.abandon()
+            return
+        for member in self.roster:
+            if member.gone_until <= now:
+                self.leave(member, LeaveReason.DISCONNECTED)
+        self.arm()
+
+    def prolong(self, pause_s: float) -> None:
+        """The match stood still so long."""
+        self._empty_since += pause_s
+        for member in self.roster:
+            member.gone_until += pause_s
+
+    def stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def stop(self) -> None:
+        """No word and no input any more; nobody is told."""
+        self.stop_waiting()
+        for member in self.roster:
+            member.handle = None
+
+    # ── reading at the tick ──────────────────────────────────────────────────────────────────
+
+    def poll(self) -> None:
+        """Before a step: take what the players have sent since the last one."""
+        if self._polling:
+            for poll in self.roster.polls:
+                poll()
+
+    def polling(self, running: bool) -> None:
+        """The match goes on, or stands still: then sockets are read as bytes arrive."""
+        polling = running and self._polls
+        if polling != self._polling:
+            self._polling = polling
+            for member in self.roster.audience:
+                if member.subscriber is not None:
+                    self._tell(member.subscriber.polled, polling)
+
+    # ── telling ──────────────────────────────────────────────────────────────────────────────
+
+    def acknowledge(self, inputs: Sequence[Given]) -> None:
+        """These inputs are in the state now. Those of a player who has left are not among them."""
+        acks = self.roster.acks
+        for given in inputs:
+            acks[given.seat] = given.seq
+
+    def show(self) -> None:
+        """One frame for all present, or one each where the game hides something."""
+        if self._runner.game.hidden:
+            for member in self.roster.audience:
+                if member.subscriber is not None:
+                    self._tell(member.subscriber.frame, self._frame(member))
+            return
+        frame = self._runner.play.frame(self.roster.acks, None)
+        frame.expect(self._shown)
+        self._shown = frame
+        for show in self.roster.shows:
+            try:  # `_tell`, without its call: this runs for every player at every tick.
+                show(frame)
+            except Exception:
+                self._failed()
+        frame.expect_nothing()
+
+    def announce(self, message: Broadcast) -> None:
+        """A reliable message to all present."""
+        for member in self.roster.audience:
+            if member.subscriber is not None:
+                self._tell(member.subscriber.announce, message)
+
+    def _frame(self, member: Member) -> Frame:
+        runner = self._runner
+        return runner.play.frame(self.roster.acks, member.player if runner.game.hidden else None)
+
+    def _tell(self, tell: Callable[[ToldT], None], what: ToldT) -> None:
+        """A defect in one session must not end the match of the others."""
+        try:
+            tell(what)
+        except Exception:
+            self._failed()
+
+    def _failed(self) -> None:
+        logger.exception("subscriber failed", extra={"match": self._runner.match_id})

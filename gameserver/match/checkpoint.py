@@ -1,0 +1,85 @@
+"""The durable state of a match: everything another node needs to continue it.
+
+It is made at the moment of a flush, in one go, so that ``event_seq`` and ``state`` belong together:
+each event up to ``event_seq`` has happened to this state, and none after it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from gameserver.errors import GameServerError
+
+FORMAT = 1
+"""Raised when an older server could not read what a newer one writes."""
+
+NO_STATE = msgspec.Raw(msgspec.msgpack.encode(None))
+"""The state of an ended match, which nobody steps again."""
+
+
+class SeatHolder(msgspec.Struct, frozen=True, array_like=True):
+    """One player with a seat. ``input_seq`` is the last input that the state holds."""
+
+    seat: int
+    player: str
+    name: str
+    groups: tuple[str, ...]
+    input_seq: int
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Times in ms: ``time_ms`` is match time, ``created_ms`` wall time. ``random`` is the state
+    of the match's generator. ``ended`` is the reason, or ``None`` while the match is played."""
+
+    format: int = FORMAT
+    match: str
+    game: str
+    mode: str
+    players_max: int
+    created_ms: int
+    tick: int
+    time_ms: int
+    event_seq: int
+    random: int
+    state: msgspec.Raw
+    seats: list[SeatHolder]
+    ended: str | None = None
+
+
+class BadCheckpoint(GameServerError):
+    """A checkpoint is damaged, or newer than this server."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Checkpoint).decode
+_encode_state = msgspec.msgpack.Encoder().encode
+
+
+def encode_state(state: msgspec.Struct) -> msgspec.Raw:
+    """A game's state. Raises whatever msgspec raises for a value it cannot encode."""
+    return msgspec.Raw(_encode_state(state))
+
+
+def decode_state(encoded: msgspec.Raw, state_type: type[msgspec.Struct]) -> msgspec.Struct:
+    """Raises ``BadCheckpoint`` where the game's ``State`` does not fit what was stored."""
+    try:
+        return msgspec.msgpack.decode(encoded, type=state_type)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadCheckpoint(f"state: {error}") from error
+
+
+def encode(checkpoint: Checkpoint) -> bytes:
+    return _encode(checkpoint)
+
+
+def decode(encoded: bytes) -> Checkpoint:
+    """Raises ``BadCheckpoint``."""
+    try:
+        checkpoint = _decode(encoded)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadCheckpoint(f"checkpoint: {error}") from error
+    if checkpoint.format > FORMAT:
+        raise BadCheckpoint(
+            f"checkpoint: format {checkpoint.format} is newer than this server's {FORMAT}"
+        )
+    return checkpoint

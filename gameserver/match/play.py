@@ -1,0 +1,188 @@
+"""The rules side of one match: calls the game, and writes down what it says.
+
+No clock, no network, no players' connections: those are the runner's. Whatever a game raises goes
+through to the caller, which ends the match with ``fail``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from gameserver.game.contract import AnyGame, LeaveReason, Player
+from gameserver.game.random import SeededRandom
+from gameserver.game.step import Ended, StepTick
+from gameserver.match import checkpoint
+from gameserver.match.checkpoint import Checkpoint
+from gameserver.match.chronicle import Chronicle
+from gameserver.match.seat import Given
+from gameserver.ports import Clock
+from gameserver.wire import event_record
+from gameserver.wire.frame import Frame
+
+FINISHED = "finished"
+ABANDONED = "abandoned"
+GAME_ERROR = "game_error"
+
+
+class Play:
+    """``tick`` is the number of completed steps, ``ended`` the reason once the match is over."""
+
+    __slots__ = (
+        "_clock",
+        "_game",
+        "_now",
+        "_origin",
+        "_random",
+        "_state",
+        "_tick",
+        "chronicle",
+        "ended",
+        "epoch",
+        "tick",
+    )
+
+    def __init__(
+        self,
+        origin: Checkpoint,
+        state: msgspec.Struct | None,
+        *,
+        game: AnyGame,
+        chronicle: Chronicle,
+        clock: Clock,
+        now: Callable[[], float],
+    ) -> None:
+        self.tick = origin.tick
+        self.ended = origin.ended
+        self.chronicle = chronicle
+        self.epoch = chronicle.epoch
+        self._origin = origin
+        self._game = game
+        self._state: Any = state
+        self._random = SeededRandom(origin.random)
+        self._tick = StepTick.of(game, self._random)
+        self._clock = clock
+        self._now = now
+
+    def begin(self, node: str) -> None:
+        """State that the match has started. The seed is cut to what every JSON reader can hold."""
+        self._fact(
+            event_record.MATCH_STARTED,
+            None,
+            event_record.MatchStarted(
+                players_max=self._origin.players_max,
+                seed=self._origin.random & (2**53 - 1),
+                node=node,
+            ),
+        )
+
+    def join(self, player: Player, time_ms: int) -> None:
+        """Raises ``Refused``, before anything has changed, where the game says no."""
+        self._tick.reset(self.tick, time_ms)
+        self._game.join(self._state, player, self._tick)
+        self._fact(
+            event_record.PLAYER_JOINED,
+            player.id,
+            event_record.PlayerJoined(name=player.name, seat=player.seat),
+        )
+        self._collect(time_ms)
+
+    def leave(self, player: Player, reason: LeaveReason, time_ms: int) -> None:
+        """Tell the game that a player has left for good."""
+        self._tick.reset(self.tick, time_ms)
+        self._game.leave(self._state, player, reason, self._tick)
+        self._fact(
+            event_record.PLAYER_LEFT,
+            player.id,
+            event_record.PlayerLeft(reason=reason, seat=player.seat),
+        )
+        self._collect(time_ms)
+
+    def step(self, inputs: Sequence[Given], time_ms: int) -> None:
+        """One step. Events of the step bear the number of the completed one."""
+        tick = self._tick
+        tick.reset(self.tick, time_ms)
+        self._game.step(self._state, inputs, tick)
+        self.tick += 1
+        if tick.events or tick.ended is not None:
+            self._collect(time_ms)
+
+    def wake_at(self) -> int | None:
+        """When a match without a rate wants to step, in ms of match time."""
+        return self._game.wake_at(self._state)
+
+    def frame(self, acks: list[int], player: Player | None) -> Frame:
+        """What everyone sees now, or ``player`` where the game hides something."""
+        game, state = self._game, self._state
+        return Frame(
+            epoch=self.epoch,
+            tick=self.tick,
+            server_ms=self._clock.wall_ms(),
+            acks=acks,
+            view=game.view(state) if player is None else game.view_for(state, player),
+        )
+
+    def abandon(self, time_ms: int) -> None:
+        """Nobody is left."""
+        self._end(ABANDONED, None, time_ms)
+
+    def fail(self, time_ms: int) -> None:
+        """The game has raised. What it said in that call is dropped, its state is not used."""
+        if self.ended is None:
+            self._end(GAME_ERROR, None, time_ms)
+
+    def encode_state(self) -> msgspec.Raw:
+        """Of a match that is over nothing is kept. Raises msgspec's errors."""
+        if self.ended is not None:
+            return checkpoint.NO_STATE
+        return checkpoint.encode_state(self._state)
+
+    @property
+    def random(self) -> int:
+        """The generator's state."""
+        return self._random.state
+
+    def _collect(self, time_ms: int) -> None:
+        tick = self._tick
+        at_ms, at = self._clock.wall_ms(), self._now()
+        for emitted in tick.take():
+            self.chronicle.state(
+                emitted.kind,
+                emitted.player_id,
+                emitted.data(),
+                tick=self.tick,
+                at_ms=at_ms,
+                at=at,
+            )
+        if tick.ended is not None and self.ended is None:
+            self._end(FINISHED, tick.ended, time_ms)
+
+    def _end(self, reason: str, ended: Ended | None, time_ms: int) -> None:
+        result = None if ended is None or ended.result is None else ended.result
+        self._fact(
+            event_record.MATCH_ENDED,
+            None,
+            event_record.MatchEnded(
+                reason=reason,
+                ticks=self.tick,
+                duration_ms=time_ms,
+                standings=[
+                    event_record.Place(player=one.player_id, place=one.place, score=one.score)
+                    for one in (ended.standings if ended is not None else ())
+                ],
+                result=None if result is None else msgspec.to_builtins(result, str_keys=True),
+            ),
+        )
+        self.ended = reason
+
+    def _fact(self, kind: str, player: str | None, data: msgspec.Struct) -> None:
+        self.chronicle.state(
+            kind,
+            player,
+            msgspec.to_builtins(data),
+            tick=self.tick,
+            at_ms=self._clock.wall_ms(),
+            at=self._now(),
+        )

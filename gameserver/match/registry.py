@@ -1,0 +1,331 @@
+"""The matches of this node, and the way into them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any
+
+from gameserver.config import Config
+from gameserver.errors import JoinRefused, StoreUnavailable
+from gameserver.game.contract import AnyGame, LeaveReason
+from gameserver.ids import MatchId, PlayerId
+from gameserver.lobby import quick_join
+from gameserver.match.backoff import delay_s
+from gameserver.match.birth import Birth
+from gameserver.match.opening import Kind, Openings
+from gameserver.match.relay import Relay
+from gameserver.match.remains import Remains, Undertaker
+from gameserver.match.runner import Runner
+from gameserver.metrics import Metrics
+from gameserver.ports import Entropy, Identity, Lease, MatchStore, Seated, Subscriber
+from gameserver.wire import from_client
+from gameserver.wire.to_client import ErrorCode
+
+logger = logging.getLogger(__name__)
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+REFUSALS_MAX = 8
+"""Matches that quick join tries before it opens a new one."""
+ADOPTED_AT_ONCE = 64
+"""How many matches of a lost node a sweep takes side by side."""
+REFUSING_S = 1.0
+"""How long quick join leaves out a match whose game has just refused a player."""
+
+
+class Registry:
+    """Implements ``join`` of ``ports.Matches`` and ``services.Watcher``.
+
+    A player has at most one seat on a node. Quick join leads back to it; a connected player who
+    asks for another match is refused with ``already_joined``; one whose connection is gone gives
+    the old seat up.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        games: Mapping[str, AnyGame],
+        birth: Birth,
+        store: MatchStore,
+        relay: Relay,
+        undertaker: Undertaker,
+        entropy: Entropy,
+        metrics: Metrics,
+        spawn: Spawn,
+    ) -> None:
+        self.games = games
+        self.runners: dict[MatchId, Runner] = {}
+        self.draining = False
+        self._config = config
+        self._birth = birth
+        self._store = store
+        self._relay = relay
+        self._undertaker = undertaker
+        self._entropy = entropy
+        self._metrics = metrics
+        self._spawn = spawn
+        self._loop = asyncio.get_running_loop()
+        self._by_kind: dict[Kind, dict[MatchId, Runner]] = {}
+        self._seats: dict[PlayerId, Runner] = {}
+        self._openings = Openings(self._create)
+        self._adopting: dict[MatchId, asyncio.Task[Runner | None]] = {}
+
+    @property
+    def players(self) -> int:
+        return len(self._seats)
+
+    @property
+    def full(self) -> bool:
+        """Whether no further match may be opened or adopted."""
+        coming = len(self._openings) + len(self._adopting)
+        return len(self.runners) + coming >= self._config.matches_max
+
+    # ── joining ──────────────────────────────────────────────────────────────────────────────
+
+    async def join(
+        self, request: from_client.Join, identity: Identity, subscriber: Subscriber
+    ) -> Seated:
+        """See ``ports.Matches``. The seat is taken in the very turn of the loop in which this
+        returns, so that nothing is told to the subscriber before ``Joined``."""
+        if self.draining:
+            raise JoinRefused(ErrorCode.DRAINING, "this node is going away; connect again")
+        current = self._current(identity.player_id)
+        if request.match:
+            if current is not None and current.match_id == request.match:
+                return current.attendance.join(request, identity, subscriber)
+            self._check_elsewhere(current, identity.player_id)
+            runner = await self._find(MatchId(request.match))
+            return self._seat(runner, request, identity, subscriber)
+        if current is not None and not request.game:
+            return current.attendance.join(request, identity, subscriber)
+        game, kind = self._kind(request)
+        if current is not None and kind == Kind(current.game.name, current.mode):
+            return current.attendance.join(request, identity, subscriber)
+        self._check_elsewhere(current, identity.player_id)
+        return await self._quick_join(game, kind, request, identity, subscriber)
+
+    def _current(self, player_id: PlayerId) -> Runner | None:
+        """The match that the player sits in, unless it is over."""
+        current = self._seats.get(player_id)
+        return None if current is None or current.over else current
+
+    def _kind(self, request: from_client.Join) -> tuple[AnyGame, Kind]:
+        game = self.games.get(request.game)
+        if game is None:
+            raise JoinRefused(
+                ErrorCode.UNKNOWN_GAME,
+                f"there is no game {request.game!r}; there are {', '.join(self.games)}",
+            )
+        mode = request.mode or next(iter(game.modes))
+        if mode not in game.modes:
+            raise JoinRefused(
+                ErrorCode.UNKNOWN_MODE,
+                f"{game.name} has no mode {mode!r}; it has {', '.join(game.modes)}",
+            )
+        return game, Kind(game.name, mode)
+
+    def _check_elsewhere(self, current: Runner | None, player_id: PlayerId) -> None:
+        member = None if current is None else current.attendance.roster.find(player_id)
+        if current is not None and member is not None and member.subscriber is not None:
+            raise JoinRefused(
+                ErrorCode.ALREADY_JOINED, f"leave match {current.match_id} before joining another"
+            )
+
+    async def _find(self, match_id: MatchId) -> Runner:
+        """The match, continued here if nobody owns it: a player who comes back after the loss of
+        a node need not wait for the next sweep."""
+        runner = self.runners.get(match_id)
+        if runner is not None:
+            return runner
+        holder = await self._store.holder(match_id)
+        if holder is None:
+            raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {match_id} is not known, or over")
+        if holder == "":
+            if self.full and match_id not in self._adopting:
+                raise JoinRefused(ErrorCode.SERVER_FULL, "this node runs as many as it may")
+            runner = await self.adopt(match_id)
+        else:
+            runner = self.runners.get(match_id)
+        if runner is None:
+            raise JoinRefused(
+                ErrorCode.MATCH_ELSEWHERE, f"match {match_id} is on another node; try again"
+            )
+        return runner
+
+    async def _quick_join(
+        self,
+        game: AnyGame,
+        kind: Kind,
+        request: from_client.Join,
+        identity: Identity,
+        subscriber: Subscriber,
+    ) -> Seated:
+        for _ in range(REFUSALS_MAX):
+            runner = quick_join.choose(
+                one for one in self._by_kind.get(kind, {}).values() if one.open
+            )
+            is_new = runner is None
+            if runner is None:
+                if self.full and not self._openings.has_room(kind):
+                    raise JoinRefused(ErrorCode.SERVER_FULL, "this node runs as many as it may")
+                runner = await self._openings.wait(game, kind)
+            try:
+                return self._seat(runner, request, identity, subscriber)
+            except JoinRefused as refused:
+                if refused.code == ErrorCode.REFUSED:
+                    if is_new:
+                        raise
+                    runner.refusing_until = self._loop.time() + REFUSING_S
+                elif refused.code not in (ErrorCode.MATCH_FULL, ErrorCode.UNKNOWN_MATCH):
+                    raise
+        raise JoinRefused(ErrorCode.UNAVAILABLE, "no match would take you; try again")
+
+    def _seat(
+        self,
+        runner: Runner,
+        request: from_client.Join,
+        identity: Identity,
+        subscriber: Subscriber,
+    ) -> Seated:
+        if self.draining:
+            raise JoinRefused(ErrorCode.DRAINING, "this node is going away; connect again")
+        # Looked up again: the player may have taken a seat by another connection meanwhile.
+        current = self._current(identity.player_id)
+        if current is not None and current is not runner:
+            self._check_elsewhere(current, identity.player_id)
+        seated = runner.attendance.join(request, identity, subscriber)
+        if current is not None and current is not runner:
+            member = current.attendance.roster.find(identity.player_id)
+            if member is not None:
+                current.attendance.leave(member, LeaveReason.LEFT)
+        return seated
+
+    # ── opening and adopting ─────────────────────────────────────────────────────────────────
+
+    async def _create(self, game: AnyGame, mode: str) -> Runner:
+        runner = await self._birth.create(game, mode, self)
+        self._add(runner)
+        runner.begin()
+        return runner
+
+    async def adopt(self, match_id: MatchId) -> Runner | None:
+        """Continue a match that nobody owns; who asks for the same one waits for the same try."""
+        task = self._adopting.get(match_id)
+        if task is None:
+            task = self._loop.create_task(self._adopt(match_id))
+            self._adopting[match_id] = task
+            task.add_done_callback(lambda done: self._adopted(match_id, done))
+        return await asyncio.shield(task)
+
+    async def _adopt(self, match_id: MatchId) -> Runner | None:
+        runner = await self._birth.adopt(match_id, self)
+        if runner is not None:
+            self._add(runner)
+            for member in runner.attendance.roster:
+                self._seats.setdefault(member.player.id, runner)
+            runner.go_on()
+        return runner
+
+    def _adopted(self, match_id: MatchId, task: asyncio.Task[Runner | None]) -> None:
+        del self._adopting[match_id]
+        if not task.cancelled():
+            task.exception()  # Whoever waits raises it.
+
+    async def adopt_orphans(self) -> bool:
+        """One sweep: continue what nobody owns, as far as there is room. True where there may be
+        more. Raises ``StoreUnavailable``."""
+        room = self._config.matches_max - len(self.runners)
+        if self.draining or room <= 0:
+            return False
+        limit = min(room, ADOPTED_AT_ONCE)
+        found = await self._store.orphans(limit=limit)
+        wanted = [one for one in found if one not in self.runners | self._undertaker.all]
+        adopted = await asyncio.gather(*map(self.adopt, wanted), return_exceptions=True)
+        for outcome in adopted:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return len(found) == limit and any(adopted)
+
+    def _add(self, runner: Runner) -> None:
+        self.runners[runner.match_id] = runner
+        kind = Kind(runner.game.name, runner.mode)
+        self._by_kind.setdefault(kind, {})[runner.match_id] = runner
+
+    def remove(self, runner: Runner) -> None:
+        """The match is not played here any more."""
+        runner.stop()
+        if self.runners.get(runner.match_id) is runner:
+            del self.runners[runner.match_id]
+        kind = Kind(runner.game.name, runner.mode)
+        of_kind = self._by_kind.get(kind, {})
+        if of_kind.pop(runner.match_id, None) is not None and not of_kind:
+            del self._by_kind[kind]
+        for member in runner.attendance.roster:
+            self.seat_freed(runner, member.player.id)
+
+    def held(self) -> Iterator[Runner | Remains]:
+        """Everything under a lease."""
+        yield from self.runners.values()
+        yield from self._undertaker.all.values()
+
+    async def stop(self) -> None:
+        """Stop all at once, without a goodbye."""
+        await self._openings.cancel()
+        for task in list(self._adopting.values()):
+            task.cancel()
+        await asyncio.gather(*self._adopting.values(), return_exceptions=True)
+        for runner in list(self.runners.values()):
+            self.remove(runner)
+
+    # ── Watcher ──────────────────────────────────────────────────────────────────────────────
+
+    def seat_taken(self, runner: Runner, player_id: PlayerId) -> None:
+        self._seats[player_id] = runner
+
+    def seat_freed(self, runner: Runner, player_id: PlayerId) -> None:
+        if self._seats.get(player_id) is runner:
+            del self._seats[player_id]
+
+    def finished(self, runner: Runner) -> None:
+        self._metrics.matches_ended += 1
+        logger.info("match ended", extra={"match": runner.match_id, "reason": runner.play.ended})
+        self.remove(runner)
+        self._undertaker.take(
+            Remains(runner.lease, runner.outbox, confirmed_at=runner.confirmed_at)
+        )
+
+    def fenced(self, runner: Runner) -> None:
+        """What was not announced is dropped: the new owner goes on from the last commit. Players
+        are told ``moved`` and find the match again by its id."""
+        runner.attendance.dismiss("moved")
+        self._relay.close(runner.outbox)
+        self.remove(runner)
+
+    def conflicted(self, runner: Runner) -> None:
+        self._spawn(self._take_up(runner))
+
+    async def _take_up(self, runner: Runner) -> None:
+        """The store lost writes (emptied, or an older copy took over) while we know better: take
+        the match again under a new fence and write it anew. If the store knows more, stop."""
+        attempt = 0
+        # An older copy of the store may hold an older lease; it runs out within its TTL.
+        until = self._loop.time() + 2 * self._config.lease_ttl_ms / 1000
+        while self.runners.get(runner.match_id) is runner:
+            asked_at = self._loop.time()
+            try:
+                acquired = await self._birth.reacquire(runner.lease)
+            except StoreUnavailable:
+                acquired, until = None, self._loop.time() + 2 * self._config.lease_ttl_ms / 1000
+            if acquired is None and self._loop.time() < until:
+                await asyncio.sleep(delay_s(attempt, self._entropy.jitter()))
+                attempt += 1
+                continue
+            if acquired is None:
+                self.fenced(runner)
+            elif not runner.takes_up(acquired, asked_at):
+                self.fenced(runner)
+                await self._birth.release(Lease(runner.match_id, acquired.fence))
+            return

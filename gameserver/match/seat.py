@@ -1,0 +1,69 @@
+"""A seat in a match, as its session holds it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from gameserver.game.contract import LeaveReason
+from gameserver.ids import MatchId, PlayerId
+from gameserver.match.roster import Member
+from gameserver.wire.to_client import ErrorCode
+
+if TYPE_CHECKING:
+    from gameserver.match.runner import Runner
+
+
+class Given(msgspec.Struct, gc=False):
+    """Implements ``contract.PlayerInput``."""
+
+    player_id: PlayerId
+    seat: int
+    seq: int
+    data: Any
+
+
+class Seat:
+    """Implements ``ports.SeatHandle``. Void once its player left, or came back by another one."""
+
+    __slots__ = ("_member", "_player_id", "_runner", "_seat")
+
+    def __init__(self, runner: Runner, member: Member) -> None:
+        self._runner = runner
+        self._member = member
+        self._player_id = member.player.id
+        self._seat = member.player.seat
+
+    @property
+    def match_id(self) -> MatchId:
+        return self._runner.match_id
+
+    def input(self, seq: int, data: Any) -> ErrorCode | None:
+        """Queue an input for the next step. Over the limit of one step the newest is dropped: the
+        older ones were given first, and a step's cost stays bounded. While the match stands still
+        that is nobody's mistake (the player may not know yet), so it is not answered."""
+        member, runner = self._member, self._runner
+        if member.handle is not self:
+            return ErrorCode.NOT_JOINED
+        if seq <= member.input_seq:
+            return ErrorCode.BAD_INPUT
+        if member.queued_tick != (tick := runner.play.tick):
+            member.queued_tick = tick
+            member.queued = 0
+        if member.queued >= runner.inputs_max:
+            return None if runner.still else ErrorCode.TOO_MANY_INPUTS
+        member.queued += 1
+        member.input_seq = seq
+        runner.inputs.append(Given(self._player_id, self._seat, seq, data))
+        if runner.on_demand:
+            runner.pacer.request()
+        return None
+
+    def leave(self, reason: LeaveReason) -> None:
+        if self._member.handle is self:
+            self._runner.attendance.leave(self._member, reason)
+
+    def detach(self) -> None:
+        if self._member.handle is self:
+            self._runner.attendance.detach(self._member)

@@ -1,0 +1,258 @@
+"""The matches of a node as one thing: built, started, drained, stopped.
+
+MatchService
+├── Registry     join, Watcher ──► Birth (create, adopt)
+├── Committer    task
+├── LeaseKeeper  task
+├── Relay        tasks (send, trim)
+├── Undertaker   task
+└── sweep        task: adopt what nobody owns
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from gameserver.config import Config
+from gameserver.errors import StoreUnavailable
+from gameserver.game.contract import AnyGame
+from gameserver.ids import MatchId
+from gameserver.match.birth import Birth
+from gameserver.match.committer import Committer
+from gameserver.match.lease import LeaseKeeper
+from gameserver.match.registry import Registry
+from gameserver.match.relay import Relay
+from gameserver.match.remains import Undertaker
+from gameserver.match.runner import Runner
+from gameserver.match.services import Services
+from gameserver.metrics import Metrics
+from gameserver.ports import (
+    Clock,
+    Entropy,
+    EventQueue,
+    Identity,
+    MatchStore,
+    Seated,
+    Subscriber,
+)
+from gameserver.wire import from_client
+
+logger = logging.getLogger(__name__)
+
+_SWEEPS_PER_TTL = 2
+_DRAIN_POLL_S = 0.01
+
+
+class MatchInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A match, as lists show it. ``state``: ``running``, ``paused`` or ``ended``."""
+
+    id: MatchId
+    game: str
+    mode: str
+    players: int
+    players_max: int
+    tick: int
+    state: str
+
+
+class MatchService:
+    """Implements ``ports.Matches``. ``node`` is the owner's name in leases: it must differ between
+    processes, and between two lives of one."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        games: Mapping[str, AnyGame],
+        store: MatchStore,
+        queue: EventQueue,
+        clock: Clock,
+        entropy: Entropy,
+        metrics: Metrics,
+        node: str,
+    ) -> None:
+        self._config = config
+        self._entropy = entropy
+        self._loop = asyncio.get_running_loop()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._passing: dict[asyncio.Task[None], None] = {}
+        self.failed: asyncio.Future[None] = self._loop.create_future()
+        """Raises what ended a side task: without any one of them the node must not go on."""
+        self._committer = Committer(
+            store,
+            interval_ms=config.checkpoint_interval_ms,
+            lease_ttl_ms=config.lease_ttl_ms,
+            entropy=entropy,
+            metrics=metrics,
+        )
+        self._relay = Relay(queue, store, entropy=entropy, metrics=metrics)
+        self._undertaker = Undertaker(store, self._relay, entropy=entropy)
+        services = Services(
+            node=node,
+            config=config,
+            clock=clock,
+            metrics=metrics,
+            committer=self._committer,
+            relay=self._relay,
+        )
+        self._birth = Birth(
+            store, games=games, services=services, undertaker=self._undertaker, entropy=entropy
+        )
+        self._registry = Registry(
+            config,
+            games=games,
+            birth=self._birth,
+            store=store,
+            relay=self._relay,
+            undertaker=self._undertaker,
+            entropy=entropy,
+            metrics=metrics,
+            spawn=self._spawn,
+        )
+        self._keeper = LeaseKeeper(
+            store, self._registry.held, lease_ttl_ms=config.lease_ttl_ms, entropy=entropy
+        )
+
+    # ── ports.Matches ────────────────────────────────────────────────────────────────────────
+
+    @property
+    def games(self) -> Mapping[str, AnyGame]:
+        return self._registry.games
+
+    async def join(
+        self, request: from_client.Join, identity: Identity, subscriber: Subscriber
+    ) -> Seated:
+        """See ``ports.Matches``."""
+        return await self._registry.join(request, identity, subscriber)
+
+    # ── what is going on ─────────────────────────────────────────────────────────────────────
+
+    @property
+    def matches_open(self) -> int:
+        return len(self._registry.runners)
+
+    @property
+    def players(self) -> int:
+        """Seats taken, by those in their grace period too."""
+        return self._registry.players
+
+    @property
+    def events_uncommitted(self) -> int:
+        return sum(runner.uncommitted for runner in self._registry.runners.values())
+
+    @property
+    def events_unrelayed(self) -> int:
+        return self._relay.unrelayed
+
+    def listing(self) -> list[MatchInfo]:
+        """All matches of this node, oldest first."""
+        return [
+            MatchInfo(
+                id=runner.match_id,
+                game=runner.game.name,
+                mode=runner.mode,
+                players=runner.players,
+                players_max=runner.players_max,
+                tick=runner.tick,
+                state=runner.state,
+            )
+            for runner in self._registry.runners.values()
+        ]
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Start the side tasks; the first sweep takes over what an earlier process left."""
+        for run in (
+            self._committer.run,
+            self._keeper.run,
+            self._relay.run,
+            self._relay.run_trim,
+            self._undertaker.run,
+            self._sweep,
+        ):
+            task = self._loop.create_task(run())
+            task.add_done_callback(self._ended)
+            self._tasks.append(task)
+
+    async def adopt_orphans(self) -> None:
+        """Continue what nobody owns, now. Raises ``StoreUnavailable``."""
+        await self._registry.adopt_orphans()
+
+    async def drain(self, deadline_s: float) -> None:
+        """Hand the matches over: no new ones and no joins, a last commit, the lease given back,
+        then the outbox emptied as far as the time allows. Subscribers keep quiet seats: their
+        sessions tell them to reconnect, and another node continues the match for them."""
+        until = self._loop.time() + deadline_s
+        self._registry.draining = True
+        leaving = list(self._registry.runners.values())
+        for runner in leaving:
+            runner.freeze()
+        while leaving and self._loop.time() < until:
+            settled = [runner for runner in leaving if runner.settled]
+            leaving = [runner for runner in leaving if not runner.settled]
+            await asyncio.gather(*(self._release(runner, until) for runner in settled))
+            if leaving:
+                await asyncio.sleep(_DRAIN_POLL_S)
+        for runner in leaving:
+            logger.warning("match not handed over", extra={"match": runner.match_id})
+            self._registry.remove(runner)
+        try:
+            async with asyncio.timeout_at(until):
+                await self._relay.idle.wait()
+        except TimeoutError:
+            # They are in the store's outbox; whoever owns the matches next relays them.
+            logger.warning("events left to others", extra={"events": self.events_unrelayed})
+
+    async def _release(self, runner: Runner, until: float) -> None:
+        self._registry.remove(runner)
+        with suppress(TimeoutError):  # Then it runs out by itself.
+            async with asyncio.timeout_at(until):
+                await self._birth.release(runner.lease)
+
+    async def stop(self) -> None:
+        """End everything at once; what is not committed is lost, as in a crash. Idempotent."""
+        for task in [*self._tasks, *self._passing]:
+            task.remove_done_callback(self._ended)
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._passing, return_exceptions=True)
+        self._tasks.clear()
+        await self._registry.stop()
+        if self.failed.done():
+            if not self.failed.cancelled():
+                self.failed.exception()
+        else:
+            self.failed.cancel()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._passing[task] = None
+        task.add_done_callback(self._passed)
+
+    def _passed(self, task: asyncio.Task[None]) -> None:
+        self._passing.pop(task, None)
+        if not task.cancelled() and task.exception() is not None:
+            self._ended(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self.failed.done():
+            return
+        error = task.exception() or RuntimeError("a side task returned")
+        logger.critical("a side task has ended", exc_info=error)
+        self.failed.set_exception(error)
+
+    async def _sweep(self) -> None:
+        pause_s = self._config.lease_ttl_ms / 1000 / _SWEEPS_PER_TTL
+        while True:
+            try:
+                if await self._registry.adopt_orphans():
+                    continue
+            except StoreUnavailable as error:
+                logger.warning("sweep failed", extra={"error": str(error)})
+            await asyncio.sleep(pause_s * (0.75 + self._entropy.jitter() / 2))

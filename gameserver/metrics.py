@@ -1,0 +1,181 @@
+"""Counts and distributions of one node, cheap enough for the hot path.
+
+The hot path adds to plain attributes (a locked prometheus-client counter costs about a
+microsecond); a collector turns them into the Prometheus text format when they are scraped.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+NAMESPACE = "gameserver"
+
+# name → help. Attributes of `Metrics` with these names are counters that start at 0.
+COUNTERS: dict[str, str] = {
+    "handshakes_accepted": "WebSocket upgrades accepted",
+    "handshakes_refused": "WebSocket upgrades refused (any reason)",
+    "sessions_closed": "Sessions that have ended",
+    "messages_received": "Messages decoded from clients",
+    "messages_bad": "Messages refused: not understood, or not allowed in this state",
+    "messages_rate_limited": "Messages dropped over the rate limit",
+    "inputs_received": "Inputs queued for a tick",
+    "inputs_dropped": "Inputs dropped over the limit of one tick",
+    "fast_frames": "Inbound frames taken by the fast path",
+    "slow_frames": "Inbound frames taken by the Sans-I/O protocol",
+    "bytes_received": "Bytes read from sockets",
+    "bytes_sent": "Bytes handed to sockets",
+    "snapshots_sent": "Snapshots and deltas written",
+    "snapshots_replaced": "Snapshots not written because a newer one replaced them",
+    "reliable_sent": "Reliable messages written",
+    "slow_consumers": "Sessions closed because their reliable queue was full",
+    "ticks": "Steps completed",
+    "ticks_skipped": "Steps skipped because the node was too far behind",
+    "games_failed": "Matches ended by an exception in their game",
+    "matches_started": "Matches created",
+    "matches_adopted": "Matches continued from their checkpoint",
+    "matches_ended": "Matches ended",
+    "matches_paused": "Times a match was paused",
+    "events_emitted": "Key events stated by matches",
+    "events_committed": "Key events committed",
+    "events_relayed": "Key events taken by the queue",
+    "commits": "Match commits written",
+    "commits_fenced": "Commits refused because another owner holds the match",
+    "commits_conflicting": "Commits refused because the stored version differs",
+    "store_errors": "Calls to Redis that failed",
+    "queue_errors": "Calls to SQS that failed",
+    "leases_lost": "Leases not renewed in time",
+    "tokens_refused": "Tokens or tickets refused",
+    "jwks_fetches": "Key sets fetched",
+    "jwks_errors": "Key set fetches that failed",
+}
+
+_TICK_BUCKETS_MS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000)
+_CALL_BUCKETS_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+HISTOGRAMS: dict[str, tuple[str, tuple[float, ...]]] = {
+    "tick_lateness_ms": ("How late a step began, in ms", _TICK_BUCKETS_MS),
+    "step_ms": ("How long a step took, frames included, in ms", _TICK_BUCKETS_MS),
+    "commit_ms": ("How long a group commit took, in ms", _CALL_BUCKETS_MS),
+    "relay_ms": ("Time from an event's step to its relay, in ms", _CALL_BUCKETS_MS),
+    "handshake_ms": ("From accept to upgrade, in ms", _CALL_BUCKETS_MS),
+    "loop_lag_ms": ("How late a timer of the event loop fires, in ms", _TICK_BUCKETS_MS),
+}
+
+
+class Histogram:
+    """Counts per bucket; ``observe`` is one bisection and three additions."""
+
+    __slots__ = ("bounds", "count", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.count = 0
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count ``value`` in its bucket (upper bounds are inclusive, as Prometheus has them)."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.count += 1
+        self.total += value
+
+    def quantile(self, share: float) -> float:
+        """An upper bound of the ``share`` quantile: the bound of the bucket that holds it."""
+        wanted, seen = share * self.count, 0
+        for bound, count in zip(self.bounds, self.counts, strict=False):
+            seen += count
+            if seen >= wanted and self.count:
+                return bound
+        return float("inf") if self.count else 0.0
+
+
+class Metrics(Collector):
+    """The node's counters, histograms and gauges; gauges are read from callbacks when scraped."""
+
+    handshakes_accepted: int
+    handshakes_refused: int
+    sessions_closed: int
+    messages_received: int
+    messages_bad: int
+    messages_rate_limited: int
+    inputs_received: int
+    inputs_dropped: int
+    fast_frames: int
+    slow_frames: int
+    bytes_received: int
+    bytes_sent: int
+    snapshots_sent: int
+    snapshots_replaced: int
+    reliable_sent: int
+    slow_consumers: int
+    ticks: int
+    ticks_skipped: int
+    games_failed: int
+    matches_started: int
+    matches_adopted: int
+    matches_ended: int
+    matches_paused: int
+    events_emitted: int
+    events_committed: int
+    events_relayed: int
+    commits: int
+    commits_fenced: int
+    commits_conflicting: int
+    store_errors: int
+    queue_errors: int
+    leases_lost: int
+    tokens_refused: int
+    jwks_fetches: int
+    jwks_errors: int
+    tick_lateness_ms: Histogram
+    step_ms: Histogram
+    commit_ms: Histogram
+    relay_ms: Histogram
+    handshake_ms: Histogram
+    loop_lag_ms: Histogram
+
+    __slots__ = (*COUNTERS, *HISTOGRAMS, "_gauges")
+
+    def __init__(self) -> None:
+        for name in COUNTERS:
+            setattr(self, name, 0)
+        for name, (_, bounds) in HISTOGRAMS.items():
+            setattr(self, name, Histogram(bounds))
+        self._gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+
+    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """Show ``read()`` as a gauge at every scrape."""
+        self._gauges[name] = (meaning, read)
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything, as prometheus-client asks for it."""
+        for name, meaning in COUNTERS.items():
+            yield CounterMetricFamily(f"{NAMESPACE}_{name}", meaning, value=getattr(self, name))
+        for name, (meaning, bounds) in HISTOGRAMS.items():
+            histogram: Histogram = getattr(self, name)
+            buckets, seen = [], 0
+            for bound, count in zip(bounds, histogram.counts, strict=False):
+                seen += count
+                buckets.append((str(float(bound)), float(seen)))
+            buckets.append(("+Inf", float(histogram.count)))
+            yield HistogramMetricFamily(
+                f"{NAMESPACE}_{name}", meaning, buckets=buckets, sum_value=histogram.total
+            )
+        for name, (meaning, read) in self._gauges.items():
+            yield GaugeMetricFamily(f"{NAMESPACE}_{name}", meaning, value=read())
+
+    def render(self) -> bytes:
+        """The Prometheus text format."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry)

@@ -1,0 +1,298 @@
+"""What the layers ask of each other, as Protocols and the values that cross them.
+
+``match``, ``session`` and ``adapters`` never import one another: they import this file, and
+``app`` puts them together. A plain method never blocks; an ``async`` one may.
+
+    ws_server ──Gate, SessionPort──► session ──Matches, SeatHandle──► match ──MatchStore──► redis
+        ◄──────Connection──────────         ◄──Subscriber───────────        ──EventQueue──► sqs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from gameserver.game.contract import AnyGame, LeaveReason
+from gameserver.ids import MatchId, PlayerId, SessionId
+from gameserver.wire import from_client, to_client
+from gameserver.wire.close_codes import CloseCode
+from gameserver.wire.codec import Format
+from gameserver.wire.frame import Broadcast, Frame
+
+# ── the player's side ────────────────────────────────────────────────────────────────────────────
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a verified token speaks for. ``expires_ms``: wall time at which the token ends."""
+
+    player_id: PlayerId
+    name: str
+    groups: tuple[str, ...]
+    expires_ms: int
+    token_use: str
+    origin_jti: str | None = None
+
+
+class TokenVerifier(Protocol):
+    """Checks a Cognito JWT."""
+
+    async def verify(self, token: str) -> Identity:
+        """The token's identity. Raises ``TokenRefused``, or ``IdentityUnavailable`` where no key
+        set is at hand."""
+
+
+class Tickets(Protocol):
+    """One-time passes for clients that cannot send headers."""
+
+    async def issue(self, identity: Identity) -> str:
+        """A ticket that ``redeem`` takes once within its lifetime. Raises ``StoreUnavailable``."""
+
+    async def redeem(self, ticket: str) -> Identity:
+        """Raises ``TokenRefused`` for an unknown, used or old ticket, or ``StoreUnavailable``."""
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What a handshake offers; exactly one of the two is set, else the gate refuses."""
+
+    token: str | None = None
+    ticket: str | None = None
+
+
+class Connection(Protocol):
+    """A WebSocket after its upgrade, seen from the session."""
+
+    @property
+    def format(self) -> Format: ...
+    @property
+    def remote(self) -> str:
+        """The peer's address, for logs and limits."""
+
+    @property
+    def writable(self) -> bool:
+        """False while the transport's buffer is above its high-water mark."""
+
+    def write(self, frame: bytes) -> None:
+        """Hand over one or more complete WebSocket frames. Ignored after ``close``."""
+
+    def poll(self) -> None:
+        """Deliver what has arrived since the last poll, at once."""
+
+    def polled(self, polled: bool) -> None:
+        """Whether ``poll`` is called several times a second from now on, so that arriving bytes
+        need not wake the event loop. A connection that cannot be polled (TLS) ignores it."""
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        """Start the closing handshake; ``reason`` defaults to the code's name in lower case."""
+
+
+class SessionPort(Protocol):
+    """A session, seen from the connection."""
+
+    def received(self, payload: bytes) -> None:
+        """One complete message of the connection's format."""
+
+    def became_writable(self) -> None:
+        """The transport's buffer has drained below its low-water mark."""
+
+    def closed(self) -> None:
+        """The connection is gone, for whatever reason; nothing can be written any more."""
+
+
+class Overloaded(Exception):
+    """The node takes no more sockets now; answered as 503 with ``Retry-After``."""
+
+    def __init__(self, code: str, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+class Gate(Protocol):
+    """Decides, before the upgrade, who may connect."""
+
+    async def admit(self, credentials: Credentials) -> Identity:
+        """Raises ``TokenRefused``, ``Overloaded`` or ``Unavailable``."""
+
+    def open(self, connection: Connection, identity: Identity) -> SessionPort:
+        """Start a session on an upgraded connection."""
+
+
+# ── between a session and its match ──────────────────────────────────────────────────────────────
+
+
+class Subscriber(Protocol):
+    """A session, seen from the match it sits in. Every method returns at once."""
+
+    def frame(self, frame: Frame) -> None:
+        """The match's newest frame; an older one not yet written is replaced."""
+
+    def announce(self, message: Broadcast) -> None:
+        """A reliable message (a committed ``Event``, ``Paused``, ``Resumed``), in order."""
+
+    def poll(self) -> None:
+        """Take what the player has sent, right before a step that can use it."""
+
+    def polled(self, polled: bool) -> None:
+        """Whether ``poll`` is called before every step from now on. False again before the match
+        stands still and when the seat is gone."""
+
+    def left(self, reason: str) -> None:
+        """The seat is gone; ``reason`` is that of ``to_client.Left``."""
+
+
+class SeatHandle(Protocol):
+    """A seat in a match, held by one session."""
+
+    @property
+    def match_id(self) -> MatchId: ...
+
+    def input(self, seq: int, data: Any) -> to_client.ErrorCode | None:
+        """Queue one decoded input for the next tick, or say why not."""
+
+    def leave(self, reason: LeaveReason) -> None:
+        """Give the seat up for good."""
+
+    def detach(self) -> None:
+        """The connection is gone: the seat is kept for the grace period."""
+
+
+class Seated(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a join: to be sent in the order ``joined``, ``missed``, ``frame``."""
+
+    handle: SeatHandle
+    game: AnyGame
+    joined: to_client.Joined
+    missed: list[Broadcast]
+    frame: Frame | None
+
+
+class Matches(Protocol):
+    """The matches that players can reach through this node."""
+
+    @property
+    def games(self) -> Mapping[str, AnyGame]: ...
+
+    async def join(
+        self, request: from_client.Join, identity: Identity, subscriber: Subscriber
+    ) -> Seated:
+        """Find or create the match and take a seat. A player who already holds a seat gets it
+        back, and the earlier subscriber's ``left("replaced")`` is called.
+
+        Raises ``JoinRefused``; ``StoreUnavailable`` where a new match cannot be stored."""
+
+
+# ── durability ───────────────────────────────────────────────────────────────────────────────────
+
+
+class OutboxEntry(msgspec.Struct, frozen=True):
+    """An event's number in its match, and its encoded record."""
+
+    seq: int
+    record: bytes
+
+
+class Acquired(msgspec.Struct, frozen=True, kw_only=True):
+    """A lease that was won: ``checkpoint`` is ``None`` for a match without a commit yet."""
+
+    fence: int
+    version: int
+    checkpoint: bytes | None
+    outbox: list[OutboxEntry]
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
+    """One durable step of one match. ``version`` is the one that this commit makes;
+    ``trim_seq``: outbox entries up to it have been relayed and are dropped on this occasion."""
+
+    match_id: MatchId
+    fence: int
+    version: int
+    checkpoint: bytes
+    records: Sequence[OutboxEntry] = ()
+    trim_seq: int = 0
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Names a lease held."""
+
+    match_id: MatchId
+    fence: int
+
+
+class Outcome(StrEnum):
+    """What became of a commit."""
+
+    COMMITTED = "committed"  # now, or by an earlier try whose answer was lost
+    FENCED = "fenced"  # another owner has acquired the match: stop at once
+    CONFLICT = "conflict"  # the stored version is not the one before: the store lost or gained
+
+
+class MatchStore(Protocol):
+    """Checkpoints, leases and outboxes of all matches; every method may raise
+    ``StoreUnavailable``, after which what was asked may or may not have happened."""
+
+    async def acquire(self, match_id: MatchId, *, owner: str, lease_ttl_ms: int) -> Acquired | None:
+        """Take the match if no lease on it is running; ``None`` if one is, be it ``owner``'s own
+        (an acquisition that arrives late must not fence the one that followed it), or if the match
+        has been forgotten.
+
+        The fence is ``max(stored + 1, store's time in ms)``. Lists the match as open."""
+
+    async def holder(self, match_id: MatchId) -> str | None:
+        """The owner whose lease is running, ``""`` if none is; ``None`` for a match that is not
+        stored: it never was, or is over."""
+
+    async def renew(self, leases: Sequence[Lease], *, lease_ttl_ms: int) -> list[bool]:
+        """Prolong each lease; false where another fence is stored. A lease that ran out but was
+        taken by nobody is prolonged too: its fence is still the newest."""
+
+    async def commit(self, commits: Sequence[Commit], *, lease_ttl_ms: int) -> list[Outcome]:
+        """Check fence and version, then write checkpoint and outbox together, for each commit by
+        itself. The same (fence, version) again answers ``COMMITTED`` and writes nothing. Prolongs
+        the lease."""
+
+    async def release(self, lease: Lease) -> None:
+        """Give the lease up at once; no effect if the fence is not the newest."""
+
+    async def trim(self, match_id: MatchId, *, up_to_seq: int) -> None:
+        """Drop outbox entries that have been relayed."""
+
+    async def forget(self, lease: Lease) -> bool:
+        """Delete an ended match whose outbox is empty; false (nothing done) otherwise."""
+
+    async def orphans(self, *, limit: int) -> list[MatchId]:
+        """Open matches on which no lease is running."""
+
+
+class EventQueue(Protocol):
+    """The queue to the persistence worker."""
+
+    async def send(self, bodies: Sequence[str]) -> list[bool]:
+        """Send up to 10 bodies (1 MiB in all); which of them were taken. Raises
+        ``QueueUnavailable`` where none may have been."""
+
+
+# ── the world ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Clock(Protocol):
+    """Wall time. Durations use the event loop's monotonic time, which simulation replaces."""
+
+    def wall_ms(self) -> int:
+        """Milliseconds since the Unix epoch."""
+
+
+class Entropy(Protocol):
+    """Everything that must differ between processes."""
+
+    def match_id(self) -> MatchId: ...
+    def session_id(self) -> SessionId: ...
+    def seed(self) -> int:
+        """63 random bits for a match."""
+
+    def jitter(self) -> float:
+        """From 0 up to, but not including, 1: spreads timers."""

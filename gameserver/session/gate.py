@@ -1,0 +1,140 @@
+"""Who may connect to this node, and the sessions that did."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from gameserver.config import Config
+from gameserver.errors import TokenRefused
+from gameserver.metrics import Metrics
+from gameserver.ports import (
+    Clock,
+    Connection,
+    Credentials,
+    Entropy,
+    Identity,
+    Matches,
+    Overloaded,
+    Tickets,
+    TokenVerifier,
+)
+from gameserver.session.session import Session
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 2
+
+
+class SessionGate:
+    """Implements ``Gate``: admits identities, opens sessions, sends them away on drain."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        verifier: TokenVerifier,
+        tickets: Tickets,
+        matches: Matches,
+        clock: Clock,
+        entropy: Entropy,
+        metrics: Metrics,
+    ) -> None:
+        self._config = config
+        self._verifier = verifier
+        self._tickets = tickets
+        self._matches = matches
+        self._clock = clock
+        self._entropy = entropy
+        self._metrics = metrics
+        self._sessions: set[Session] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+        metrics.gauge("sessions", "Open sessions", lambda: float(len(self._sessions)))
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are open."""
+        return len(self._sessions)
+
+    @property
+    def full(self) -> bool:
+        """Whether the next socket would be refused for lack of room."""
+        return len(self._sessions) >= self._config.sessions_max
+
+    async def admit(self, credentials: Credentials) -> Identity:
+        """The identity that ``credentials`` prove. Raises ``TokenRefused``, ``Overloaded`` or
+        ``Unavailable``."""
+        self._check_room()
+        try:
+            if credentials.token is not None:
+                identity = await self._verifier.verify(credentials.token)
+            elif credentials.ticket is not None:
+                identity = await self._tickets.redeem(credentials.ticket)
+            else:
+                raise TokenRefused("missing", "a token or a ticket is needed to connect")
+        except TokenRefused:
+            self._metrics.tokens_refused += 1
+            raise
+        # Others were admitted meanwhile: look again, so that the limit holds under a storm.
+        self._check_room()
+        return identity
+
+    def open(self, connection: Connection, identity: Identity) -> Session:
+        """Start a session on an upgraded connection."""
+        session = Session(
+            session_id=self._entropy.session_id(),
+            connection=connection,
+            identity=identity,
+            matches=self._matches,
+            verifier=self._verifier,
+            config=self._config,
+            clock=self._clock,
+            metrics=self._metrics,
+            spawn=self._spawn,
+            on_closed=self._forget,
+        )
+        self._sessions.add(session)
+        return session
+
+    def drain(self) -> None:
+        """Take no more sockets and send every session away, spread over a second."""
+        self._draining = True
+        for session in list(self._sessions):
+            after_ms = int(100 + 900 * self._entropy.jitter())
+            session.move_away(after_ms=after_ms, reason="this server is being replaced")
+
+    def refuse_new(self) -> None:
+        """Take no more sockets; the open ones stay."""
+        self._draining = True
+
+    async def settle(self) -> None:
+        """Wait until the tasks of all sessions have ended (bounded by the caller)."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _check_room(self) -> None:
+        if self._draining:
+            raise Overloaded(
+                "draining", "this server is being replaced", retry_after_s=RETRY_AFTER_S
+            )
+        if self.full:
+            raise Overloaded(
+                "server_full", "this server has no free place", retry_after_s=RETRY_AFTER_S
+            )
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.discard(session)
+        self._metrics.sessions_closed += 1
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a session's task failed", exc_info=error)

@@ -1,0 +1,100 @@
+"""What a session still has to write, and what gives way when its socket is slow.
+
+Two kinds of output, two policies:
+
+* Frames: only the newest matters. One slot; a newer frame replaces the one that waits. What is
+  written is the difference to the frame last *written* here, so nothing is lost by skipping.
+* Reliable messages: each matters, in order. A bounded queue; when it is full the consumer is too
+  slow to be served, and the session closes with SLOW_CONSUMER. The client resumes from the last
+  number it saw.
+
+While the socket takes data both are empty and bytes go straight to the transport.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gameserver.metrics import Metrics
+from gameserver.ports import Connection
+from gameserver.wire.codec import Format
+from gameserver.wire.frame import Frame
+
+
+class Outgoing:
+    """The output side of one session."""
+
+    __slots__ = (
+        "_base",
+        "_connection",
+        "_format",
+        "_frame",
+        "_metrics",
+        "_reliable",
+        "_room",
+        "_stopped",
+        "_usual",
+    )
+
+    def __init__(self, connection: Connection, *, reliable_max: int, metrics: Metrics) -> None:
+        self._connection = connection
+        self._format = connection.format
+        self._metrics = metrics
+        self._room = reliable_max
+        self._reliable: deque[bytes] = deque()
+        self._frame: Frame | None = None
+        self._base: Frame | None = None
+        self._stopped = True
+        self._usual = connection.format is Format.MSGPACK
+
+    def frame(self, frame: Frame) -> None:
+        """Write ``frame`` now, or let it wait in place of the one that waits.
+
+        Runs for every player at every tick. Nearly everyone has the same base and format, for
+        whom the frame has its bytes ready.
+        """
+        if self._stopped:
+            return
+        connection = self._connection
+        if connection.writable and not self._reliable:
+            base = self._base
+            self._base = frame
+            if base is frame.usual_base and self._usual:
+                connection.write(frame.usual)
+            else:
+                connection.write(frame.encoded(self._format, base))
+            self._metrics.snapshots_sent += 1
+            return
+        if self._frame is not None:
+            self._metrics.snapshots_replaced += 1
+        self._frame = frame
+
+    def reliable(self, encoded: bytes) -> bool:
+        """Write a complete WebSocket frame in order; false when the queue is full."""
+        if self._connection.writable and not self._reliable:
+            self._connection.write(encoded)
+            self._metrics.reliable_sent += 1
+            return True
+        if len(self._reliable) >= self._room:
+            return False
+        self._reliable.append(encoded)
+        return True
+
+    def flush(self) -> None:
+        """The socket takes data again: first what is reliable, then the newest frame."""
+        while self._reliable and self._connection.writable:
+            self._connection.write(self._reliable.popleft())
+            self._metrics.reliable_sent += 1
+        if self._frame is not None and self._connection.writable and not self._reliable:
+            frame, self._frame = self._frame, None
+            self.frame(frame)
+
+    def start_frames(self) -> None:
+        """A match is joined: write its frames, the first one whole."""
+        self._stopped = False
+
+    def stop_frames(self) -> None:
+        """The match is left: no frame of it is written any more."""
+        self._stopped = True
+        self._frame = None
+        self._base = None

@@ -1,0 +1,407 @@
+"""One authenticated connection: what its messages mean, and what it is told.
+
+``received`` runs for every message of every player, so it is plain code without tasks; only what
+must wait (finding a match, checking a new token) becomes a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, assert_never
+
+from gameserver.config import Config
+from gameserver.errors import JoinRefused, TokenRefused, Unavailable
+from gameserver.game.contract import AnyGame, LeaveReason
+from gameserver.ids import SessionId
+from gameserver.metrics import Metrics
+from gameserver.ports import (
+    Clock,
+    Connection,
+    Identity,
+    Matches,
+    Seated,
+    SeatHandle,
+    TokenVerifier,
+)
+from gameserver.session.lifecycle import Change, State, after
+from gameserver.session.outgoing import Outgoing
+from gameserver.session.rate_limit import TokenBucket
+from gameserver.wire import from_client, to_client
+from gameserver.wire.close_codes import CloseCode
+from gameserver.wire.codec import BadMessage, decoder_for
+from gameserver.wire.frame import Broadcast, PlainToClient
+from gameserver.wire.to_client import ErrorCode
+
+logger = logging.getLogger(__name__)
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+_STRIKES_WINDOW_S = 60.0
+_ERRORS_PER_S = 10.0
+_INPUTS_IN_FLIGHT_S = 5.0
+"""How long after the loss of a seat an input is taken as sent before the client knew."""
+
+
+class Session:
+    """Implements ``SessionPort`` towards the connection and ``Subscriber`` towards the match."""
+
+    __slots__ = (
+        "_bucket",
+        "_clock",
+        "_config",
+        "_connection",
+        "_decode",
+        "_errors",
+        "_expiry",
+        "_handle",
+        "_leave_ref",
+        "_loop",
+        "_matches",
+        "_metrics",
+        "_on_closed",
+        "_outgoing",
+        "_prepaid",
+        "_refreshing",
+        "_spawn",
+        "_state",
+        "_strikes",
+        "_unseated_at",
+        "_verifier",
+        "frame",
+        "id",
+        "identity",
+        "poll",
+    )
+
+    def __init__(
+        self,
+        *,
+        session_id: SessionId,
+        connection: Connection,
+        identity: Identity,
+        matches: Matches,
+        verifier: TokenVerifier,
+        config: Config,
+        clock: Clock,
+        metrics: Metrics,
+        spawn: Spawn,
+        on_closed: Callable[[Session], None],
+    ) -> None:
+        self.id = session_id
+        self.identity = identity
+        self._connection = connection
+        self._matches = matches
+        self._verifier = verifier
+        self._config = config
+        self._clock = clock
+        self._metrics = metrics
+        self._spawn = spawn
+        self._on_closed = on_closed
+        self._loop = loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._bucket = TokenBucket(
+            per_s=config.messages_per_s, burst=config.messages_burst, now=now
+        )
+        strikes = config.bad_messages_max
+        self._strikes = TokenBucket(per_s=strikes / _STRIKES_WINDOW_S, burst=strikes, now=now)
+        self._errors = TokenBucket(per_s=_ERRORS_PER_S, burst=_ERRORS_PER_S, now=now)
+        self._outgoing = Outgoing(
+            connection, reliable_max=config.reliable_queue_max, metrics=metrics
+        )
+        # The match calls these for every player at every tick: they lead straight to where the
+        # work is done. (``Subscriber``: right before a step, and the newest frame right after.)
+        self.poll = connection.poll
+        self.frame = self._outgoing.frame
+        self._prepaid = 0
+        self._state = State.OPEN
+        self._handle: SeatHandle | None = None
+        self._leave_ref = 0
+        self._unseated_at = float("-inf")
+        self._refreshing = False
+        self._decode = decoder_for(None, connection.format).decode
+        self._expiry = loop.call_later(self._token_s(), self._token_ended)
+        self._welcome()
+
+    # ── SessionPort: what the connection tells ───────────────────────────────────────────────
+
+    def received(self, payload: bytes) -> None:
+        """One message of the client."""
+        if self._state is State.CLOSED:
+            return
+        if self._prepaid:
+            self._prepaid -= 1
+        elif not self._pay():
+            self._rate_limited()
+            return
+        try:
+            message = self._decode(payload)
+        except BadMessage as bad:
+            self._metrics.messages_bad += 1
+            self._refuse(bad.code, str(bad), bad.ref, close=CloseCode.BAD_MESSAGES)
+            return
+        self._metrics.messages_received += 1
+        match message:
+            case from_client.Input():
+                self._input(message)
+            case from_client.Ping():
+                self._send(to_client.Pong(message.sent, self._clock.wall_ms()))
+            case from_client.Join():
+                self._join(message)
+            case from_client.Leave():
+                self._leave(message)
+            case from_client.Refresh():
+                self._refresh(message)
+            case _:
+                assert_never(message)
+
+    def became_writable(self) -> None:
+        """Write what has been waiting."""
+        if self._state is not State.CLOSED:
+            self._outgoing.flush()
+
+    def closed(self) -> None:
+        """The connection is gone: the seat is kept for the grace period."""
+        self._end()
+        self._on_closed(self)
+
+    # ── Subscriber: what the match tells ─────────────────────────────────────────────────────
+
+    def announce(self, message: Broadcast) -> None:
+        """A reliable message of the match, the same bytes for all of its players."""
+        if self._state is State.SEATED:
+            self._reliable(message.encoded(self._connection.format))
+
+    def polled(self, polled: bool) -> None:
+        """Whether the match polls from now on."""
+        self._connection.polled(polled)
+
+    def left(self, reason: str) -> None:
+        """The seat is gone. The answer to a ``Leave`` carries its ``ref``."""
+        if self._state is not State.SEATED:
+            return
+        handle, self._handle = self._handle, None
+        self._unseated_at = self._loop.time()
+        self._connection.polled(False)
+        self._state = after(self._state, Change.UNSEATED)
+        self._outgoing.stop_frames()
+        self._decode = decoder_for(None, self._connection.format).decode
+        ref, self._leave_ref = self._leave_ref, 0
+        if handle is not None:
+            self._send(to_client.Left(ref, handle.match_id, reason))
+
+    # ── what the node tells ──────────────────────────────────────────────────────────────────
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        """Close the connection; the seat is kept for the grace period."""
+        if self._state is State.CLOSED:
+            return
+        self._end()
+        self._connection.close(code, reason)
+
+    def move_away(self, *, after_ms: int, reason: str) -> None:
+        """The node is going away: say when to come back, then close with RESTART."""
+        if self._state is State.CLOSED:
+            return
+        self._send(to_client.Reconnect(after_ms, reason))
+        self.close(CloseCode.RESTART)
+
+    # ── messages ─────────────────────────────────────────────────────────────────────────────
+
+    def _input(self, message: from_client.Input) -> None:
+        if self._handle is None:
+            if self._loop.time() < self._unseated_at + _INPUTS_IN_FLIGHT_S:
+                self._metrics.inputs_dropped += 1
+                return
+            self._metrics.messages_bad += 1
+            self._refuse(
+                ErrorCode.NOT_JOINED,
+                "join a match before sending inputs",
+                message.seq,
+                close=CloseCode.BAD_MESSAGES,
+            )
+            return
+        refused = self._handle.input(message.seq, message.data)
+        if refused is not None:
+            self._metrics.inputs_dropped += 1
+            self._refuse(
+                refused,
+                "input seq must grow"
+                if refused is ErrorCode.BAD_INPUT
+                else f"at most {self._config.inputs_per_tick_max} inputs a tick are taken",
+                message.seq,
+                # Inputs that a stalled network delivers together are no abuse: no strike.
+                close=CloseCode.BAD_MESSAGES if refused is ErrorCode.BAD_INPUT else None,
+            )
+
+    def _join(self, message: from_client.Join) -> None:
+        if self._state is not State.OPEN:
+            self._refuse(
+                ErrorCode.ALREADY_JOINED,
+                "leave the match you are in before joining another",
+                message.ref,
+                close=CloseCode.BAD_MESSAGES,
+            )
+            return
+        self._state = after(self._state, Change.JOIN)
+        self._spawn(self._finish_join(message))
+
+    async def _finish_join(self, message: from_client.Join) -> None:
+        try:
+            seated = await self._matches.join(message, self.identity, self)
+        except JoinRefused as refused:
+            code, explanation = ErrorCode(refused.code), refused.message
+        except Unavailable:
+            code, explanation = ErrorCode.UNAVAILABLE, "the match store did not answer; try again"
+        except Exception:
+            # A defect of ours must not leave the player waiting for an answer.
+            logger.exception("join failed", extra={"player_id": self.identity.player_id})
+            code, explanation = ErrorCode.UNAVAILABLE, "joining failed on the server; try again"
+        else:
+            if self._state is State.JOINING:
+                self._take_seat(seated)
+            else:
+                seated.handle.detach()
+            return
+        if self._state is State.JOINING:
+            self._state = after(self._state, Change.REFUSED)
+            self._send(to_client.Error(code, explanation, message.ref))
+
+    def _take_seat(self, seated: Seated) -> None:
+        self._state = after(self._state, Change.SEATED)
+        self._handle = seated.handle
+        self._use_game(seated.game)
+        self._outgoing.start_frames()
+        self._send(seated.joined)
+        for missed in seated.missed:
+            self.announce(missed)
+        if seated.frame is not None:
+            self._outgoing.frame(seated.frame)
+
+    def _use_game(self, game: AnyGame) -> None:
+        self._decode = decoder_for(game, self._connection.format).decode
+
+    def _leave(self, message: from_client.Leave) -> None:
+        if self._handle is None:
+            self._refuse(
+                ErrorCode.NOT_JOINED,
+                "there is no match to leave",
+                message.ref,
+                close=CloseCode.BAD_MESSAGES,
+            )
+            return
+        self._leave_ref = message.ref
+        handle = self._handle
+        handle.leave(LeaveReason.LEFT)
+        self.left(LeaveReason.LEFT)
+
+    def _refresh(self, message: from_client.Refresh) -> None:
+        if self._refreshing:
+            self._refuse(
+                ErrorCode.BAD_TOKEN,
+                "an earlier refresh is still being checked",
+                message.ref,
+                close=CloseCode.BAD_MESSAGES,
+            )
+            return
+        self._refreshing = True
+        self._spawn(self._finish_refresh(message))
+
+    async def _finish_refresh(self, message: from_client.Refresh) -> None:
+        try:
+            identity = await self._verifier.verify(message.token)
+            if identity.player_id != self.identity.player_id:
+                raise TokenRefused("other_player", "the token is another player's")
+        except TokenRefused as refused:
+            self._metrics.tokens_refused += 1
+            self._refuse(
+                ErrorCode.BAD_TOKEN, refused.message, message.ref, close=CloseCode.BAD_MESSAGES
+            )
+        except Unavailable:
+            self._refuse(
+                ErrorCode.UNAVAILABLE,
+                "the token cannot be checked now; the old one still holds",
+                message.ref,
+            )
+        else:
+            if self._state is not State.CLOSED:
+                self.identity = identity
+                self._expiry.cancel()
+                self._expiry = self._loop.call_later(self._token_s(), self._token_ended)
+                self._send(to_client.Refreshed(message.ref, identity.expires_ms))
+        finally:
+            self._refreshing = False
+
+    def _pay(self) -> bool:
+        """Take tokens for this message and for those to come; false if there is none."""
+        tokens = self._bucket.take_all(self._loop.time())
+        if not tokens:
+            return False
+        self._prepaid = tokens - 1
+        return True
+
+    # ── output ───────────────────────────────────────────────────────────────────────────────
+
+    def _welcome(self) -> None:
+        self._send(
+            to_client.Welcome(
+                session=self.id,
+                player=self.identity.player_id,
+                name=self.identity.name,
+                server_ms=self._clock.wall_ms(),
+                expires_ms=self.identity.expires_ms,
+                ping_ms=self._config.ping_ms,
+                messages_per_s=self._config.messages_per_s,
+                payload_bytes=self._config.payload_bytes_max,
+                games=list(self._matches.games),
+            )
+        )
+
+    def _send(self, message: PlainToClient) -> None:
+        if self._state is not State.CLOSED:
+            self._reliable(Broadcast(message).encoded(self._connection.format))
+
+    def _reliable(self, encoded: bytes) -> None:
+        if not self._outgoing.reliable(encoded):
+            self._metrics.slow_consumers += 1
+            self.close(CloseCode.SLOW_CONSUMER)
+
+    def _refuse(
+        self, code: ErrorCode, explanation: str, ref: int, *, close: CloseCode | None = None
+    ) -> None:
+        """Answer with ``Error``; ``close``: it is a strike, and too many of them close with it."""
+        now = self._loop.time()
+        if close is not None and not self._strikes.take(now):
+            self.close(close)
+        elif self._errors.take(now):
+            # Errors are limited too: a flood of bad messages must not become a flood of answers.
+            self._send(to_client.Error(code, explanation, ref))
+
+    def _rate_limited(self) -> None:
+        self._metrics.messages_rate_limited += 1
+        self._refuse(
+            ErrorCode.RATE_LIMITED,
+            f"at most {self._config.messages_per_s} messages a second are taken",
+            0,
+            close=CloseCode.RATE_LIMITED,
+        )
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────
+
+    def _token_s(self) -> float:
+        return max(0.0, (self.identity.expires_ms - self._clock.wall_ms()) / 1000)
+
+    def _token_ended(self) -> None:
+        self.close(CloseCode.TOKEN_EXPIRED)
+
+    def _end(self) -> None:
+        if self._state is State.CLOSED:
+            return
+        self._state = after(self._state, Change.CLOSE)
+        self._expiry.cancel()
+        self._outgoing.stop_frames()
+        self._connection.polled(False)
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            handle.detach()

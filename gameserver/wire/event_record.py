@@ -1,0 +1,150 @@
+"""A key event on its way from a match to PostgreSQL: shared with the worker, and nothing else is.
+
+A record is encoded once, before its commit; from then on its bytes are what is relayed:
+
+    SQS body = {"v":1,"records":[ <record>, <record>, … ]}
+    record   = {"id":"<match>/<seq>","match":…,"seq":…,"epoch":…,"tick":…,"game":…,"mode":…,
+                "kind":…,"player":…|null,"at_ms":…,"data":{…}}
+
+The id does not hold the epoch: a match that continues on another node goes on with the next
+``seq``, so an id names one fact for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+VERSION = 1
+BODY_BYTES_MAX = 1_048_576
+"""SQS' limit of one message (AWS: "Amazon SQS message quotas", 1 MiB since August 2025)."""
+RECORD_BYTES_MAX = 65_536
+
+MATCH_STARTED = "match_started"
+PLAYER_JOINED = "player_joined"
+PLAYER_LEFT = "player_left"
+MATCH_ENDED = "match_ended"
+SERVER_KINDS = frozenset({MATCH_STARTED, PLAYER_JOINED, PLAYER_LEFT, MATCH_ENDED})
+"""Kinds the server itself states; a game's event may not take one of these names."""
+
+_Name = Annotated[str, Meta(min_length=1, max_length=64)]
+_Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
+class EventRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One key event. ``data`` is the event's own fields; ``at_ms`` is wall time of its step."""
+
+    id: Annotated[str, Meta(min_length=3, max_length=96, pattern=r"^[0-9a-z]{1,64}/[0-9]{1,16}\Z")]
+    match: Annotated[str, Meta(pattern=r"^[0-9a-z]{1,64}\Z")]
+    seq: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    epoch: _Count
+    tick: _Count
+    game: _Name
+    mode: _Name
+    kind: _Name
+    player: Annotated[str, Meta(min_length=1, max_length=128)] | None
+    at_ms: _Count
+    data: dict[str, Any]
+
+
+class MatchStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """``data`` of ``match_started``."""
+
+    players_max: int
+    seed: int
+    node: str
+
+
+class PlayerJoined(msgspec.Struct, frozen=True, kw_only=True):
+    """``data`` of ``player_joined``. Names are shown in public, so they are not encrypted."""
+
+    name: str
+    seat: int
+
+
+class PlayerLeft(msgspec.Struct, frozen=True, kw_only=True):
+    """``data`` of ``player_left``: ``reason`` is a ``LeaveReason``."""
+
+    reason: str
+    seat: int
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """One player's place in ``MatchEnded``."""
+
+    player: str
+    place: int
+    score: float
+
+
+class MatchEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """``data`` of ``match_ended``. ``reason``: ``finished``, ``abandoned`` or ``game_error``."""
+
+    reason: str
+    ticks: int
+    duration_ms: int
+    standings: list[Place]
+    result: dict[str, Any] | None = None
+
+
+class BadBody(ValueError):
+    """An SQS body, or one record in it, is not what this module writes."""
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode_record = msgspec.json.Decoder(EventRecord).decode
+_decode_bundle = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def encode_record(record: EventRecord) -> bytes:
+    """The record's bytes: JSON with keys in a fixed order, so that equal facts have equal bytes.
+
+    Raises ``ValueError`` over ``RECORD_BYTES_MAX``.
+    """
+    encoded = _encode(record)
+    if len(encoded) > RECORD_BYTES_MAX:
+        raise ValueError(
+            f"event {record.id} ({record.kind}) takes {len(encoded)} bytes; "
+            f"the limit is {RECORD_BYTES_MAX}"
+        )
+    return encoded
+
+
+def decode_record(encoded: bytes | msgspec.Raw) -> EventRecord:
+    """The record of ``encoded``; raises ``BadBody`` with what is wrong."""
+    try:
+        record = _decode_record(encoded)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadBody(f"record: {error}") from error
+    if record.id != f"{record.match}/{record.seq}":
+        raise BadBody(f"record: id {record.id!r} does not name match and seq")
+    return record
+
+
+def digest(record: EventRecord) -> bytes:
+    """16 bytes that tell two contents of the same id apart (SHA-256, cut)."""
+    return hashlib.sha256(_encode(record)).digest()[:16]
+
+
+def encode_bundle(records: Sequence[bytes]) -> str:
+    """The body of one SQS message that carries ``records`` (encoded ones)."""
+    return (b'{"v":1,"records":[' + b",".join(records) + b"]}").decode()
+
+
+def decode_bundle(body: str) -> list[bytes]:
+    """The encoded records of an SQS body; raises ``BadBody``. Each is checked by
+    ``decode_record``, so that one bad record does not spoil its neighbours."""
+    try:
+        parts = _decode_bundle(body)
+        if set(parts) != {"v", "records"}:
+            raise BadBody(f"body: expected the keys v and records, got {sorted(parts)[:8]}")
+        if bytes(parts["v"]).strip() != b"1":
+            raise BadBody(f"body: version {bytes(parts['v'])[:16]!r} is not known here")
+        return [bytes(raw) for raw in _decode_list(parts["records"])]
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise BadBody(f"body: {error}") from error

@@ -1,0 +1,249 @@
+"""What the server sends to many: encoded once, the same bytes to all.
+
+A ``Frame`` is one tick's view, cut into parts that are encoded when it is made, because a game
+changes its state in place afterwards:
+
+    view ─┬─ plain field ──► Raw             compared with the base's bytes
+          └─ table ──► key ──► Raw           compared entity by entity
+
+A snapshot is all parts, a delta those that differ from the base's. Parts are msgpack; JSON, which
+is for people and tools, is made from the msgpack of the same message.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from gameserver.wire import to_client
+from gameserver.wire.codec import Format, encode, encode_value
+from gameserver.wire.ws_frame import server_frame
+
+BASES_MAX = 8
+"""Deltas kept per frame and format. Players who keep up share one base; those further behind than
+this many bases get theirs computed each time."""
+
+PlainToClient = (
+    to_client.Welcome
+    | to_client.Joined
+    | to_client.Error
+    | to_client.Pong
+    | to_client.Left
+    | to_client.Paused
+    | to_client.Resumed
+    | to_client.Reconnect
+    | to_client.Refreshed
+)
+"""Messages without values of the game, which read the same in both formats."""
+
+_MSGPACK = Format.MSGPACK
+_NOBODY: Any = object()
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Broadcast:
+    """A message for one or many receivers, encoded at most once per format."""
+
+    __slots__ = ("_data", "_encoded", "_message", "seq")
+
+    def __init__(self, message: PlainToClient) -> None:
+        self.seq = 0
+        """The reliable number of an ``Event``, 0 for any other message."""
+        self._message: PlainToClient | to_client.Event = message
+        self._data: Any = None
+        self._encoded: dict[Format, bytes] = {}
+
+    @classmethod
+    def event(
+        cls,
+        seq: int,
+        tick: int,
+        kind: str,
+        player: str | None,
+        data: dict[str, Any] | msgspec.Struct,
+    ) -> Broadcast:
+        """An ``Event``. ``data`` is encoded when first asked for: it must not change any more."""
+        made = cls.__new__(cls)
+        made.seq = seq
+        made._message = to_client.Event(seq, tick, kind, player, msgspec.Raw())
+        made._data = data
+        made._encoded = {}
+        return made
+
+    def encoded(self, format: Format) -> bytes:
+        """A complete WebSocket frame."""
+        encoded = self._encoded.get(format)
+        if encoded is None:
+            message = self._message
+            if isinstance(message, to_client.Event):
+                message = msgspec.structs.replace(message, data=encode_value(self._data, format))
+            encoded = server_frame(encode(message, format), text=format is not _MSGPACK)
+            self._encoded[format] = encoded
+        return encoded
+
+
+# ── frames ───────────────────────────────────────────────────────────────────────────────────────
+
+_SNAPSHOT = to_client.Snapshot.__struct_config__.tag
+_DELTA = to_client.Delta.__struct_config__.tag
+_JSON_FIELDS = {
+    _SNAPSHOT: ("type", *to_client.Snapshot.__struct_fields__),
+    _DELTA: ("type", *to_client.Delta.__struct_fields__),
+}
+
+
+class _Plan:
+    """How a View class is cut: (attribute, name on the wire) of plain fields and of tables."""
+
+    __slots__ = ("plain", "tables")
+
+    def __init__(self, view_type: type[msgspec.Struct]) -> None:
+        info = inspect.type_info(view_type)
+        if not isinstance(info, inspect.StructType):
+            raise TypeError(f"a view must be a msgspec Struct, not {view_type!r}")
+        self.plain = [(f.name, f.encode_name) for f in info.fields if not _is_table(f.type)]
+        self.tables = [(f.name, f.encode_name) for f in info.fields if _is_table(f.type)]
+
+
+def _is_table(kind: inspect.Type) -> bool:
+    """Whether a field's type is ``dict[str | int, Struct]``."""
+    return (
+        isinstance(kind, inspect.DictType)
+        and all(isinstance(key, inspect.StrType | inspect.IntType) for key in _each(kind.key_type))
+        and all(isinstance(value, inspect.StructType) for value in _each(kind.value_type))
+    )
+
+
+def _each(kind: inspect.Type) -> tuple[inspect.Type, ...]:
+    return kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+
+
+_plan = lru_cache(maxsize=256)(_Plan)
+
+
+class Frame:
+    """One tick's view, for all who see the same.
+
+    The constructor raises what msgspec raises for a view that cannot be encoded: a defect of the
+    game (``OverflowError`` over 64 bits, ``TypeError`` for a type that no format knows).
+    """
+
+    __slots__ = (
+        "_acks",
+        "_deltas",
+        "_json",
+        "_plain",
+        "_plan",
+        "_snapshot",
+        "_tables",
+        "epoch",
+        "server_ms",
+        "tick",
+        "usual",
+        "usual_base",
+    )
+
+    def __init__(
+        self, *, epoch: int, tick: int, server_ms: int, acks: list[int], view: msgspec.Struct
+    ) -> None:
+        self.epoch = epoch
+        self.tick = tick
+        self.server_ms = server_ms
+        self.usual = b""
+        self.usual_base: Any = _NOBODY
+        self._acks = tuple(acks)
+        plan = self._plan = _plan(type(view))
+        encode, raw = _encode, msgspec.Raw
+        self._plain = {name: raw(encode(getattr(view, field))) for field, name in plan.plain}
+        self._tables = {
+            name: {key: raw(encode(entity)) for key, entity in getattr(view, field).items()}
+            for field, name in plan.tables
+        }
+        self._snapshot = b""
+        self._deltas: dict[int, bytes] = {}
+        self._json: dict[int | None, bytes] = {}
+
+    def expect(self, base: Frame | None) -> None:
+        """Have the bytes for receivers of msgpack with ``base`` ready in ``usual``, so that each of
+        them costs one comparison. To be undone by ``expect_nothing``: a frame that keeps its base
+        would keep all frames before it."""
+        self.usual = self.encoded(_MSGPACK, base)
+        self.usual_base = base
+
+    def expect_nothing(self) -> None:
+        """``usual`` is for nobody any more."""
+        self.usual_base = _NOBODY
+
+    def encoded(self, format: Format, base: Frame | None) -> bytes:
+        """A complete WebSocket frame for a receiver whose last frame was ``base``.
+
+        A ``Delta`` against it; a ``Snapshot`` where there is none, or it is of another epoch or
+        type of view, or the delta would be larger.
+        """
+        if base is not None and (base.epoch != self.epoch or base._plan is not self._plan):
+            base = None
+        if format is not _MSGPACK:
+            return self._encoded_json(base)
+        if base is None:
+            if not self._snapshot:
+                self._snapshot = server_frame(self._snapshot_payload(), text=False)
+            return self._snapshot
+        return self._deltas.get(base.tick) or self._encoded_delta(base)
+
+    def _encoded_delta(self, base: Frame) -> bytes:
+        delta = server_frame(self._delta_payload(base), text=False)
+        encoded = min(delta, self.encoded(_MSGPACK, None), key=len)
+        if len(self._deltas) < BASES_MAX:
+            self._deltas[base.tick] = encoded
+        return encoded
+
+    def _encoded_json(self, base: Frame | None) -> bytes:
+        key = None if base is None else base.tick
+        encoded = self._json.get(key)
+        if encoded is None:
+            payload = self._snapshot_payload()
+            if base is not None:
+                payload = min(self._delta_payload(base), payload, key=len)
+            encoded = server_frame(_json_of(payload), text=True)
+            if len(self._json) < BASES_MAX:
+                self._json[key] = encoded
+        return encoded
+
+    def _snapshot_payload(self) -> bytes:
+        view = {**self._plain, **self._tables}
+        return _encode((_SNAPSHOT, self.epoch, self.tick, self.server_ms, self._acks, view))
+
+    def _delta_payload(self, base: Frame) -> bytes:
+        old_plain = base._plain
+        fields = {name: part for name, part in self._plain.items() if part != old_plain[name]}
+        entities: dict[str, dict[to_client.Key, msgspec.Raw]] = {}
+        removed: dict[str, list[to_client.Key]] = {}
+        for name, table in self._tables.items():
+            old = base._tables[name]
+            if changed := {key: part for key, part in table.items() if part != old.get(key)}:
+                entities[name] = changed
+            if gone := [key for key in old if key not in table]:
+                removed[name] = gone
+        return _encode(
+            (
+                _DELTA,
+                self.epoch,
+                self.tick,
+                self.server_ms,
+                self._acks,
+                base.tick,
+                fields,
+                entities,
+                removed,
+            )
+        )
+
+
+def _json_of(payload: bytes) -> bytes:
+    """The same Snapshot or Delta in JSON."""
+    tag, *values = msgspec.msgpack.decode(payload, type=list[Any])
+    kind = "snapshot" if tag == _SNAPSHOT else "delta"
+    return msgspec.json.encode(dict(zip(_JSON_FIELDS[tag], (kind, *values), strict=True)))

@@ -1,0 +1,131 @@
+"""``python -m persistence_worker run | migrate | dlq | config | healthcheck``.
+
+Exit codes: 0 done · 1 a service did not answer, or something failed · 2 wrong usage or settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import http.client
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from persistence_worker import cli_dlq, log
+from persistence_worker.config import DATABASE, QUEUES, Config, load, redacted
+from persistence_worker.errors import ConfigError, UsageError, WorkerError
+
+logger = logging.getLogger(__name__)
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+HEALTHCHECK_S = 3.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        config = load(os.environ, required=arguments.required)
+        return int(arguments.command(arguments, config))
+    except (ConfigError, UsageError) as error:
+        return _fail(str(error), EXIT_USAGE)
+    except (WorkerError, OSError) as error:
+        # OSError: most often a port that is taken.
+        return _fail(str(error), EXIT_FAILED)
+    except BaseExceptionGroup as group:
+        logger.critical("ended by an error", exc_info=group)
+        return _fail(f"ended by an error: {group.exceptions[0]!r}", EXIT_FAILED)
+    except KeyboardInterrupt:
+        return _fail("interrupted", EXIT_FAILED)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"persistence_worker: error: {message}", file=sys.stderr)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options; argparse itself exits with 2 on wrong usage."""
+    top = argparse.ArgumentParser(
+        prog="persistence_worker",
+        description="Drains key events from SQS into PostgreSQL. Settings are WORKER_* variables; "
+        "docs/worker.md lists them.",
+    )
+    verbs = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Any, required: tuple[str, ...], meaning: str) -> Any:
+        verb = verbs.add_parser(name, help=meaning, description=meaning)
+        verb.set_defaults(command=command, required=required)
+        return verb
+
+    add("run", _run, QUEUES + DATABASE, "drain the queue until SIGTERM")
+    goal = add("migrate", _migrate, DATABASE, "bring the database's schema up to date")
+    goal = goal.add_mutually_exclusive_group()
+    goal.add_argument("--to", metavar="REV", default="head", help="a revision, head, or base")
+    goal.add_argument(
+        "--down",
+        dest="to",
+        action="store_const",
+        const="-1",
+        help="one revision down; what only the newer schema holds is dropped",
+    )
+    letters = add("dlq", None, QUEUES, "look at the dead-letter queue, and send letters back")
+    cli_dlq.add_verbs(letters, command=_dlq)
+    add("config", _config, (), "print the settings in force, without secrets")
+    add("healthcheck", _healthcheck, (), "exit 0 if the worker on this machine is alive")
+    return top
+
+
+# The commands import what they need: `healthcheck` is called every few seconds, and the libraries
+# for AWS and migrations take a second of CPU to load.
+
+
+def _run(_: argparse.Namespace, config: Config) -> int:
+    import uvloop
+
+    from persistence_worker.service import run
+
+    log.configure(config.log_level)
+    return uvloop.run(run(config))
+
+
+def _migrate(arguments: argparse.Namespace, config: Config) -> int:
+    from persistence_worker.migrate import migrate
+
+    timeout_s = config.postgres_connect_ms / 1000
+    done = asyncio.run(migrate(config.postgres_dsn, to=arguments.to, connect_s=timeout_s))
+    before, after = done.before or "empty", done.after or "empty"
+    print(f"schema at {after}" if before == after else f"schema from {before} to {after}")
+    return 0
+
+
+def _dlq(arguments: argparse.Namespace, config: Config) -> int:
+    return asyncio.run(cli_dlq.run(arguments, config))
+
+
+def _config(_: argparse.Namespace, config: Config) -> int:
+    print(msgspec.json.format(msgspec.json.encode(redacted(config)), indent=2).decode())
+    return 0
+
+
+def _healthcheck(_: argparse.Namespace, config: Config) -> int:
+    host = "127.0.0.1" if config.http_host in ("0.0.0.0", "::", "") else config.http_host
+    connection = http.client.HTTPConnection(host, config.http_port, timeout=HEALTHCHECK_S)
+    try:
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return _fail(f"no answer from {host}:{config.http_port}: {error}", EXIT_FAILED)
+    finally:
+        connection.close()
+    return 0 if status == 200 else _fail(f"/healthz answered {status}", EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

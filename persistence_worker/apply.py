@@ -1,0 +1,169 @@
+"""Events into PostgreSQL, each once in effect, however often and in whatever order they come.
+
+One transaction a batch: insert what is not there yet, look at what was (equal digest: a
+duplicate; another digest: a fork), project what is new. Only when PostgreSQL refuses a row does
+the batch take the slow way, in which halves under savepoints single the bad rows out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from persistence_worker.errors import DatabaseUnavailable
+from persistence_worker.intake import Event
+from persistence_worker.postgres import DATABASE_ERRORS, Database, kind_of, told
+from persistence_worker.projections import PROJECTIONS
+from persistence_worker.retry import ErrorKind, Retry, decide
+
+
+class Outcome(StrEnum):
+    """What became of one event."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"  # the same content is stored already
+    FORK = "fork"  # another content is stored under this id; that one stays
+    REJECTED = "rejected"  # the database refuses this one, whatever is beside it
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """``detail`` says why, for forks and rejections."""
+
+    outcome: Outcome
+    detail: str = ""
+
+
+class EventSink(Protocol):
+    """Where events are stored for good."""
+
+    async def apply(self, events: Sequence[Event]) -> list[Verdict]:
+        """Store ``events`` and what is told from them; one verdict each, in their order.
+
+        All that is applied is applied together. Raises ``DatabaseUnavailable``: then all or
+        nothing has happened, and the same call may be repeated until it returns.
+        """
+
+
+Key = tuple[str, int]
+Connection = Any  # asyncpg's pool hands out a proxy that its stubs type apart from Connection
+CONTENTIONS_MAX = 10
+APPLIED = Verdict(Outcome.APPLIED)
+DUPLICATE = Verdict(Outcome.DUPLICATE)
+FORKED = Verdict(Outcome.FORK, "another content is stored under this id")
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What PostgreSQL holds under an id after a batch: ``refusal`` says why nothing."""
+
+    digest: bytes | None
+    new: bool
+    refusal: str = ""
+
+
+class PostgresSink:
+    """The sink of production. ``jitter`` gives numbers from 0 up to 1."""
+
+    def __init__(self, database: Database, *, jitter: Callable[[], float]) -> None:
+        self._database = database
+        self._jitter = jitter
+
+    async def apply(self, events: Sequence[Event]) -> list[Verdict]:
+        """See ``EventSink``. A lost deadlock is repeated here, a few times.
+
+        Of several contents under one id only the first given is tried.
+        """
+        firsts: dict[Key, int] = {}
+        for place, event in enumerate(events):
+            firsts.setdefault(event.key, place)
+        # Sorted, so that concurrent batches wait for each other in one order.
+        chosen = [events[firsts[key]] for key in sorted(firsts)]
+        stored = await self._apply_distinct(chosen) if chosen else {}
+        return [
+            _judge(event, place == firsts[event.key], stored[event.key])
+            for place, event in enumerate(events)
+        ]
+
+    async def _apply_distinct(self, events: list[Event]) -> dict[Key, Stored]:
+        store = self._store
+        for attempt in range(1, CONTENTIONS_MAX + 1):
+            try:
+                async with self._database.transaction() as connection:
+                    return await store(connection, events)
+            except DATABASE_ERRORS as error:
+                kind = kind_of(error)
+                if kind is ErrorKind.REJECTED and store == self._store:
+                    store = self._store_by_halves
+                elif kind is not ErrorKind.CONTENTION:
+                    raise DatabaseUnavailable(told(error), kind=kind) from error
+                else:
+                    decision = decide(kind, attempt, jitter=self._jitter())
+                    assert isinstance(decision, Retry)
+                    await asyncio.sleep(decision.after_s)
+        raise DatabaseUnavailable(f"{CONTENTIONS_MAX} transactions in a row met a deadlock")
+
+    async def _store(self, connection: Connection, events: list[Event]) -> dict[Key, Stored]:
+        statements = self._database.statements
+        inserted = await connection.fetch(statements["insert_events"], *_event_columns(events))
+        new = {(row[0], row[1]) for row in inserted}
+        stored = {event.key: Stored(event.digest, True) for event in events}
+        if len(new) < len(events):
+            old = [event for event in events if event.key not in new]
+            stored |= await self._look_up(connection, old)
+        fresh = [event for event in events if event.key in new]
+        for projection in PROJECTIONS:
+            columns = projection.fold(fresh)
+            if columns:
+                await connection.execute(statements[projection.statement], *columns)
+        return stored
+
+    async def _look_up(self, connection: Connection, old: list[Event]) -> dict[Key, Stored]:
+        keys = [[event.record.match for event in old], [event.record.seq for event in old]]
+        rows = await connection.fetch(self._database.statements["stored_digests"], *keys)
+        digests = {(row[0], row[1]): row[2] for row in rows}
+        return {event.key: Stored(digests.get(event.key), False) for event in old}
+
+    async def _store_by_halves(
+        self, connection: Connection, events: list[Event]
+    ) -> dict[Key, Stored]:
+        """As ``_store``, where some rows are refused: about ``2 k log2 n`` savepoints for ``k``
+        bad rows of ``n``."""
+        try:
+            async with connection.transaction():
+                return await self._store(connection, events)
+        except DATABASE_ERRORS as error:
+            if kind_of(error) is not ErrorKind.REJECTED:
+                raise
+            if len(events) == 1:
+                return {events[0].key: Stored(None, False, told(error))}
+        middle = len(events) // 2
+        stored = await self._store_by_halves(connection, events[:middle])
+        return stored | await self._store_by_halves(connection, events[middle:])
+
+
+def _judge(event: Event, first: bool, stored: Stored) -> Verdict:
+    if stored.refusal:
+        return Verdict(Outcome.REJECTED, stored.refusal)
+    if stored.digest != event.digest:
+        return FORKED
+    return APPLIED if stored.new and first else DUPLICATE
+
+
+def _event_columns(events: list[Event]) -> list[list[Any]]:
+    records = [event.record for event in events]
+    return [
+        [record.match for record in records],
+        [record.seq for record in records],
+        [record.kind for record in records],
+        [record.player for record in records],
+        [record.game for record in records],
+        [record.mode for record in records],
+        [record.epoch for record in records],
+        [record.tick for record in records],
+        [record.at_ms for record in records],
+        [event.data for event in events],
+        [event.digest for event in events],
+    ]

@@ -1,0 +1,140 @@
+"""Settings: read once from ``WORKER_*``, validated at start, printed without secrets.
+
+Every limit of the worker is one field here, with its unit in its name; what happens at the limit
+stands beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from persistence_worker.errors import ConfigError
+
+PREFIX = "WORKER_"
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Text = Annotated[str, Meta(max_length=4096)]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The worker's settings. ``X`` is read from ``WORKER_X`` in upper case."""
+
+    # The queue that is drained, and where its dead letters go (Amazon SQS, standard queues).
+    sqs_queue_url: Text = ""
+    sqs_dlq_url: Text = ""
+    sqs_endpoint_url: Text = ""  # default: AWS'
+    aws_region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{2,32}\Z")] = "eu-central-1"
+    sqs_timeout_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000  # beyond the long poll's wait
+
+    # PostgreSQL. TLS by the DSN: ?sslmode=verify-full&sslrootcert=/path/ca.pem
+    postgres_dsn: Text = ""
+    pool_connections_max: Annotated[int, Meta(ge=1, le=100)] = 4  # also batches under way at once
+    postgres_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 30_000  # one statement
+    postgres_connect_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
+    statement_cache: Annotated[int, Meta(ge=0, le=1_000)] = 100  # 0 behind a pooling proxy
+
+    # Where health and metrics are served. Port 0 picks a free one (tests).
+    http_host: Text = "0.0.0.0"
+    http_port: Port = 8082
+
+    # Receiving: at the buffer's bounds the receivers wait, and the queue keeps the rest.
+    receivers: Annotated[int, Meta(ge=1, le=64)] = 4
+    receive_wait_s: Annotated[int, Meta(ge=0, le=20)] = 20  # SQS' long poll
+    buffer_messages_max: Annotated[int, Meta(ge=10, le=100_000)] = 1_000
+    buffer_bytes_max: Annotated[int, Meta(ge=1_048_576, le=2**33)] = 67_108_864
+    visibility_s: Annotated[int, Meta(ge=4, le=43_200)] = 60  # prolonged while a message is held
+
+    # Applying.
+    batch_records_max: Annotated[int, Meta(ge=1, le=50_000)] = 2_000  # one message may exceed it
+    attempts_max: Annotated[int, Meta(ge=1, le=1_000)] = 5  # unexpected failures; then dead letter
+
+    drain_ms: Annotated[int, Meta(ge=0, le=600_000)] = 20_000  # then what is left is given back
+
+    log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
+
+
+QUEUES = ("sqs_queue_url", "sqs_dlq_url")
+DATABASE = ("postgres_dsn",)
+
+_SCHEMES = {
+    "sqs_queue_url": ("https", "http"),
+    "sqs_dlq_url": ("https", "http"),
+    "sqs_endpoint_url": ("https", "http"),
+    "postgres_dsn": ("postgresql", "postgres"),
+}
+
+
+def load(environ: Mapping[str, str], *, required: tuple[str, ...] = QUEUES + DATABASE) -> Config:
+    """The settings of ``environ``; keys without the prefix are not looked at.
+
+    ``required`` names the fields that the command at hand cannot do without. Raises
+    ``ConfigError`` that names the variable, for unknown keys too.
+    """
+    known = {field.name for field in msgspec.structs.fields(Config)}
+    given: dict[str, str] = {}
+    for key, text in environ.items():
+        if not key.startswith(PREFIX):
+            continue
+        name = key.removeprefix(PREFIX).lower()
+        if name not in known or key != PREFIX + name.upper():
+            raise ConfigError(f"{key} is not a setting; see docs/worker.md for all of them")
+        given[name] = text
+    try:
+        config = msgspec.convert(given, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+    _check(config, required)
+    return config
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    """``Expected `int` <= 65535 - at `$.http_port``` → a sentence about ``WORKER_HTTP_PORT``."""
+    what, _, where = str(error).partition(" - at `$.")
+    return f"{_variable(where.rstrip('`'))}: {what.lower().replace('`', '')}"
+
+
+def _check(config: Config, required: tuple[str, ...]) -> None:
+    for name in required:
+        if not getattr(config, name):
+            raise ConfigError(f"{_variable(name)} is required")
+    for name, allowed in _SCHEMES.items():
+        value = getattr(config, name)
+        if value and not _is_url(value, allowed):
+            # The value is not repeated: it may hold a password.
+            raise ConfigError(f"{_variable(name)} must be a URL with {' or '.join(allowed)}")
+    if config.sqs_queue_url and config.sqs_queue_url == config.sqs_dlq_url:
+        raise ConfigError(
+            f"{PREFIX}SQS_DLQ_URL is the same as {PREFIX}SQS_QUEUE_URL: "
+            "dead letters need a queue of their own"
+        )
+
+
+def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(value)
+        # A DSN may name a unix socket by its query, so it needs no host.
+        return parts.scheme in schemes and bool(parts.netloc or "host=" in parts.query)
+    except ValueError:
+        return False
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+_DSN_USER = re.compile(r"(?<=://)[^/?#]*@")
+_DSN_PASSWORD = re.compile(r"(?i)((?:password|passfile)=)[^&]*")
+
+
+def redacted(config: Config) -> dict[str, Any]:
+    """The settings for the log: users and passwords in URLs are cut out, by whatever way given."""
+    shown = msgspec.structs.asdict(config)
+    for name in _SCHEMES:
+        shown[name] = _DSN_PASSWORD.sub(r"\1***", _DSN_USER.sub("***@", shown[name]))
+    return shown

@@ -1,0 +1,160 @@
+"""PostgreSQL by asyncpg: a bounded pool that outlives the server's restarts, and its errors told
+apart by what can be done about them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any
+
+import asyncpg
+
+from persistence_worker.errors import ConfigError, DatabaseUnavailable
+from persistence_worker.retry import ErrorKind
+
+DATABASE_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What asyncpg raises; ``kind_of`` tells them apart."""
+
+IDLE_S = 300.0
+"""A connection unused for so long is closed: a failed-over RDS keeps no stale ones."""
+
+
+def read_statements(text: str) -> Mapping[str, str]:
+    """The statements of a file of ``-- name: x`` blocks, by name."""
+    blocks = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
+    return {name: body.strip() for name, body in zip(blocks[::2], blocks[1::2], strict=True)}
+
+
+class Database:
+    """A pool of at most ``connections_max`` connections, each opened when first needed.
+
+    Nothing is connected at start: the worker comes up, and stays up, without PostgreSQL.
+    ``statement_cache=0`` is for pooling proxies that do not keep prepared statements apart
+    (PgBouncer before 1.21); RDS Proxy works with the cache but pins connections.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[Any], *, connect_s: float) -> None:
+        self._pool = pool
+        self._connect_s = connect_s
+        text = resources.files("persistence_worker").joinpath("queries.sql").read_text("utf-8")
+        self.statements = read_statements(text)
+
+    @classmethod
+    async def open(
+        cls,
+        dsn: str,
+        *,
+        connections_max: int,
+        timeout_s: float,
+        connect_s: float,
+        statement_cache: int,
+    ) -> Database:
+        """Set the pool up. Raises ``ConfigError`` for a DSN that cannot be understood."""
+        try:
+            await _check(dsn)
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=0,
+                max_size=connections_max,
+                command_timeout=timeout_s,
+                timeout=connect_s,
+                statement_cache_size=statement_cache,
+                max_inactive_connection_lifetime=IDLE_S,
+                server_settings={"application_name": "persistence_worker"},
+            )
+        except (asyncpg.InterfaceError, ValueError, ssl.SSLError) as error:
+            raise ConfigError(f"WORKER_POSTGRES_DSN: {error}") from None
+        return cls(pool, connect_s=connect_s)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """A connection inside a transaction that commits at the end.
+
+        Raises ``DatabaseUnavailable`` where no connection is to be had or it breaks; errors that
+        PostgreSQL itself states are asyncpg's.
+        """
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                yield connection
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, ssl.SSLError) as error:
+            raise DatabaseUnavailable(told(error)) from error
+
+    async def ping(self) -> None:
+        """Raises ``DatabaseUnavailable`` unless PostgreSQL answers and has the events table."""
+        try:
+            async with self.transaction() as connection:
+                await connection.execute("SELECT 1 FROM events WHERE false")
+        except DATABASE_ERRORS as error:
+            raise DatabaseUnavailable(told(error), kind=kind_of(error)) from error
+
+    async def close(self) -> None:
+        """Close all connections; those still busy after a few seconds are cut."""
+        try:
+            async with asyncio.timeout(self._connect_s):
+                await self._pool.close()
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            # The process is ending and the server may be away: PostgreSQL rolls back what
+            # was open, and the queue still holds what was not deleted.
+            self._pool.terminate()
+
+
+async def _check(dsn: str) -> None:
+    """Raises what is wrong with a DSN, and does not wait for anyone to answer.
+
+    asyncpg reads it, certificates included, before it waits for the first time; a pool that opens
+    its connections later would state it only then, as if the database were away.
+    """
+    try:
+        async with asyncio.timeout(0):
+            connection = await asyncpg.connect(dsn)
+            connection.terminate()
+    except ssl.SSLError:
+        raise
+    except OSError as error:
+        # Mostly it says that nobody has answered yet, which is of no interest here. Only a
+        # missing socket shows in the same way as a missing certificate, and that has no TLS.
+        if isinstance(error, FileNotFoundError | PermissionError) and "sslmode" in dsn:
+            raise ValueError(f"a certificate's file cannot be read: {error}") from error
+
+
+_REJECTING = ("22", "23", "54", "P0")
+"""Classes of SQLSTATE that concern a row: data exception, integrity constraint, program limit,
+and what a trigger raises (PostgreSQL documentation, appendix A)."""
+_SCHEMA = ("42", "3D", "3F", "28", "0A")
+"""No such table or right, no such database or schema, who are you, not supported."""
+_CONTENTION = frozenset({"40001", "40P01", "55P03"})
+
+
+def kind_of(error: BaseException) -> ErrorKind:
+    """Whether an error concerns a row, the moment, the schema, or the server."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        if state in _CONTENTION or isinstance(error, asyncpg.InvalidCachedStatementError):
+            return ErrorKind.CONTENTION
+        if state.startswith(_REJECTING):
+            return ErrorKind.REJECTED
+        if state.startswith(_SCHEMA):
+            return ErrorKind.DATABASE_SCHEMA
+        return ErrorKind.DATABASE_DOWN
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return ErrorKind.DATABASE_SCHEMA
+    # asyncpg states a value that does not fit its column as an InterfaceError that is a
+    # ValueError, before anything is sent.
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return ErrorKind.REJECTED
+    return ErrorKind.DATABASE_DOWN
+
+
+def told(error: BaseException) -> str:
+    """One line about an error, without the row's values that PostgreSQL puts into DETAIL."""
+    if isinstance(error, asyncpg.PostgresError):
+        return f"{error.args[0] if error.args else ''} (SQLSTATE {error.sqlstate})"
+    return str(error) or type(error).__name__

@@ -1,0 +1,220 @@
+"""The worker: receivers → buffer → appliers, and the tasks that watch over them.
+
+    SQS ──receivers──► Buffer ──appliers──► EventSink ──► Settler ──► delete / dead letter
+                          └───────── Held: kept invisible until settled ─────────┘
+
+A task that ends by an exception ends all others and with them the process; its supervisor starts
+a new one, and the queue still has everything that was not deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from persistence_worker.apply import EventSink, Outcome, Verdict
+from persistence_worker.buffer import Buffer, Delivery
+from persistence_worker.errors import DatabaseUnavailable, QueueUnavailable
+from persistence_worker.health import Health
+from persistence_worker.held import Held
+from persistence_worker.intake import Event
+from persistence_worker.messages import MessageQueue
+from persistence_worker.metrics import Metrics
+from persistence_worker.receive import receive_forever
+from persistence_worker.retry import ErrorKind, Retry, decide
+from persistence_worker.settle import Failure, Settler
+
+logger = logging.getLogger(__name__)
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """See the fields of the same names in ``config``; ``appliers`` is the number of batches
+    under way at once."""
+
+    receivers: int
+    appliers: int
+    receive_wait_s: int
+    visibility_s: int
+    buffer_messages_max: int
+    buffer_bytes_max: int
+    batch_records_max: int
+    attempts_max: int
+    drain_ms: int
+
+
+class Worker:
+    """Drains one queue into one sink. ``now_ms``: wall time; ``jitter``: from 0 up to 1;
+    ``ping`` raises ``DatabaseUnavailable`` while the sink cannot take events."""
+
+    def __init__(
+        self,
+        *,
+        queue: MessageQueue,
+        dead_letters: MessageQueue,
+        sink: EventSink,
+        ping: Callable[[], Awaitable[None]],
+        limits: Limits,
+        health: Health,
+        metrics: Metrics,
+        now_ms: Callable[[], int],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._queue = queue
+        self._sink = sink
+        self._ping = ping
+        self._limits = limits
+        self._health = health
+        self._metrics = metrics
+        self._now_ms = now_ms
+        self._jitter = jitter
+        self._buffer = Buffer(
+            messages_max=limits.buffer_messages_max, bytes_max=limits.buffer_bytes_max
+        )
+        self._held = Held(queue, visibility_s=limits.visibility_s, health=health, metrics=metrics)
+        self._settler = Settler(
+            queue,
+            dead_letters,
+            self._held,
+            attempts_max=limits.attempts_max,
+            health=health,
+            metrics=metrics,
+            jitter=jitter,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop``, then finish what is buffered and give back what is left.
+
+        Cancelled, it ends at once: what it held comes again when its visibility ends.
+        """
+        async with asyncio.TaskGroup() as group:
+            watchers = [group.create_task(self._watch()), group.create_task(self._held.keep())]
+            receivers = [group.create_task(self._receive()) for _ in range(self._limits.receivers)]
+            appliers = [group.create_task(self._apply()) for _ in range(self._limits.appliers)]
+            await stop.wait()
+            self._health.draining = True
+            logger.info("draining", extra={"held": len(self._held.deliveries())})
+            await _end(receivers)
+            self._buffer.close()
+            await asyncio.wait(appliers, timeout=self._limits.drain_ms / 1000)
+            await _end([*appliers, *watchers])
+        await self._give_back()
+
+    async def _receive(self) -> None:
+        await receive_forever(
+            self._queue,
+            self._buffer,
+            self._held,
+            wait_s=self._limits.receive_wait_s,
+            visibility_s=self._limits.visibility_s,
+            health=self._health,
+            metrics=self._metrics,
+            jitter=self._jitter,
+        )
+
+    async def _watch(self) -> None:
+        """While the sink is down, ask it ever more slowly whether it is back."""
+        while True:
+            await self._health.database_down()
+            attempt = 0
+            while True:
+                try:
+                    await self._ping()
+                except DatabaseUnavailable as error:
+                    attempt += 1
+                    self._health.database_failed(error)
+                    await self._pause(error.kind, attempt)
+                else:
+                    break
+            self._health.database_answered()
+
+    async def _apply(self) -> None:
+        while batch := await self._buffer.take(self._limits.batch_records_max):
+            self._metrics.buffered.set(len(self._buffer))
+            await self._process(batch)
+
+    async def _process(self, batch: Sequence[Delivery]) -> None:
+        events = [event for delivery in batch for event in delivery.intake.events]
+        try:
+            verdicts = await self._store(events) if events else []
+        except Exception as error:
+            logger.exception("batch failed", extra={"messages": len(batch), "events": len(events)})
+            if len(batch) == 1:
+                await self._settler.unexpected(batch[0], error)
+                return
+            # One message may be at fault: each has to answer for itself.
+            for delivery in batch:
+                await self._process([delivery])
+            return
+        self._count(events, verdicts)
+        judged = iter(zip(events, verdicts, strict=True))
+        outcomes = []
+        for delivery in batch:
+            own = [next(judged) for _ in delivery.intake.events]
+            outcomes.append((delivery, _failures(delivery, own)))
+        await self._settler.settle(outcomes)
+
+    async def _store(self, events: Sequence[Event]) -> list[Verdict]:
+        """Apply, through any outage: meanwhile nothing is received and all is kept invisible."""
+        attempt = 0
+        while True:
+            try:
+                with self._metrics.batch_seconds.time():
+                    verdicts = await self._sink.apply(events)
+            except DatabaseUnavailable as error:
+                attempt += 1
+                self._health.database_failed(error)
+                await self._pause(error.kind, attempt)
+                await self._health.database_up()
+            else:
+                return verdicts
+
+    async def _pause(self, kind: ErrorKind, attempt: int) -> None:
+        self._metrics.retries.labels(kind.value).inc()
+        decision = decide(kind, attempt, jitter=self._jitter())
+        assert isinstance(decision, Retry)
+        await asyncio.sleep(decision.after_s)
+
+    def _count(self, events: Sequence[Event], verdicts: Sequence[Verdict]) -> None:
+        if not events:
+            return
+        self._metrics.batch_records.observe(len(events))
+        for outcome in Outcome:
+            count = sum(verdict.outcome is outcome for verdict in verdicts)
+            if count:
+                self._metrics.events.labels(outcome.value).inc(count)
+        oldest_ms = min(event.record.at_ms for event in events)
+        self._metrics.event_age.observe(max(0, self._now_ms() - oldest_ms) / 1000)
+
+    async def _give_back(self) -> None:
+        left = self._held.deliveries()
+        if left:
+            try:
+                await self._queue.set_visibility([each.message for each in left], 0)
+            except QueueUnavailable as error:
+                self._health.queue_failed(error)
+            else:
+                self._metrics.given_back.inc(len(left))
+        logger.info("drained", extra={"given_back": len(left)})
+
+
+def _failures(delivery: Delivery, judged: Sequence[tuple[Event, Verdict]]) -> list[Failure]:
+    failures = [
+        Failure(reason=bad.kind.value, detail=bad.detail, raw=bad.raw)
+        for bad in delivery.intake.bad
+    ]
+    for event, verdict in judged:
+        if verdict.outcome in (Outcome.FORK, Outcome.REJECTED):
+            kind = ErrorKind.FORK if verdict.outcome is Outcome.FORK else ErrorKind.REJECTED
+            detail = f"{event.record.id}: {verdict.detail}"
+            failures.append(Failure(reason=kind.value, detail=detail, raw=event.raw))
+    return failures
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

@@ -1,0 +1,542 @@
+"""The HTTP API over real sockets: log-in against moto's Cognito, the rest with small stand-ins."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+import trustme
+from aiohttp import web
+
+from gameserver.adapters.client_address import limit_key
+from gameserver.adapters.http_api import HttpApi
+from gameserver.adapters.http_auth import AttemptLimit, CognitoLogin, Tokens
+from gameserver.config import Config
+from gameserver.devstack.moto import Cognito
+from gameserver.errors import (
+    IdentityUnavailable,
+    StoreUnavailable,
+    TokenRefused,
+)
+from gameserver.games.arena import Arena
+from gameserver.ids import PlayerId
+from gameserver.metrics import Metrics
+from gameserver.ports import Identity
+
+PAGE = "https://play.example"
+LONG_MS = 4_000_000_000_000
+SECRET = "correct-horse-battery"
+
+
+@dataclass
+class Info:
+    id: str
+    game: str = "arena"
+    mode: str = "standard"
+    players: int = 3
+    players_max: int = 8
+    tick: int = 40
+    state: str = "running"
+
+
+@dataclass
+class World:
+    """Everything behind the API; a test changes what it needs."""
+
+    failure: Exception | None = None
+    reason: str | None = None
+    games: dict[str, Any] = field(default_factory=lambda: {"arena": Arena()})
+    running: list[Info] = field(default_factory=list)
+    delay_s: float = 0
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def listing(self) -> list[Info]:
+        return self.running
+
+    async def verify(self, token: str) -> Identity:
+        if self.failure:
+            raise self.failure
+        if token != "good":
+            raise TokenRefused("expired", "The token has ended.")
+        return Identity(
+            player_id=PlayerId("ann"),
+            name="Ann",
+            groups=(),
+            expires_ms=LONG_MS,
+            token_use="access",
+        )
+
+    async def issue(self, identity: Identity) -> str:
+        if self.failure:
+            raise self.failure
+        return f"ticket-of-{identity.player_id}"
+
+    async def redeem(self, ticket: str) -> Identity:
+        raise NotImplementedError
+
+    async def login(self, username: str, password: str) -> Tokens:
+        await asyncio.sleep(self.delay_s)
+        if self.failure:
+            raise self.failure
+        if password != SECRET:
+            raise TokenRefused("wrong_credentials", "User name or password is wrong.")
+        return Tokens(access_token="a", id_token="i", refresh_token="r", expires_in=3600)
+
+    async def refresh(self, refresh_token: str) -> Tokens:
+        return Tokens(access_token="a2", id_token="i2", refresh_token=refresh_token, expires_in=60)
+
+
+@dataclass
+class Client:
+    """Asks the API and takes every answer apart."""
+
+    session: aiohttp.ClientSession
+    url: str
+    ssl: ssl.SSLContext | bool = True
+
+    async def __call__(
+        self, method: str, path: str, *, expect: int = 200, **options: Any
+    ) -> tuple[Any, Any]:
+        async with self.session.request(method, self.url + path, ssl=self.ssl, **options) as answer:
+            raw = await answer.read()
+            assert answer.status == expect, raw
+            if expect >= 400 and method != "HEAD" and not path.startswith("/readyz"):
+                assert answer.content_type == "application/problem+json"
+                problem = json.loads(raw)
+                assert problem["status"] == expect
+                assert problem["request_id"] == answer.headers["X-Request-Id"]
+                assert answer.headers["Cache-Control"] == "no-store"
+            is_json = answer.content_type.endswith("json")
+            return (json.loads(raw) if is_json and raw else raw), answer.headers
+
+
+@asynccontextmanager
+async def serving(world: World, **settings: Any) -> AsyncIterator[Client]:
+    config = Config(
+        http_host="127.0.0.1", http_port=0, cognito_client_ids=("c",), origins=(PAGE,), **settings
+    )
+    api = HttpApi(
+        config,
+        verifier=world,
+        tickets=world,
+        login=world,
+        matches=world,
+        metrics=world.metrics,
+        ready=lambda: world.reason,
+    )
+    port = await api.start()
+    scheme = "https" if config.tls_cert_file else "http"
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Client(session, f"{scheme}://127.0.0.1:{port}")
+    finally:
+        await api.close()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def ask(world: World) -> AsyncIterator[Client]:
+    async with serving(world) as client:
+        yield client
+
+
+BEARER = {"Authorization": "Bearer good"}
+RIGHT = {"username": "ann", "password": SECRET}
+
+
+# ── operations ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_alive_whatever_is_behind_is_not(ask: Client, world: World) -> None:
+    world.failure, world.reason = StoreUnavailable("down"), "draining"
+    body, _ = await ask("GET", "/healthz")
+    assert body == {"status": "ok"}
+
+
+async def test_ready_says_why_not(ask: Client, world: World) -> None:
+    assert (await ask("GET", "/readyz"))[0] == {"status": "ready"}
+    world.reason = "server_full"
+    body, _ = await ask("GET", "/readyz", expect=503)
+    assert body == {"status": "not_ready", "reason": "server_full"}
+
+
+async def test_metrics_are_prometheus_text(ask: Client, world: World) -> None:
+    world.metrics.ticks += 7
+    body, headers = await ask("GET", "/metrics")
+    assert b"gameserver_ticks_total 7.0" in body
+    assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+
+
+async def test_a_request_id_is_kept_if_it_is_harmless(ask: Client) -> None:
+    _, headers = await ask("GET", "/healthz", headers={"X-Request-Id": "abc-1"})
+    assert headers["X-Request-Id"] == "abc-1"
+    _, headers = await ask("GET", "/healthz", headers={"X-Request-Id": "<script>"})
+    assert headers["X-Request-Id"] != "<script>"
+
+
+# ── log-in ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_log_in_and_refresh(ask: Client) -> None:
+    tokens, headers = await ask("POST", "/v1/auth/login", json=RIGHT)
+    assert tokens == {
+        "access_token": "a",
+        "id_token": "i",
+        "refresh_token": "r",
+        "expires_in": 3600,
+    }
+    assert headers["Cache-Control"] == "no-store"
+    tokens, _ = await ask("POST", "/v1/auth/refresh", json={"refresh_token": "r"})
+    assert (tokens["access_token"], tokens["refresh_token"]) == ("a2", "r")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "code"),
+    [
+        ({"json": {"username": "ann", "password": "no"}}, 401, "wrong_credentials"),
+        ({"json": {"username": "ann"}}, 400, "bad_body"),
+        ({"json": {"username": "", "password": "x"}}, 400, "bad_body"),
+        ({"json": {"username": "a" * 129, "password": "x"}}, 400, "bad_body"),
+        ({"json": {**RIGHT, "more": 1}}, 400, "bad_body"),
+        ({"json": [1]}, 400, "bad_body"),
+        ({"data": b"\xff", "headers": {"Content-Type": "application/json"}}, 400, "bad_body"),
+        ({"data": b"[" * 9000, "headers": {"Content-Type": "application/json"}}, 400, "bad_body"),
+        ({"data": b"username=ann"}, 415, "bad_content_type"),
+        ({"json": {"username": "ann", "password": "x" * 20_000}}, 413, "body_too_big"),
+    ],
+)
+async def test_a_log_in_is_refused(
+    ask: Client, options: dict[str, Any], status: int, code: str
+) -> None:
+    problem, _ = await ask("POST", "/v1/auth/login", expect=status, **options)
+    assert problem["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "code"),
+    [
+        (IdentityUnavailable("down"), 503, "unavailable"),
+        (TokenRefused("user_not_confirmed", "Confirm first.", status=403), 403, None),
+        (RuntimeError("a defect"), 500, "internal"),
+    ],
+)
+async def test_failures_behind_become_problems(
+    ask: Client, world: World, failure: Exception, status: int, code: str | None
+) -> None:
+    world.failure = failure
+    problem, headers = await ask("POST", "/v1/auth/login", expect=status, json=RIGHT)
+    assert problem["code"] == (code or "user_not_confirmed")
+    assert "a defect" not in json.dumps(problem)
+    assert ("Retry-After" in headers) == (status == 503)
+
+
+async def test_a_slow_request_ends(world: World) -> None:
+    world.delay_s = 60
+    async with serving(world, http_timeout_ms=100) as ask:
+        problem, _ = await ask("POST", "/v1/auth/login", expect=503, json=RIGHT)
+        assert problem["code"] == "timeout"
+
+
+async def test_attempts_are_limited_per_address(world: World) -> None:
+    async with serving(world, auth_per_minute=2, proxies_trusted=1) as ask:
+
+        async def attempt(address: str, expect: int) -> Any:
+            headers = {"X-Forwarded-For": f"1.1.1.1, {address}"}
+            return await ask("POST", "/v1/auth/login", expect=expect, json=RIGHT, headers=headers)
+
+        await attempt("10.0.0.1", 200)
+        await attempt("10.0.0.1", 200)
+        problem, headers = await attempt("10.0.0.1", 429)
+        assert problem["code"] == "too_many_attempts"
+        assert 1 <= int(headers["Retry-After"]) <= 30
+        await attempt("10.0.0.2", 200)
+
+
+async def test_secrets_stay_out_of_the_log(
+    ask: Client, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await ask("POST", "/v1/auth/login", json=RIGHT)
+    await ask("POST", "/v1/auth/refresh", json={"refresh_token": SECRET})
+    await ask("POST", "/v1/tickets", expect=401, headers={"Authorization": f"Bearer {SECRET}"})
+    await ask("POST", "/v1/auth/login", expect=400, json={"username": 1, "password": SECRET})
+    world.failure = RuntimeError("a defect")
+    await ask("POST", "/v1/auth/login", expect=500, json=RIGHT)
+    assert any(record.name.startswith("gameserver") for record in caplog.records)
+    for record in caplog.records:
+        assert SECRET not in record.getMessage() + repr(vars(record))
+
+
+# ── with a token ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_ticket(ask: Client) -> None:
+    body, _ = await ask("POST", "/v1/tickets", expect=201, headers=BEARER)
+    assert body["ticket"] == "ticket-of-ann"
+    assert 0 < body["expires_ms"] < LONG_MS
+
+
+@pytest.mark.parametrize("path", ["/v1/tickets", "/v1/matches"])
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (None, "token_missing"),
+        ("Basic abc", "token_missing"),
+        ("Bearer ", "token_missing"),
+        ("Bearer old", "expired"),
+    ],
+)
+async def test_a_token_is_needed(ask: Client, path: str, header: str | None, code: str) -> None:
+    method = "POST" if path == "/v1/tickets" else "GET"
+    headers = {"Authorization": header} if header else {}
+    problem, got = await ask(method, path, expect=401, headers=headers)
+    assert problem["code"] == code
+    assert got["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_a_store_that_is_away(ask: Client, world: World) -> None:
+    world.failure = StoreUnavailable("down")
+    problem, headers = await ask("POST", "/v1/tickets", expect=503, headers=BEARER)
+    assert problem["code"] == "unavailable"
+    assert headers["Retry-After"] == "2"
+
+
+async def test_matches_are_filtered_and_bounded(ask: Client, world: World) -> None:
+    world.running = [Info(f"m{i}", mode="crowd" if i % 3 else "standard") for i in range(9)]
+    body, _ = await ask("GET", "/v1/matches?game=arena&mode=standard", headers=BEARER)
+    assert [match["id"] for match in body["matches"]] == ["m0", "m3", "m6"]
+    assert body["matches"][0] == msgspec.to_builtins(world.running[0])
+    body, _ = await ask("GET", "/v1/matches?limit=2", headers=BEARER)
+    assert (len(body["matches"]), body["total"]) == (2, 9)
+    for query, status, code in [
+        ("limit=0", 400, "bad_query"),
+        ("limit=501", 400, "bad_query"),
+        ("limit=%C2%B2", 400, "bad_query"),
+        ("game=chess", 404, "unknown_game"),
+    ]:
+        problem, _ = await ask("GET", f"/v1/matches?{query}", expect=status, headers=BEARER)
+        assert problem["code"] == code
+
+
+async def test_games_and_their_modes(ask: Client) -> None:
+    body, _ = await ask("GET", "/v1/games")
+    (arena,) = body["games"]
+    assert (arena["name"], arena["tick_rate"]) == ("arena", 20)
+    assert [mode["name"] for mode in arena["modes"]][:3] == ["standard", "crowd", "quick"]
+    assert arena["modes"][1]["players_max"] == 64
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/v1/auth/login", 405, "method_not_allowed"),
+    ],
+)
+async def test_wrong_paths_are_problems_too(
+    ask: Client, method: str, path: str, status: int, code: str
+) -> None:
+    problem, headers = await ask(method, path, expect=status)
+    assert problem["code"] == code
+    assert (headers.get("Allow") == "POST") == (status == 405)
+
+
+# ── browsers ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_page_of_an_allowed_origin_may_read_every_answer(ask: Client) -> None:
+    preflight = {
+        "Origin": PAGE,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    _, headers = await ask("OPTIONS", "/v1/auth/login", expect=204, headers=preflight)
+    assert headers["Access-Control-Allow-Origin"] == PAGE
+    assert "content-type" in headers["Access-Control-Allow-Headers"]
+    assert "POST" in headers["Access-Control-Allow-Methods"]
+    wrong = {"username": "ann", "password": "no"}
+    for body, status in [(RIGHT, 200), (wrong, 401)]:
+        _, headers = await ask(
+            "POST", "/v1/auth/login", expect=status, json=body, headers={"Origin": PAGE}
+        )
+        assert headers["Access-Control-Allow-Origin"] == PAGE
+        assert headers["Vary"] == "Origin"
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", PAGE + ".evil.example"])
+async def test_a_page_of_another_origin_is_refused(ask: Client, origin: str) -> None:
+    for method, extra in [("POST", {}), ("OPTIONS", {"Access-Control-Request-Method": "POST"})]:
+        headers = {"Origin": origin, "Content-Type": "application/json", **extra}
+        problem, got = await ask(method, "/v1/auth/login", expect=403, headers=headers)
+        assert problem["code"] == "origin_not_allowed"
+        assert "Access-Control-Allow-Origin" not in got
+
+
+async def test_tls(world: World, tmp_path: Any) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.cert_chain_pems[0].write_to_path(cert)
+    certificate.private_key_pem.write_to_path(key)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    async with serving(world, tls_cert_file=str(cert), tls_key_file=str(key)) as ask:
+        ask.ssl = context
+        assert (await ask("GET", "/healthz"))[0] == {"status": "ok"}
+
+
+# ── Cognito ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def cognito_config(cognito: Cognito) -> Config:
+    return Config(
+        cognito_issuer=cognito.issuer,
+        cognito_client_ids=(cognito.client_id,),
+        cognito_endpoint_url=cognito.endpoint_url,
+        aws_region=cognito.region,
+    )
+
+
+async def test_cognito_log_in_and_refresh(cognito: Cognito) -> None:
+    async with CognitoLogin(cognito_config(cognito)) as login:
+        tokens = await login.login(cognito.demo_username, cognito.demo_password)
+        assert tokens.access_token.count(".") == tokens.id_token.count(".") == 2
+        assert tokens.expires_in > 0
+        again = await login.refresh(tokens.refresh_token)
+        assert again.access_token.count(".") == 2
+        assert again.refresh_token == tokens.refresh_token
+
+
+async def test_a_wrong_name_and_a_wrong_password_look_alike(cognito: Cognito) -> None:
+    async with CognitoLogin(cognito_config(cognito)) as login:
+        seen = set()
+        for name, password in [(cognito.demo_username, "Wrong-1!"), ("nobody", "Wrong-1!")]:
+            with pytest.raises(TokenRefused) as refused:
+                await login.login(name, password)
+            seen.add((refused.value.code, refused.value.message, refused.value.status))
+        assert seen == {("wrong_credentials", "User name or password is wrong.", 401)}
+        with pytest.raises(TokenRefused) as refused:
+            await login.refresh("not-a-token")
+        assert refused.value.status == 401
+
+
+@asynccontextmanager
+async def pretending(answer: Callable[[], web.Response]) -> AsyncIterator[CognitoLogin]:
+    """A log-in against an endpoint that gives answers which moto does not know."""
+
+    async def handle(request: web.Request) -> web.Response:
+        return answer()
+
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    config = Config(
+        cognito_client_ids=("c",),
+        cognito_endpoint_url=f"http://127.0.0.1:{runner.addresses[0][1]}",
+        http_timeout_ms=2_000,
+    )
+    try:
+        async with CognitoLogin(config) as login:
+            yield login
+    finally:
+        await runner.cleanup()
+
+
+def failing(code: str, *, status: int = 400) -> Callable[[], web.Response]:
+    body = json.dumps({"__type": code, "message": "as told"})
+    return lambda: web.Response(
+        body=body.encode(), status=status, content_type="application/x-amz-json-1.1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cognito_code", "code", "status"),
+    [
+        ("UserNotConfirmedException", "user_not_confirmed", 403),
+        ("PasswordResetRequiredException", "password_reset_required", 403),
+        ("UserNotFoundException", "wrong_credentials", 401),
+        ("NotAuthorizedException", "wrong_credentials", 401),
+    ],
+)
+async def test_what_cognito_refuses(cognito_code: str, code: str, status: int) -> None:
+    async with pretending(failing(cognito_code)) as login:
+        with pytest.raises(TokenRefused) as refused:
+            await login.login("ann", SECRET)
+    assert (refused.value.code, refused.value.status) == (code, status)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        failing("TooManyRequestsException"),
+        failing("InternalErrorException", status=500),
+        failing("ResourceNotFoundException"),
+        lambda: web.Response(status=502, text="<html>"),
+    ],
+)
+async def test_what_cognito_cannot_answer_now(answer: Callable[[], web.Response]) -> None:
+    async with pretending(answer) as login:
+        with pytest.raises(IdentityUnavailable):
+            await login.login("ann", SECRET)
+
+
+async def test_a_challenge_is_named() -> None:
+    body = json.dumps({"ChallengeName": "NEW_PASSWORD_REQUIRED", "Session": "s"}).encode()
+    answer = lambda: web.Response(body=body, content_type="application/x-amz-json-1.1")  # noqa: E731
+    async with pretending(answer) as login:
+        with pytest.raises(TokenRefused, match="new_password_required") as refused:
+            await login.login("ann", SECRET)
+    assert (refused.value.code, refused.value.status) == ("challenge_required", 403)
+
+
+# ── the limit ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_attempts_come_back_evenly() -> None:
+    limit = AttemptLimit(60)
+    assert all(limit.take("a", 0) == 0 for _ in range(60))
+    assert limit.take("a", 0) == pytest.approx(1)
+    assert limit.take("a", 1) == 0
+    assert limit.take("a", 1) > 0
+
+
+def test_the_limit_remembers_a_bounded_number_of_keys() -> None:
+    limit = AttemptLimit(1, keys_max=3)
+    for key in "abcd":
+        assert limit.take(key, 0) == 0
+    assert limit.take("d", 0) > 0
+    assert limit.take("a", 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "proxies", "key"),
+    [
+        ("10.1.2.3", "9.9.9.9", 0, "10.1.2.3"),
+        ("10.1.2.3", "6.6.6.6, 9.9.9.9", 1, "9.9.9.9"),
+        ("10.1.2.3", "6.6.6.6, 9.9.9.9, 8.8.8.8", 2, "9.9.9.9"),
+        ("10.1.2.3", "9.9.9.9", 5, "9.9.9.9"),
+        ("10.1.2.3", None, 1, "10.1.2.3"),
+        ("2001:db8:1:2:3::4", None, 0, "2001:db8:1:2::/64"),
+        ("::ffff:10.0.0.1", None, 0, "10.0.0.1"),
+        ("fe80::1%eth0", None, 0, "fe80::/64"),
+        (None, None, 0, ""),
+        ("x" * 500, None, 0, "x" * 64),
+    ],
+)
+def test_what_an_attempt_counts_for(
+    peer: str | None, forwarded: str | None, proxies: int, key: str
+) -> None:
+    assert limit_key(peer, forwarded, proxies_trusted=proxies) == key

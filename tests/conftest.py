@@ -1,0 +1,159 @@
+"""Real services for all tests: each once per run, on a free port, ended with the run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gameserver.devstack.moto import Cognito, Moto
+from gameserver.devstack.postgres import Postgres
+from gameserver.devstack.process import free_port
+from gameserver.devstack.sqs import SqsEndpoint
+from gameserver.devstack.valkey import Valkey
+
+# botocore refuses to sign without credentials, and must never find real ones here.
+os.environ.update(
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_DEFAULT_REGION="eu-central-1",
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    AWS_EC2_METADATA_DISABLED="true",
+)
+os.environ.pop("AWS_SESSION_TOKEN", None)
+os.environ.pop("AWS_PROFILE", None)
+
+
+def needs_system(program: str) -> str:
+    """The path of a system program; without it the test is skipped, or fails where CI=true."""
+    path = shutil.which(program)
+    if path is not None:
+        return path
+    message = f"{program} is not installed (.ci/run installs it)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def devstack_dir() -> Iterator[Path]:
+    """Data and logs of this run's services: ``<dir>/<service>`` and ``<dir>/logs``."""
+    # Not pytest's own directory: only root may enter that one, and PostgreSQL does not run as root.
+    path = Path(tempfile.mkdtemp(prefix="gameserver-tests-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def valkey(devstack_dir: Path) -> Iterator[Valkey]:
+    """The Valkey behind ``valkey_url``. Shared: a test that kills one starts its own."""
+    service = Valkey(
+        port=free_port(), data=devstack_dir / "valkey", log=devstack_dir / "logs" / "valkey.log"
+    )
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_url(valkey: Valkey) -> str:
+    """``redis://127.0.0.1:PORT/0``; keep apart by ``redis_prefix``."""
+    return valkey.url
+
+
+@pytest.fixture
+def redis_prefix() -> str:
+    """A key prefix of this test alone."""
+    return "t" + uuid.uuid4().hex[:8]
+
+
+@pytest.fixture(scope="session")
+def postgres(devstack_dir: Path) -> Iterator[Postgres]:
+    """The PostgreSQL behind ``postgres_dsn``; without fsync."""
+    service = Postgres(
+        port=free_port(),
+        data=devstack_dir / "postgres",
+        log=devstack_dir / "logs" / "postgres.log",
+        fsync=False,
+    )
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def postgres_dsn(postgres: Postgres) -> Iterator[str]:
+    """``postgresql://postgres@127.0.0.1:PORT/NAME``: an empty database, dropped after the test."""
+    name = "t_" + uuid.uuid4().hex[:12]
+    postgres.execute(f'CREATE DATABASE "{name}"')
+    yield postgres.dsn(name)
+    postgres.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def sqs_service(devstack_dir: Path) -> Iterator[SqsEndpoint]:
+    """The SQS endpoint behind ``sqs_endpoint``; faults can be ordered from it."""
+    service = SqsEndpoint(
+        port=free_port(), data=devstack_dir / "sqs", log=devstack_dir / "logs" / "sqs.log"
+    )
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def sqs_endpoint(sqs_service: SqsEndpoint) -> str:
+    """``http://127.0.0.1:PORT``"""
+    return sqs_service.endpoint_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqsQueue:
+    """A queue of one test, and its dead-letter queue (maxReceiveCount 5)."""
+
+    name: str
+    url: str
+    dlq_url: str
+    endpoint_url: str
+
+
+@pytest.fixture
+def sqs_queue(sqs_service: SqsEndpoint) -> Iterator[SqsQueue]:
+    """A fresh queue with a dead-letter queue; both are deleted after the test."""
+    name = "t-" + uuid.uuid4().hex[:12]
+    dlq_url = sqs_service.create_queue(f"{name}-dlq")
+    url = sqs_service.create_queue(name, dead_letters_to=f"{name}-dlq", receives_max=5)
+    yield SqsQueue(name=name, url=url, dlq_url=dlq_url, endpoint_url=sqs_service.endpoint_url)
+    sqs_service.delete_queue(url)
+    sqs_service.delete_queue(dlq_url)
+
+
+@pytest.fixture(scope="session")
+def moto(devstack_dir: Path) -> Iterator[Moto]:
+    """moto's server with the user pool, the KMS key and the tables of the development stack."""
+    service = Moto(
+        port=free_port(), data=devstack_dir / "moto", log=devstack_dir / "logs" / "moto.log"
+    )
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def moto_endpoint(moto: Moto) -> str:
+    """``http://127.0.0.1:PORT``"""
+    return moto.endpoint_url
+
+
+@pytest.fixture(scope="session")
+def cognito(moto: Moto) -> Cognito:
+    """The user pool: ``issuer``, ``jwks_url``, ``client_id``, … and ``token(player)``."""
+    return moto.cognito()

@@ -1,0 +1,127 @@
+"""``make run`` as a newcomer meets it: the whole system, real in every part."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import psutil
+import pytest
+
+from gameserver.devstack.settings import DEFAULT_PORTS, on_free_ports, variable
+
+DEADLINE_S = 100
+
+
+class Running:
+    """``python -m gameserver.devstack run`` with its output in a file."""
+
+    def __init__(self, directory, settings) -> None:
+        self.output = directory / "output"
+        self.environ = {
+            **os.environ,
+            **{variable(name): str(settings.ports[name]) for name in DEFAULT_PORTS},
+            "RUN_DIR": str(settings.directory),
+        }
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gameserver.devstack", "run"],
+                env=self.environ,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_for(self, text: str) -> str:
+        deadline = time.monotonic() + DEADLINE_S
+        while text not in (said := self.output.read_text()):
+            assert self.process.poll() is None, said
+            assert time.monotonic() < deadline, said
+            time.sleep(0.1)
+        return said
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def start(devstack_dir, request):
+    directory = devstack_dir / request.node.name
+    directory.mkdir()
+    settings = on_free_ports(directory / "run")
+    started: list[Running] = []
+
+    def run() -> Running:
+        started.append(Running(directory, settings))
+        return started[-1]
+
+    run.settings = settings
+    yield run
+    for running in started:
+        running.end()
+
+
+def fetch(url: str, **headers: str) -> bytes:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        return answer.read()
+
+
+@pytest.mark.timeout(300)
+def test_it_starts_shows_the_way_and_leaves_nothing_behind(start):
+    running = start()
+    said = running.wait_for("Ctrl-C stops everything.")
+    settings = start.settings
+    for shown in (
+        f"{settings.page_url}/",
+        "demo / Demo-Player-1",
+        "make swarm",
+        settings.ws_url,
+        "logs/",
+        "data/",
+    ):
+        assert shown in said
+    assert b"<" in fetch(settings.page_url)
+    assert fetch(f"{settings.api_url}/readyz")
+    [token] = re.findall(r"^eyJ\S+$", said, re.MULTILINE)
+    matches = json.loads(fetch(f"{settings.api_url}/v1/matches", Authorization=f"Bearer {token}"))
+    assert "matches" in matches
+    family = running.family()
+    assert len(family) >= 6
+    again = subprocess.run(
+        [sys.executable, "-m", "gameserver.devstack", "run"],
+        env=running.environ,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert again.returncode == 1
+    assert f"process {running.process.pid}" in again.stdout
+    assert "Traceback" not in again.stdout + again.stderr
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(DEADLINE_S) == 0
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+@pytest.mark.timeout(300)
+def test_a_service_that_dies_ends_it_with_a_sentence(start):
+    running = start()
+    running.wait_for("Ctrl-C stops everything.")
+    family = running.family()
+    next(process for process in family if "valkey" in process.name()).kill()
+    assert running.process.wait(DEADLINE_S) == 1
+    said = running.output.read_text()
+    assert "valkey ended (signal 9); its log is" in said
+    assert "Traceback" not in said
+    assert psutil.wait_procs(family, timeout=10)[1] == []

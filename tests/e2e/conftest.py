@@ -1,0 +1,102 @@
+"""One whole system for all end-to-end tests: every process is the real one, on free ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from gameserver.devstack.process import free_port
+from gameserver.devstack.settings import DEFAULT_PORTS, on_free_ports
+from gameserver.devstack.stack import Extra, Stack
+from gameserver.devstack.tokens import bot_name, bot_player
+from tests.e2e.make_run import ROOT
+
+
+@pytest.fixture(scope="session")
+def stack(devstack_dir: Path) -> Iterator[Stack]:
+    """Everything running; a test that stops a part starts it again."""
+    settings = on_free_ports(devstack_dir / "e2e")
+    extra = Extra(
+        gameserver={"GAMESERVER_EMPTY_MATCH_MS": "2000", "GAMESERVER_GRACE_MS": "15000"},
+        # Retries of the worker would otherwise wait longer than a test should.
+        worker={"WORKER_VISIBILITY_S": "10"},
+    )
+    with Stack(settings, extra=extra, fsync=False) as running:
+        running.start(progress=lambda name: None)
+        yield running
+
+
+@pytest.fixture
+def ports() -> dict[str, int]:
+    """Free ports for a ``make run``."""
+    return {name: free_port() for name in DEFAULT_PORTS}
+
+
+class Swarm:
+    """``python -m botswarm`` against the stack, with a ledger to be checked afterwards."""
+
+    def __init__(self, stack: Stack, directory: Path) -> None:
+        self.stack = stack
+        self.ledger = directory / "ledger.jsonl"
+        self.report = directory / "report.json"
+        self._tokens = directory / "tokens"
+
+    def start(
+        self, *, bots: int, seconds: float, mode: str, arguments: tuple[str, ...] = ()
+    ) -> Any:
+        """The running process; output is piped."""
+        cognito = self.stack.moto.cognito()
+        self._tokens.write_text(
+            "\n".join(
+                cognito.token(bot_player(index), username=bot_name(index))
+                for index in range(1, bots + 1)
+            )
+        )
+        command = [sys.executable, "-m", "botswarm", "--url", self.stack.settings.ws_url]
+        command += ["--tokens", str(self._tokens), "--bots", str(bots), "--mode", mode]
+        command += ["--duration", str(seconds), "--finish", "25", "--quiet"]
+        command += ["--ledger", str(self.ledger), "--report", str(self.report), *arguments]
+        return subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """The report."""
+        return dict(json.loads(self.report.read_text()))
+
+    def check(self, *, wait_s: float = 45) -> subprocess.CompletedProcess[str]:
+        """Compare the ledger with PostgreSQL."""
+        command = [sys.executable, "-m", "botswarm", "check", "--ledger", str(self.ledger)]
+        command += ["--postgres", self.stack.postgres_dsn, "--wait", str(wait_s)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def swarm(stack: Stack, tmp_path: Path) -> Swarm:
+    """A swarm with files of its own."""
+    return Swarm(stack, tmp_path)
+
+
+async def rows(dsn: str, query: str, *arguments: object, until: int = 1) -> list[asyncpg.Record]:
+    """The rows of ``query`` once there are ``until`` of them; fails after 20 s."""
+    connection = await asyncpg.connect(dsn)
+    found: list[asyncpg.Record] = []
+    try:
+        async with asyncio.timeout(20):
+            while len(found) < until:
+                found = await connection.fetch(query, *arguments)
+                if len(found) < until:
+                    await asyncio.sleep(0.1)
+    except TimeoutError:
+        pytest.fail(f"{len(found)} of {until} rows after 20 s: {query}")
+    finally:
+        await connection.close()
+    return found

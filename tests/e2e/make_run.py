@@ -1,0 +1,74 @@
+"""``make run`` as a process that a test starts, reads and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gameserver.devstack.settings import variable
+
+ROOT = Path(__file__).parents[2]
+
+
+class Run:
+    """``python -m gameserver.devstack run`` in a directory of its own."""
+
+    def __init__(self, directory: Path, ports: dict[str, int]) -> None:
+        environ = dict(os.environ, RUN_DIR=str(directory), COLUMNS="200")
+        environ.update({variable(name): str(port) for name, port in ports.items()})
+        self.output = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gameserver.devstack", "run"],
+            cwd=ROOT,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self.output += line
+
+    def wait_for(self, text: str, *, timeout_s: float = 90) -> None:
+        deadline = time.monotonic() + timeout_s
+        while text not in self.output:
+            if self.process.poll() is not None:
+                self._reader.join(5)
+                if text in self.output:
+                    return
+                pytest.fail(f"it ended with {self.process.returncode}: {self.output}")
+            if time.monotonic() > deadline:
+                pytest.fail(f"no {text!r} after {timeout_s} s: {self.output}")
+            time.sleep(0.05)
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        try:
+            code = self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            pytest.fail(f"it did not stop: {self.output}")
+        self.close()
+        return code
+
+    def close(self) -> None:
+        """The process has ended: read what is left of its output."""
+        self._reader.join(10)
+        assert not self._reader.is_alive(), "somebody still holds the output: a process is left"

@@ -1,0 +1,54 @@
+"""The queue to the worker in memory, and what a worker makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gameserver.wire import event_record
+
+BODIES_MAX = 10
+BATCH_BYTES_MAX = 1_048_576
+
+
+class MemoryQueue:
+    """Implements ``ports.EventQueue``; ``bodies`` are the messages, oldest first."""
+
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+
+    async def send(self, bodies: Sequence[str]) -> list[bool]:
+        if len(bodies) > BODIES_MAX:
+            raise ValueError(f"{len(bodies)} bodies")
+        if sum(len(body.encode()) for body in bodies) > BATCH_BYTES_MAX:
+            raise ValueError("batch too large")
+        self.bodies += bodies
+        return [True] * len(bodies)
+
+
+class Fork(AssertionError):
+    """Two records have the same id and different contents."""
+
+
+class MemorySink:
+    """The worker's side: each record once, by its id."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, event_record.EventRecord] = {}
+        self.duplicates = 0
+        self._digests: dict[str, bytes] = {}
+
+    def drain(self, queue: MemoryQueue) -> None:
+        """Apply every message that is waiting. Raises ``Fork``."""
+        bodies, queue.bodies = queue.bodies, []
+        for body in bodies:
+            for encoded in event_record.decode_bundle(body):
+                self.apply(event_record.decode_record(encoded))
+
+    def apply(self, record: event_record.EventRecord) -> None:
+        digest = event_record.digest(record)
+        known = self._digests.setdefault(record.id, digest)
+        if known != digest:
+            raise Fork(f"{record.id}: {self.records[record.id]} and {record}")
+        if record.id in self.records:
+            self.duplicates += 1
+        self.records[record.id] = record

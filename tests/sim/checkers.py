@@ -1,0 +1,201 @@
+"""What must hold in every history: one class per invariant, each proven by a mutation.
+
+A checker is told what happens as it happens, and raises ``Violated``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gameserver.ids import MatchId
+from gameserver.match import checkpoint as checkpoints
+from gameserver.ports import Acquired, Commit
+from gameserver.wire import event_record
+from gameserver.wire.event_record import SERVER_KINDS, EventRecord
+from tests.fakes.memory_queue import MemorySink
+from tests.sim.games import GAMES, State
+
+
+class Violated(AssertionError):
+    """An invariant does not hold."""
+
+
+class Checker:
+    """Hears everything; override what the invariant is about."""
+
+    def acquired(self, match_id: MatchId, got: Acquired) -> None: ...
+    def written(self, commit: Commit) -> None: ...
+    def joined(self, client: str, match_id: MatchId, epoch: int, tick: int, seq: int) -> None: ...
+    def framed(self, client: str, match_id: MatchId, epoch: int, tick: int) -> None: ...
+    def announced(self, client: str, match_id: MatchId, seq: int) -> None: ...
+    def measured(self, uncommitted: int, unrelayed: int) -> None: ...
+    def healed(self, sink: MemorySink) -> None: ...
+
+
+class FencesRise(Checker):
+    """Each acquisition of a match has a higher fence than all before."""
+
+    def __init__(self) -> None:
+        self.newest: dict[MatchId, int] = {}
+
+    def acquired(self, match_id: MatchId, got: Acquired) -> None:
+        if got.fence <= self.newest.get(match_id, 0):
+            raise Violated(f"{match_id}: fence {got.fence} after {self.newest[match_id]}")
+        self.newest[match_id] = got.fence
+
+
+class OnlyTheNewestWrites(FencesRise):
+    """A commit is written only under the newest fence."""
+
+    def acquired(self, match_id: MatchId, got: Acquired) -> None:
+        self.newest[match_id] = max(got.fence, self.newest.get(match_id, 0))
+
+    def written(self, commit: Commit) -> None:
+        if commit.fence != self.newest.get(commit.match_id):
+            raise Violated(f"{commit.match_id}: written under the old fence {commit.fence}")
+
+
+class VersionsGrowByOne(Checker):
+    """No commit is lost, skipped or written twice."""
+
+    def __init__(self) -> None:
+        self.last: dict[MatchId, int] = {}
+
+    def written(self, commit: Commit) -> None:
+        last = self.last.get(commit.match_id, 0)
+        if commit.version != last + 1:
+            raise Violated(f"{commit.match_id}: version {commit.version} after {last}")
+        self.last[commit.match_id] = commit.version
+
+
+class StateAndEventsTogether(Checker):
+    """A checkpoint has seen exactly the events that are committed with it or before."""
+
+    def __init__(self) -> None:
+        self.seq: dict[MatchId, int] = {}
+        self.own: dict[MatchId, int] = {}
+
+    def written(self, commit: Commit) -> None:
+        match_id = commit.match_id
+        seq, own = self.seq.get(match_id, 0), self.own.get(match_id, 0)
+        for entry in commit.records:
+            record = event_record.decode_record(entry.record)
+            if (entry.seq, record.seq) != (seq + 1, seq + 1):
+                raise Violated(f"{match_id}: event {entry.seq}/{record.seq} after {seq}")
+            seq += 1
+            own += record.kind not in SERVER_KINDS
+        self.seq[match_id], self.own[match_id] = seq, own
+        checkpoint = checkpoints.decode(commit.checkpoint)
+        if checkpoint.event_seq != seq:
+            raise Violated(f"{match_id}: checkpoint at {checkpoint.event_seq}, events at {seq}")
+        if checkpoint.ended is None:
+            state = checkpoints.decode_state(checkpoint.state, GAMES[checkpoint.game].State)
+            assert isinstance(state, State)
+            if state.stated != own:
+                raise Violated(f"{match_id}: state knows {state.stated} events, {own} committed")
+
+
+class AnnouncedAreCommitted(Checker):
+    """Nobody is told of an event that could still be lost."""
+
+    def __init__(self) -> None:
+        self.seq: dict[MatchId, int] = {}
+
+    def written(self, commit: Commit) -> None:
+        if commit.records:
+            self.seq[commit.match_id] = commit.records[-1].seq
+
+    def announced(self, client: str, match_id: MatchId, seq: int) -> None:
+        if seq > self.seq.get(match_id, 0):
+            raise Violated(f"{match_id}: {client} was told of {seq} before its commit")
+
+
+class AnnouncedWithoutGap(Checker):
+    """A client hears every event after the one that its join named, in order."""
+
+    def __init__(self) -> None:
+        self.seq: dict[tuple[str, MatchId], int] = {}
+
+    def joined(self, client: str, match_id: MatchId, epoch: int, tick: int, seq: int) -> None:
+        self.seq[client, match_id] = seq
+
+    def announced(self, client: str, match_id: MatchId, seq: int) -> None:
+        last = self.seq[client, match_id]
+        if seq != last + 1:
+            raise Violated(f"{match_id}: {client} was told of {seq} after {last}")
+        self.seq[client, match_id] = seq
+
+
+class FramesRise(Checker):
+    """A client's frames of one join grow in (epoch, tick)."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, tuple[int, int]] = {}
+
+    def joined(self, client: str, match_id: MatchId, epoch: int, tick: int, seq: int) -> None:
+        self.last[client] = (epoch, tick)
+
+    def framed(self, client: str, match_id: MatchId, epoch: int, tick: int) -> None:
+        if (epoch, tick) <= self.last[client]:
+            raise Violated(f"{match_id}: {client} saw {(epoch, tick)} after {self.last[client]}")
+        self.last[client] = (epoch, tick)
+
+
+class OneOwnerShows(FencesRise):
+    """No frame is sent by an owner after another one has acquired the match."""
+
+    def acquired(self, match_id: MatchId, got: Acquired) -> None:
+        self.newest[match_id] = max(got.fence, self.newest.get(match_id, 0))
+
+    def framed(self, client: str, match_id: MatchId, epoch: int, tick: int) -> None:
+        if epoch < self.newest[match_id]:
+            raise Violated(f"{match_id}: {client} saw stale epoch {epoch}")
+
+
+class ExactlyOnce(Checker):
+    """After healing the sink holds every committed event, and nothing else."""
+
+    def __init__(self) -> None:
+        self.committed: dict[str, EventRecord] = {}
+
+    def written(self, commit: Commit) -> None:
+        for entry in commit.records:
+            record = event_record.decode_record(entry.record)
+            self.committed[record.id] = record
+
+    def healed(self, sink: MemorySink) -> None:
+        if self.committed != sink.records:
+            missing = sorted(self.committed.keys() - sink.records.keys())[:5]
+            extra = sorted(sink.records.keys() - self.committed.keys())[:5]
+            raise Violated(f"missing in the sink: {missing}; not committed: {extra}")
+
+
+class QueuesAreBounded(Checker):
+    """A match's uncommitted and unrelayed events stay below their maxima and a little."""
+
+    def __init__(self, uncommitted_max: int, outbox_max: int) -> None:
+        # One step in which the inputs of a pause pile up, four players who leave, and the end.
+        slack = 24
+        self.uncommitted_max = uncommitted_max + slack
+        self.outbox_max = outbox_max + uncommitted_max + slack
+
+    def measured(self, uncommitted: int, unrelayed: int) -> None:
+        if uncommitted > self.uncommitted_max:
+            raise Violated(f"{uncommitted} uncommitted events")
+        if unrelayed > self.outbox_max:
+            raise Violated(f"{unrelayed} unrelayed events")
+
+
+def all_checkers(limits: Mapping[str, int]) -> list[Checker]:
+    return [
+        FencesRise(),
+        OnlyTheNewestWrites(),
+        VersionsGrowByOne(),
+        StateAndEventsTogether(),
+        AnnouncedAreCommitted(),
+        AnnouncedWithoutGap(),
+        FramesRise(),
+        OneOwnerShows(),
+        ExactlyOnce(),
+        QueuesAreBounded(**limits),
+    ]

@@ -1,0 +1,163 @@
+"""The direction of dependencies, read from the imports of every source file."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# What a package of the server may import from the server. Its own files are always allowed.
+PURE_BASE = {"gameserver.ids", "gameserver.errors"}
+SHARED = PURE_BASE | {
+    "gameserver.ports",
+    "gameserver.config",
+    "gameserver.metrics",
+    "gameserver.game",
+    "gameserver.wire",
+}
+ALLOWED: dict[str, set[str]] = {
+    "gameserver.ids": set(),
+    "gameserver.errors": set(),
+    "gameserver.config": {"gameserver.errors"},
+    "gameserver.metrics": set(),
+    "gameserver.node": set(),
+    "gameserver.game": PURE_BASE | {"gameserver.wire.event_record"},
+    "gameserver.games": PURE_BASE | {"gameserver.game"},
+    "gameserver.wire": PURE_BASE | {"gameserver.game"},
+    "gameserver.ports": PURE_BASE | {"gameserver.game", "gameserver.wire"},
+    "gameserver.match": SHARED | {"gameserver.lobby"},
+    "gameserver.session": SHARED,
+    "gameserver.lobby": SHARED,
+    "gameserver.adapters": SHARED,
+    "gameserver.app": SHARED
+    | {"gameserver.match", "gameserver.session", "gameserver.adapters", "gameserver.node"},
+    "gameserver.__main__": SHARED | {"gameserver.app", "gameserver.adapters.json_log"},
+    "gameserver.devstack": SHARED | {"gameserver.games", "botswarm"},
+    "botswarm": PURE_BASE | {"gameserver.wire", "gameserver.games", "gameserver.game"},
+    "persistence_worker": {"gameserver.wire.event_record"},
+}
+
+# Modules that make a result depend on more than its arguments, and who may use them.
+IMPURE = {"time", "random", "uuid", "secrets", "os", "socket", "datetime"}
+IMPURE_ALLOWED = (
+    "gameserver.adapters",
+    "gameserver.devstack",
+    "gameserver.__main__",
+    "persistence_worker",
+    "botswarm",
+)
+PURE = ("gameserver.game", "gameserver.games", "gameserver.wire", "gameserver.ids")
+IO_MODULES = {
+    "asyncio",
+    "socket",
+    "ssl",
+    "aiohttp",
+    "redis",
+    "aiobotocore",
+    "asyncpg",
+    "websockets",
+}
+# The wire uses websockets' C routine for masks and nothing else of it.
+IO_EXCEPTIONS = {
+    ("gameserver.wire.ws_frame", "websockets.speedups"),
+    ("gameserver.wire.ws_frame", "websockets.utils"),
+}
+
+
+def modules() -> list[tuple[str, Path]]:
+    found = []
+    for package in ("gameserver", "persistence_worker", "botswarm"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = list(path.relative_to(ROOT).with_suffix("").parts)
+            if parts[-1] == "__init__":
+                parts.pop()
+            found.append((".".join(parts), path))
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the direction"
+            assert node.module is not None
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def owner(name: str) -> str | None:
+    """The longest entry of ALLOWED that ``name`` belongs to."""
+    return max((key for key in ALLOWED if within(name, key)), key=len, default=None)
+
+
+MODULES = modules()
+
+
+@pytest.mark.parametrize(("name", "path"), MODULES, ids=[name for name, _ in MODULES])
+def test_imports_follow_the_layers(name: str, path: Path) -> None:
+    if name == "gameserver":
+        assert not imports(path)
+        return
+    package = owner(name)
+    assert package is not None, f"{name} has no place in the layers: add it to ALLOWED"
+    ours = ("gameserver", "persistence_worker", "botswarm")
+    for imported in imports(path):
+        if not any(within(imported, root) for root in ours) or within(imported, package):
+            continue
+        if imported in ours:
+            continue  # `from gameserver import x` is listed as `gameserver.x` too
+        # `from gameserver import errors` also shows as the prefix of an allowed module.
+        allowed = any(
+            within(imported, target) or within(target, imported) for target in ALLOWED[package]
+        )
+        assert allowed, f"{name} may not import {imported}"
+
+
+@pytest.mark.parametrize(("name", "path"), MODULES, ids=[name for name, _ in MODULES])
+def test_clocks_chance_and_environment_stay_at_the_edge(name: str, path: Path) -> None:
+    if any(within(name, allowed) for allowed in IMPURE_ALLOWED):
+        return
+    used = {imported.partition(".")[0] for imported in imports(path)} & IMPURE
+    assert not used, f"{name} uses {sorted(used)}: take the Clock or Entropy port instead"
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [(name, path) for name, path in MODULES if any(within(name, pure) for pure in PURE)],
+    ids=[name for name, _ in MODULES if any(within(name, pure) for pure in PURE)],
+)
+def test_pure_packages_do_no_input_or_output(name: str, path: Path) -> None:
+    for imported in imports(path):
+        if any((name, allowed) == (name, imported[: len(allowed)]) for _, allowed in IO_EXCEPTIONS):
+            assert any(name == module for module, _ in IO_EXCEPTIONS), f"{name}: {imported}"
+            continue
+        assert imported.partition(".")[0] not in IO_MODULES, f"{name} imports {imported}"
+
+
+def test_no_async_def_in_pure_packages() -> None:
+    for name, path in MODULES:
+        if any(within(name, pure) for pure in PURE):
+            tree = ast.parse(path.read_text())
+            assert not any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(tree)), name
+
+
+def test_this_check_can_fail(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("from gameserver.session.session import Session\nimport random\n")
+    names = imports(wrong)
+    assert "gameserver.session.session" in names
+    assert not any(
+        within("gameserver.session.session", target) or within(target, "gameserver.session.session")
+        for target in ALLOWED["gameserver.match"]
+    )
+    assert "random" in names & IMPURE

@@ -1,0 +1,83 @@
+"""Settings: what is taken, what is refused, and that the answer names the variable."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gameserver.config import PREFIX, Config, load, redacted
+from gameserver.errors import ConfigError
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+GOOD = {
+    "GAMESERVER_COGNITO_ISSUER": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_x",
+    "GAMESERVER_COGNITO_CLIENT_IDS": "one, two",
+    "GAMESERVER_SQS_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/1/events",
+}
+
+
+def test_defaults_and_lists() -> None:
+    config = load({**GOOD, "PATH": "/bin", "OTHER": "x"})
+    assert config.cognito_client_ids == ("one", "two")
+    assert config.ws_port == 8080
+    assert config.games == ("arena", "liars_dice", "echo")
+
+
+BAD = [
+    ("WS_PORT", "eighty", "WS_PORT"),
+    ("WS_PORT", "65536", "WS_PORT"),
+    ("WS_PORT", "-1", "WS_PORT"),
+    ("WS_PORTS", "1", "WS_PORTS is not a setting"),
+    ("LEASE_TTL_MS", "10", "LEASE_TTL_MS"),
+    ("REDIS_TIMEOUT_MS", "3000", "REDIS_TIMEOUT_MS must be below"),
+    ("REDIS_URL", "localhost:6379", "REDIS_URL must be a URL with redis or rediss"),
+    ("REDIS_PREFIX", "Ä", "REDIS_PREFIX"),
+    ("COGNITO_ISSUER", "", "COGNITO_ISSUER is required"),
+    ("COGNITO_ISSUER", "cognito", "COGNITO_ISSUER must be a URL"),
+    ("COGNITO_CLIENT_IDS", " , ", "COGNITO_CLIENT_IDS is required"),
+    ("SQS_QUEUE_URL", "", "SQS_QUEUE_URL is required"),
+    ("GAMES", "", "GAMES is empty"),
+    ("TLS_CERT_FILE", "/cert.pem", "go together"),
+    ("LOG_LEVEL", "loud", "LOG_LEVEL"),
+    ("PAYLOAD_BYTES_MAX", "0", "PAYLOAD_BYTES_MAX"),
+    ("SESSIONS_MAX", "1e9", "SESSIONS_MAX"),
+    ("PING_MS", "", "PING_MS"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), BAD)
+def test_a_wrong_setting_is_named(name: str, value: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load({**GOOD, PREFIX + name: value})
+
+
+def test_passwords_are_not_shown() -> None:
+    config = load({**GOOD, "GAMESERVER_REDIS_URL": "rediss://user:hunter2@cache:6379/0"})
+    shown = msgspec.json.encode(redacted(config)).decode()
+    assert "hunter2" not in shown
+    assert "rediss://***@cache:6379/0" in shown
+
+
+def test_every_setting_is_in_the_documentation() -> None:
+    page = (DOCS / "configuration.md").read_text()
+    documented = set(re.findall(rf"`{PREFIX}([A-Z0-9_]+)`", page))
+    fields = {field.name.upper() for field in msgspec.structs.fields(Config)}
+    assert documented == fields
+
+
+def test_the_documentation_is_the_one_generated_from_the_settings() -> None:
+    written = (DOCS / "configuration.md").read_text()
+    made = subprocess.run(
+        [sys.executable, "-c", "from docs.generate_configuration import render; print(render())"],
+        cwd=DOCS.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.rstrip()
+    assert written.rstrip() == made, "run `python -m docs.generate_configuration`"

@@ -1,0 +1,195 @@
+"""A migrated database, queues by the worker's own adapter, and the worker as a real process."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from gameserver.devstack.process import free_port
+from persistence_worker.messages import Outgoing
+from persistence_worker.migrate import migrate
+from persistence_worker.postgres import Database
+from persistence_worker.sqs import SqsQueue, open_client
+
+DEADLINE_S = 60.0
+
+
+async def until(condition: Callable[[], Awaitable[Any]], *, what: str) -> Any:
+    """Ask again and again until the answer is true."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        answer = await condition()
+        if answer:
+            return answer
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"never: {what}")
+
+
+async def fetch(dsn: str, query: str, *arguments: Any) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetch(query, *arguments)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def migrated_dsn(postgres_dsn: str) -> str:
+    await migrate(postgres_dsn)
+    return postgres_dsn
+
+
+@pytest.fixture
+async def database(migrated_dsn: str) -> AsyncIterator[Database]:
+    opened = await Database.open(
+        migrated_dsn, connections_max=4, timeout_s=20, connect_s=5, statement_cache=100
+    )
+    yield opened
+    await opened.close()
+
+
+class Queues:
+    """A queue and its dead letters, with what tests do to them."""
+
+    def __init__(self, queue: SqsQueue, dead_letters: SqsQueue) -> None:
+        self.queue = queue
+        self.dead_letters = dead_letters
+
+    async def send(self, *bodies: str) -> None:
+        outgoing = [Outgoing(body=body, attributes={}) for body in bodies]
+        assert await self.queue.send(outgoing) == []
+
+    async def counts(self) -> tuple[int, int]:
+        """Messages that are visible, and those that somebody holds."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = await self.queue._call(
+            self.queue._client.get_queue_attributes, AttributeNames=names
+        )
+        return tuple(int(answer["Attributes"][name]) for name in names)  # type: ignore[return-value]
+
+    async def empty(self) -> bool:
+        return await self.counts() == (0, 0)
+
+    async def letters(self) -> list[Any]:
+        """All dead letters, taken from the queue."""
+        found = []
+        while messages := await self.dead_letters.receive(wait_s=0, visibility_s=30):
+            found += messages
+            await self.dead_letters.delete(messages)
+        return found
+
+
+@pytest.fixture
+async def queues(sqs_queue: Any) -> AsyncIterator[Queues]:
+    async with open_client(
+        endpoint_url=sqs_queue.endpoint_url,
+        region="eu-central-1",
+        connections_max=16,
+        timeout_s=10,
+        wait_s=1,
+    ) as client:
+        yield Queues(
+            SqsQueue(client, sqs_queue.url, timeout_s=10),
+            SqsQueue(client, sqs_queue.dlq_url, timeout_s=10),
+        )
+
+
+def environment(**settings: Any) -> dict[str, str]:
+    """Of a worker's process; ``postgres_dsn="…"`` is WORKER_POSTGRES_DSN."""
+    own = {name: text for name, text in os.environ.items() if not name.startswith("WORKER_")}
+    return own | {f"WORKER_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+class WorkerProcess:
+    """``python -m persistence_worker run``."""
+
+    def __init__(self, settings: dict[str, Any], log: Path) -> None:
+        self.port = free_port()
+        self.log = log
+        with log.open("ab") as file:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "persistence_worker", "run"],
+                env=environment(http_host="127.0.0.1", http_port=self.port, **settings),
+                stdout=file,
+                stderr=file,
+            )
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body; status 0 while nobody listens."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except OSError:
+            assert self._child.poll() is None, self.log.read_text()[-4000:]
+            return 0, ""
+        finally:
+            connection.close()
+
+    async def until_status(self, path: str, status: int) -> str:
+        async def asked() -> str | None:
+            got, body = await asyncio.to_thread(self.get, path)
+            return body if got == status else None
+
+        return await until(asked, what=f"{path} answers {status}")
+
+    def metric(self, line: str) -> float:
+        """The value of the metric whose line begins with ``line``."""
+        for each in self.get("/metrics")[1].splitlines():
+            if each.startswith(line + " "):
+                return float(each.rpartition(" ")[2])
+        return 0.0
+
+    def signal(self, number: int) -> None:
+        self._child.send_signal(number)
+
+    async def exit_code(self) -> int:
+        return await asyncio.to_thread(self._child.wait, 60)
+
+    def kill(self) -> None:
+        if self._child.poll() is None:
+            self._child.send_signal(signal.SIGKILL)
+        self._child.wait()
+
+
+@pytest.fixture
+def settings(sqs_queue: Any, postgres_dsn: str) -> dict[str, Any]:
+    """Of a worker over this test's queue and database; change what the test is about."""
+    return {
+        "sqs_queue_url": sqs_queue.url,
+        "sqs_dlq_url": sqs_queue.dlq_url,
+        "sqs_endpoint_url": sqs_queue.endpoint_url,
+        "postgres_dsn": postgres_dsn,
+        "receive_wait_s": 1,
+        "visibility_s": 5,
+        "postgres_connect_ms": 1000,
+        "sqs_timeout_ms": 2000,
+    }
+
+
+@pytest.fixture
+def start_worker(
+    tmp_path: Path, settings: dict[str, Any]
+) -> Iterator[Callable[..., WorkerProcess]]:
+    children: list[WorkerProcess] = []
+
+    def start(**changes: Any) -> WorkerProcess:
+        log = tmp_path / f"worker-{len(children)}.log"
+        children.append(WorkerProcess(settings | changes, log))
+        return children[-1]
+
+    yield start
+    for child in children:
+        child.kill()

@@ -1,0 +1,332 @@
+// The page: log in, choose a mode, play, see the end.
+
+import { Api } from "./api.js";
+import { ArenaScene } from "./arena.js";
+import { radiansToAim } from "./arena_rules.js";
+import { GameClient } from "./client.js";
+import { Controls, STICK_PIXELS } from "./controls.js";
+import { Hud } from "./hud.js";
+
+const GAME = "arena";
+const LOBBY_EVERY_MS = 3_000;
+const HIDDEN_MODES = new Set(["bench"]);
+
+const NOT_READY = {
+  server_full: "The server is full.",
+  draining: "The server is being replaced.",
+  starting: "The server is starting.",
+};
+
+const $ = (id) => document.getElementById(id);
+const hud = new Hud();
+const scene = new ArenaScene($("arena"));
+const controls = new Controls($("arena"), (x, y) => scene.aimAt(x, y));
+
+let config = null;
+let api = null;
+let client = null;
+let seated = null;      // the last `joined`
+let mode = "";
+let players = new Map(); // player id → name, also of those who have left
+let ended = null;       // standings, once the match is over
+let fps = 0;
+let inputTimer = 0;
+let lobbyTimer = 0;
+
+// For tests and for the curious: what the page sees.
+window.__arena = {
+  get screen() { return document.body.dataset.screen; },
+  get connected() { return client?.connected ?? false; },
+  get seated() { return client?.seated ?? false; },
+  get match() { return seated?.match ?? null; },
+  get mode() { return seated?.mode ?? null; },
+  get seat() { return seated?.seat ?? -1; },
+  get epoch() { return client?.frame?.epoch ?? 0; },
+  get tick() { return client?.frame?.tick ?? -1; },
+  get players() { return Object.keys(client?.frame?.view.players ?? {}).length; },
+  get own() { return scene.own; },
+  get drawnAt() { return scene.ownAt; },
+  get pingMs() { return client?.rttMs ?? null; },
+  get fps() { return fps; },
+  get matchOver() { return ended !== null; },
+  get standings() { return ended; },
+};
+
+function show(screen) {
+  document.body.dataset.screen = screen;
+  controls.enabled = screen === "game";
+  controls.release();
+  clearTimeout(lobbyTimer);
+  if (screen === "login") $("username").focus();
+  if (screen === "lobby") refreshLobby();
+  if (screen === "game") $("arena").focus({ preventScroll: true });
+}
+
+// ── log-in ──────────────────────────────────────────────────────────────────────────────────────
+
+async function start() {
+  show("login");
+  try {
+    const response = await fetch("/config.json");
+    if (!response.ok) throw new Error(String(response.status));
+    config = await response.json();
+  } catch {
+    $("login-error").textContent = "The page’s settings (/config.json) cannot be read; reload to try again.";
+    $("login-button").disabled = true;
+    return;
+  }
+  api = new Api(config.api_url);
+  if (config.dev && config.demo) {
+    $("username").value = config.demo.username;
+    $("password").value = config.demo.password;
+    $("demo-note").hidden = false;
+  }
+  $("login-button").focus();
+}
+
+function loginProblem(error) {
+  if (error.code === "unreachable") return "The server cannot be reached. Is it running?";
+  if (error.status === 429) return `Too many attempts; wait ${error.retryAfterS || 30} s.`;
+  return error.message;
+}
+
+$("login-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = $("login-button");
+  const { username, password } = event.target.elements;
+  const empty = [username, password].find((field) => !field.value);
+  $("login-error").textContent = empty ? "Enter a user name and a password." : "";
+  if (empty) return empty.focus();
+  button.disabled = true;
+  button.textContent = "Logging in…";
+  try {
+    await api.login(username.value, password.value);
+    show("lobby");
+  } catch (error) {
+    $("login-error").textContent = loginProblem(error);
+    password.select();
+  } finally {
+    button.disabled = false;
+    button.textContent = "Log in";
+  }
+});
+
+function signOut(message = "") {
+  client?.close();
+  client = null;
+  api.logout();
+  $("login-error").textContent = message;
+  show("login");
+}
+$("logout").addEventListener("click", () => signOut());
+
+// ── lobby ───────────────────────────────────────────────────────────────────────────────────────
+
+async function refreshLobby() {
+  try {
+    const [games, matches] = await Promise.all([api.games(), api.matches(GAME)]);
+    const game = games.find((each) => each.name === GAME);
+    renderModes(game?.modes ?? [], matches);
+    if (!game) $("lobby-notice").textContent = "This server does not offer the arena.";
+  } catch (error) {
+    if (error.final || error.status === 401) return signOut("The session has ended; log in again.");
+    $("lobby-notice").textContent = error.message;
+  }
+  if (document.body.dataset.screen === "lobby") lobbyTimer = setTimeout(refreshLobby, LOBBY_EVERY_MS);
+}
+
+function renderModes(modes, matches) {
+  const shown = modes.filter((each) => !HIDDEN_MODES.has(each.name));
+  const key = JSON.stringify(shown);
+  if ($("modes").dataset.key !== key) {
+    $("modes").dataset.key = key;
+    $("modes").replaceChildren(...shown.map(modeCard));
+  }
+  for (const card of $("modes").children) {
+    const open = matches.filter((each) => each.mode === card.dataset.mode);
+    const count = open.reduce((sum, each) => sum + each.players, 0);
+    const live = card.querySelector(".live");
+    live.textContent = count ? `${count} playing now` : "nobody is playing yet";
+    live.classList.toggle("on", count > 0);
+  }
+}
+
+function modeCard({ name, title, players_max: most }) {
+  const card = document.createElement("button");
+  card.type = "button";
+  card.className = "mode";
+  card.dataset.mode = name;
+  for (const [tag, text, className] of [
+    ["b", name, ""], ["span", title, ""], ["span", `up to ${most} players`, "muted small"],
+    ["span", "", "live"],
+  ]) {
+    const part = document.createElement(tag);
+    part.textContent = text;
+    part.className = className;
+    card.append(part);
+  }
+  card.addEventListener("click", () => play(name));
+  return card;
+}
+
+function toLobby(notice = "") {
+  $("over").close();
+  clearInterval(inputTimer);
+  client?.leave();
+  seated = null;
+  $("lobby-notice").textContent = notice;
+  show("lobby");
+}
+
+// ── the match ───────────────────────────────────────────────────────────────────────────────────
+
+function play(wanted) {
+  mode = wanted;
+  ended = null;
+  seated = null;
+  hud.reset();
+  scene.reset(-1);
+  $("over").close();
+  $("bots").hidden = !config.dev;
+  show("game");
+  if (!client) {
+    client = new GameClient({ url: config.ws_url, token: (fresh) => api.token(fresh) });
+    listen(client);
+  }
+  hud.banner("Joining…");
+  client.join({ game: GAME, mode });
+  client.connect();
+}
+
+function listen(to) {
+  to.on("status", onStatus);
+  to.on("joined", onJoined);
+  to.on("frame", onFrame);
+  to.on("event", onEvent);
+  to.on("left", onLeft);
+  to.on("paused", () => hud.banner("The match stands still for a moment…"));
+  to.on("resumed", () => hud.banner(null));
+  to.on("error", ({ code, message }) => console.info("server:", code, message));
+}
+
+async function onStatus({ state, attempt, reason }) {
+  if (state === "waiting") {
+    controls.release();
+    const again = { retry: attempt > 1 };
+    hud.banner("Connection lost – coming back…", again);
+    if (attempt > 1) {
+      const why = await api.notReady().catch((error) => error.message);
+      const words = NOT_READY[why] ?? why;
+      if (!client?.connected) hud.banner(words ? `${words} Trying again…` : "Connecting…", again);
+    }
+  } else if (state === "closed" && document.body.dataset.screen === "game" && reason !== "closed") {
+    client = null;
+    if (api.signedIn) toLobby(`The connection was closed: ${reason}.`);
+    else signOut("The session has ended; log in again.");
+  }
+}
+
+function onJoined(joined) {
+  const same = seated?.match === joined.match && seated?.seat === joined.seat;
+  seated = joined;
+  scene.names = new Map(joined.seats.map(({ seat, name }) => [seat, name]));
+  if (!same) players = new Map();
+  for (const { player, name } of joined.seats) players.set(player, name);
+  scene.reset(joined.seat, joined.tickRate);
+  hud.banner(null);
+  clearInterval(inputTimer);
+  inputTimer = setInterval(sendInput, 1000 / joined.tickRate);
+}
+
+function onFrame(frame) {
+  scene.push(frame, performance.now());
+  hud.frame(frame, seated.seat, scene.names, seated.tickRate);
+  hud.uncover(scene.ownAt && scene.ownOnPage);
+}
+
+function nameOf(player) { return players.get(player) ?? "someone"; }
+
+function onEvent({ kind, player, data }) {
+  switch (kind) {
+    case "player_joined":
+      scene.names.set(data.seat, data.name);
+      players.set(player, data.name);
+      return hud.tell("", data.name, " joined");
+    case "player_left":
+      return hud.tell("", nameOf(player), " left");
+    case "kill":
+      return hud.tell("", nameOf(player), " shot ", nameOf(data.victim));
+    case "lead":
+      return hud.tell("", nameOf(player), " takes the lead");
+    case "match_ended":
+      return finish(data.standings, data.reason);
+    default:
+      return undefined;
+  }
+}
+
+function finish(standings, reason) {
+  ended = standings.map((each) => ({ ...each, name: nameOf(each.player) }));
+  clearInterval(inputTimer);
+  controls.release();
+  const sorry = { game_error: "An error ended this match.", abandoned: "Everyone left." };
+  hud.over(ended, client?.welcome?.player, sorry[reason]);
+}
+
+function onLeft({ reason, error }) {
+  clearInterval(inputTimer);
+  if (ended) return;
+  if (reason === "ended") return finish([], "finished");
+  if (reason === "left") return;
+  const words = {
+    gone: "The match is over.",
+    kicked: "An operator removed you from the match.",
+    game_error: "An error ended the match.",
+  };
+  toLobby(words[reason] ?? error?.message ?? "The match cannot be joined.");
+}
+
+function sendInput() {
+  if (!client?.seated) return;
+  const { dx, dy, aim, fire } = controls.read();
+  const seq = client.input([dx, dy, radiansToAim(aim), fire]);
+  scene.sent(seq, { dx, dy }, performance.now());
+}
+
+let framesDrawn = 0;
+let countedMs = performance.now();
+function tick(nowMs) {
+  requestAnimationFrame(tick);
+  framesDrawn += 1;
+  if (nowMs - countedMs >= 1000) {
+    fps = Math.round((framesDrawn * 1000) / (nowMs - countedMs));
+    framesDrawn = 0;
+    countedMs = nowMs;
+    hud.network(client?.rttMs ?? null, fps);
+  }
+  if (document.body.dataset.screen === "game") {
+    scene.draw(nowMs, controls.read().aim, controls.sticks.values(), STICK_PIXELS);
+  }
+}
+
+$("leave").addEventListener("click", () => toLobby());
+$("lobby-button").addEventListener("click", () => toLobby());
+$("again").addEventListener("click", () => play(mode));
+$("over").addEventListener("cancel", (event) => { event.preventDefault(); toLobby(); });
+$("retry").addEventListener("click", () => client?.retryNow());
+$("bots").addEventListener("click", async ({ target }) => {
+  target.disabled = true;
+  try {
+    const query = new URLSearchParams({ count: 7, game: GAME, mode });
+    const response = await fetch(`/dev/bots?${query}`, { method: "POST" });
+    hud.tell("", response.ok ? "7 bots" : "No bots", response.ok ? " are on their way" : " could be called");
+  } catch {
+    hud.tell("", "No bots", " could be called: the page’s server does not answer");
+  } finally {
+    target.disabled = false;
+    $("arena").focus({ preventScroll: true });
+  }
+});
+
+requestAnimationFrame(tick);
+start();
