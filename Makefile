@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+COMPILED := $(VENV)/.compiled
 # Most tests wait for processes of their own, so a few run at a time even on two cores.
 TEST_PROCESSES ?= 3
 
@@ -26,15 +27,20 @@ $(STAMP): requirements-dev.lock
 	  { echo "A package could not be installed: either the network or the package index is out of reach, or there is no wheel for this platform (Linux and macOS on x86_64 and arm64 have all of them). The lines above name it."; exit 1; }
 	@touch $@
 
-setup: $(STAMP) ## Create the venv and install what is locked
+# The hot path in C, where there is a compiler; else it runs in Python, and this says so.
+$(COMPILED): $(STAMP) gameserver/hot/_fast.pyx gameserver/wire/_cut.pyx
+	@$(PY) -m gameserver.devstack.compile
+	@touch $@
 
-run: $(STAMP) ## Start the whole system on this machine; Ctrl-C stops it
+setup: $(COMPILED) ## Create the venv and install what is locked
+
+run: $(COMPILED) ## Start the whole system on this machine; Ctrl-C stops it
 	@$(PY) -m gameserver.devstack run
 
-swarm: $(STAMP) ## 200 bots play on the running system; then the stored results are counted; ARGS="--bots 50"
+swarm: $(COMPILED) ## 200 bots play on the running system; then the stored results are counted; ARGS="--bots 50"
 	@$(PY) -m gameserver.devstack swarm --bots 200 --game arena --mode quick --duration 30 --finish 30 $(ARGS)
 
-test: $(STAMP) ## Set up and run all tests, with services of their own; ARGS="tests/wire -k delta"
+test: $(COMPILED) ## Set up and run all tests, with services of their own; ARGS="tests/wire -k delta"
 	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 check: $(STAMP) ## Format check, lint, mypy --strict
@@ -52,12 +58,13 @@ format: $(STAMP) ## Format and fix what can be fixed
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-bench: $(STAMP) ## Measure beside other servers; QUICK=1, or ARGS=--scaling for this server's curves
+bench: $(COMPILED) ## Measure beside other servers; QUICK=1, or ARGS=--scaling for this server's curves
 	@$(PY) -m bench.run $(if $(QUICK),--quick) $(ARGS)
 
 clean: ## Remove the venv, caches and the development data
 	@if [ -x $(PY) ]; then $(PY) -m gameserver.devstack clean; fi
 	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f gameserver/*/*.so
 
 .PHONY: help setup run swarm test check lock format clean

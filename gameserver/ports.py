@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gameserver.game.contract import AnyGame, LeaveReason
+from gameserver.hot import Line
 from gameserver.ids import MatchId, PlayerId, SessionId
 from gameserver.wire import from_client, to_client
 from gameserver.wire.close_codes import CloseCode
@@ -77,12 +78,13 @@ class Connection(Protocol):
     def write(self, frame: bytes) -> None:
         """Hand over one or more complete WebSocket frames. Ignored after ``close``."""
 
-    def poll(self) -> None:
-        """Deliver what has arrived since the last poll, at once."""
+    @property
+    def line(self) -> Line:
+        """The connection as the loops of ``hot`` see it."""
 
     def polled(self, polled: bool) -> None:
-        """Whether ``poll`` is called several times a second from now on, so that arriving bytes
-        need not wake the event loop. A connection that cannot be polled (TLS) ignores it."""
+        """Whether ``hot.collect`` reads the line several times a second from now on, so that
+        arriving bytes need not wake the event loop. One that cannot be polled (TLS) ignores it."""
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         """Start the closing handshake; ``reason`` defaults to the code's name in lower case."""
@@ -127,17 +129,19 @@ class Gate(Protocol):
 class Subscriber(Protocol):
     """A session, seen from the match it sits in. Every method returns at once."""
 
+    @property
+    def line(self) -> Line | None:
+        """Its connection, if that is one of this node: ``hot.collect`` reads it before each step
+        while it is ``polled``, and ``hot.spread`` writes frames to it."""
+
     def frame(self, frame: Frame) -> None:
         """The match's newest frame; an older one not yet written is replaced."""
 
     def announce(self, message: Broadcast) -> None:
         """A reliable message (a committed ``Event``, ``Paused``, ``Resumed``), in order."""
 
-    def poll(self) -> None:
-        """Take what the player has sent, right before a step that can use it."""
-
     def polled(self, polled: bool) -> None:
-        """Whether ``poll`` is called before every step from now on. False again before the match
+        """Whether the line is read before every step from now on. False again before the match
         stands still and when the seat is gone."""
 
     def left(self, reason: str) -> None:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 PURE_BASE = {"gameserver.ids", "gameserver.errors"}
 SHARED = PURE_BASE | {
     "gameserver.ports",
+    "gameserver.hot",
     "gameserver.config",
     "gameserver.metrics",
     "gameserver.game",
@@ -27,7 +28,8 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.game": PURE_BASE | {"gameserver.wire.event_record"},
     "gameserver.games": PURE_BASE | {"gameserver.game"},
     "gameserver.wire": PURE_BASE | {"gameserver.game"},
-    "gameserver.ports": PURE_BASE | {"gameserver.game", "gameserver.wire"},
+    "gameserver.hot": PURE_BASE | {"gameserver.game"},
+    "gameserver.ports": PURE_BASE | {"gameserver.game", "gameserver.wire", "gameserver.hot"},
     "gameserver.match": SHARED | {"gameserver.lobby"},
     "gameserver.session": SHARED,
     "gameserver.lobby": SHARED,

@@ -136,7 +136,8 @@ class WsConnection(PolledSocket):
 
     def data_received(self, data: bytes | bytearray) -> None:
         """Cut frames and take each by the fast path or through ``ServerProtocol``."""
-        self._heard = True
+        line = self.line
+        line.heard = True
         metrics = self._metrics
         metrics.bytes_received += len(data)
         if self._partial is not None:
@@ -144,10 +145,11 @@ class WsConnection(PolledSocket):
             if len(self._partial) < self._need:
                 return
             data, self._partial = bytes(self._partial), None
+            line.fast = self._open and self._fragments is None
         offset, end = 0, len(data)
         try:
             while offset < end:
-                if self._fast:
+                if line.fast:
                     parsed = parse_small(
                         data, offset, payload_max=self._payload_max, opcode=self._opcode
                     )
@@ -197,8 +199,8 @@ class WsConnection(PolledSocket):
     def visit(self) -> None:
         """Once a period: ping, and close a connection that was silent for two of them."""
         self._odd_frames = 0
-        if self._heard:
-            self._heard, self._silent = False, 0
+        if self.line.heard:
+            self.line.heard, self._silent = False, 0
         else:
             self.polled(False)  # in case that whoever polls has forgotten this connection
             self._silent += 1
@@ -236,6 +238,7 @@ class WsConnection(PolledSocket):
         size = frame_size(data, offset)
         if not self._refused_by_header(data, offset, size) and (size is None or available < size):
             self._partial = bytearray(data[offset:])
+            self.line.fast = False
             self._need = size or available + 1
             return len(data)
         end = offset + min(size or available, available)
@@ -246,7 +249,7 @@ class WsConnection(PolledSocket):
         for event in self._protocol.events_received():
             if self._open and isinstance(event, Frame):
                 self._take_frame(event)
-        self._fast = self._open and self._fragments is None
+        self.line.fast = self._open and self._fragments is None
         self._flush()
         return end
 
@@ -306,7 +309,7 @@ class WsConnection(PolledSocket):
                 break
             if chunk:
                 self._metrics.bytes_sent += len(chunk)
-                self._direct = False
+                self.line.direct = False
                 transport.write(chunk)
             else:
                 half_close(transport)
@@ -323,6 +326,7 @@ class WsConnection(PolledSocket):
                 session.closed()
             except Exception:
                 logger.exception("session failed on closing", extra={"remote": self.remote})
+        self.line.connection = None
 
 
 def _cut(reason: str) -> str:

@@ -2,7 +2,8 @@
 
 A real-time match uses inputs only when it ticks, so while it runs nobody needs to be woken by each
 of them: reading by the event loop is stopped (``polled``), and the match reads every socket once,
-right before its step (``poll``). The frame that follows is written by one system call (``write``).
+right before its step. The frame that follows is written by one system call. For players who behave
+as nearly all do, ``hot`` does both; what is not usual comes here (``poll``, ``take``, ``write``).
 With TLS, where the transport holds the keys, all bytes go through the transport as usual.
 """
 
@@ -14,6 +15,7 @@ import os
 from collections.abc import Callable
 
 from gameserver.config import Config
+from gameserver.hot import Line
 from gameserver.metrics import Metrics
 from gameserver.wire.ws_frame import apply_mask
 
@@ -24,7 +26,8 @@ POLL_BYTES = 400
 """A read at the tick: several inputs, and small enough for Python's own allocator."""
 POLL_READS_MAX = 40
 
-_FIN_BINARY = 0x82
+USUAL_HEADER_BYTES = 6
+_FIN_BINARY, _MASKED = 0x82, 0x80
 _USUAL_PAYLOAD_MAX = 125
 """A longer one has a longer header (RFC 6455, section 5.2)."""
 
@@ -52,10 +55,6 @@ class PolledSocket(asyncio.Protocol):
     ``data_received``. A subclass says what closing and failing mean."""
 
     __slots__ = (
-        "_direct",
-        "_fast",
-        "_fd",
-        "_heard",
         "_limits",
         "_metrics",
         "_open",
@@ -63,7 +62,7 @@ class PolledSocket(asyncio.Protocol):
         "_polled",
         "_received",
         "_transport",
-        "_usual_max",
+        "line",
         "remote",
         "writable",
     )
@@ -84,28 +83,28 @@ class PolledSocket(asyncio.Protocol):
         self._metrics = metrics
         self._received: Callable[[bytes], None] = not_started
         self._open = True  # messages are delivered and frames are written
-        self._fast = True  # open, and not inside a fragmented message
         self._partial: bytearray | None = None  # the start of a frame; at most payload_max + header
-        self._heard = True
         plain = transport.get_extra_info("ssl_object") is None
         raw = transport.get_extra_info("socket") if plain else None
-        self._fd: int = -1 if raw is None else raw.fileno()
         self._polled = False
-        self._direct = False  # open, polled, and nothing waits in the transport
-        usual = min(_USUAL_PAYLOAD_MAX, limits.payload_bytes_max)
-        self._usual_max = usual + 6 if binary else 0
+        self.line = line = Line()
+        line.connection = self
+        line.fd = -1 if raw is None else raw.fileno()
+        line.fast = line.heard = True
+        if binary:
+            line.usual_max = USUAL_HEADER_BYTES + min(_USUAL_PAYLOAD_MAX, limits.payload_bytes_max)
         transport.set_write_buffer_limits(high=limits.buffer_bytes_high)
 
     def write(self, frame: bytes) -> None:
         """Hand over complete frames. Ignored after ``close``."""
-        if not self._direct:
+        if not self.line.direct:
             if self._open:
                 self._write_indirectly(frame)
             return
         # Nothing waits in the transport, so the socket is written past it: the transport would do
         # that only after this turn of the loop, and with more ado.
         try:
-            sent = os.write(self._fd, frame)
+            sent = os.write(self.line.fd, frame)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -113,39 +112,40 @@ class PolledSocket(asyncio.Protocol):
             return
         self._metrics.bytes_sent += sent
         if sent != len(frame):
-            self._queue(frame[sent:])
+            self.queue(frame[sent:])
 
     def poll(self) -> None:
-        """Read the socket now; called by whoever asked for it with ``polled``.
-
-        The usual case, one small frame and nothing else, is taken apart right here, by the rules
-        of ``parse_small``.
-        """
-        if not self._direct and (not self._polled or self._transport.is_closing()):
+        """Read the socket now; nothing happens unless it was asked for with ``polled``."""
+        if not self.line.direct and (not self._polled or self._transport.is_closing()):
             return
         try:
-            data = os.read(self._fd, POLL_BYTES)
+            data = os.read(self.line.fd, POLL_BYTES)
         except BlockingIOError:
             return
         except OSError:
             self.abort()
             return
+        self.take(data)
+
+    def take(self, data: bytes) -> None:
+        """``data`` was read at a tick.
+
+        The usual case, one small frame and nothing else, is taken apart right here, by the rules
+        of ``parse_small``.
+        """
         size = len(data)
+        line = self.line
         if (
-            6 < size <= self._usual_max
-            and data[1] == size + 122
+            USUAL_HEADER_BYTES < size <= line.usual_max
+            and data[1] == size - USUAL_HEADER_BYTES + _MASKED
             and data[0] == _FIN_BINARY
-            and self._fast
-            and self._partial is None
+            and line.fast
         ):
-            self._heard = True
+            line.heard = True
             metrics = self._metrics
             metrics.bytes_received += size
             metrics.fast_frames += 1
-            try:
-                self._received(apply_mask(data[6:], data[2:6]))
-            except Exception:
-                self._session_failed()
+            self.deliver(apply_mask(data[6:], data[2:6]))
         elif data:
             self.data_received(data)
             if size == POLL_BYTES:
@@ -154,12 +154,19 @@ class PolledSocket(asyncio.Protocol):
             # The event loop knows how to end a connection: it shall see the end as well.
             self.polled(False)
 
+    def deliver(self, payload: bytes) -> None:
+        """One whole message was read at a tick."""
+        try:
+            self._received(payload)
+        except Exception:
+            self._session_failed()
+
     def polled(self, polled: bool) -> None:
         """Stop or resume reading by the event loop. See ``poll``."""
-        if polled == self._polled or self._fd < 0 or (polled and not self._open):
+        if polled == self._polled or self.line.fd < 0 or (polled and not self._open):
             return
         self._polled = polled
-        self._direct = False
+        self.line.direct = False
         if not self._transport.is_closing():
             if polled:
                 self._transport.pause_reading()
@@ -169,15 +176,15 @@ class PolledSocket(asyncio.Protocol):
     def _write_indirectly(self, frame: bytes) -> None:
         transport = self._transport
         if self._polled and not transport.is_closing() and not transport.get_write_buffer_size():
-            self._direct = True
+            self.line.direct = True
             self.write(frame)
         else:
-            self._queue(frame)
+            self.queue(frame)
 
-    def _queue(self, data: bytes) -> None:
+    def queue(self, data: bytes) -> None:
         """Give ``data`` to the transport; until it is rid of it all, the socket is not written
         directly, because bytes must not overtake each other."""
-        self._direct = False
+        self.line.direct = False
         self._metrics.bytes_sent += len(data)
         self._transport.write(data)
         if not self.writable:
@@ -190,7 +197,7 @@ class PolledSocket(asyncio.Protocol):
             if not self._polled or self._transport.is_closing():
                 return
             try:
-                data = os.read(self._fd, POLL_BYTES)
+                data = os.read(self.line.fd, POLL_BYTES)
             except OSError:
                 return  # nothing left; or an error, which the next poll meets again
             if data:
@@ -208,7 +215,7 @@ class PolledSocket(asyncio.Protocol):
             self.abort()
 
     def _stop_delivering(self) -> None:
-        self._open = self._fast = self._direct = False
+        self._open = self.line.fast = self.line.direct = False
         self.polled(False)
 
     def _session_failed(self) -> None:

@@ -91,6 +91,8 @@ def _struct(game: type[Any], part: str) -> Iterator[str]:
         return
     if part == "View" and kind.__struct_config__.array_like:
         yield "View must not be array_like: deltas name its fields (its entities may well be)"
+    if part == "View" and kind.__struct_config__.omit_defaults:
+        yield "View must not omit defaults: a delta says what a field has become"
     for where in _find(info, part, _unstable):
         yield (
             f"{where} is a set, whose order differs from process to process: "

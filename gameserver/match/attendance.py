@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 from gameserver.config import Config
 from gameserver.errors import JoinRefused
 from gameserver.game.contract import LeaveReason, Player, Refused
+from gameserver.hot import Given, Member, collect, spread
 from gameserver.ids import PlayerId
 from gameserver.match.checkpoint import Checkpoint, SeatHolder
-from gameserver.match.roster import Member, Roster
-from gameserver.match.seat import Given, Seat
+from gameserver.match.roster import Roster
+from gameserver.match.seat import Seat
 from gameserver.match.services import Watcher
+from gameserver.metrics import Metrics
 from gameserver.ports import Identity, Seated, Subscriber
 from gameserver.wire import from_client, to_client
 from gameserver.wire.frame import Broadcast, Frame
@@ -41,10 +43,17 @@ class Attendance:
     """
 
     def __init__(
-        self, runner: Runner, origin: Checkpoint, *, config: Config, watcher: Watcher
+        self,
+        runner: Runner,
+        origin: Checkpoint,
+        *,
+        config: Config,
+        watcher: Watcher,
+        metrics: Metrics,
     ) -> None:
         self.roster = Roster(origin.players_max)
         self._runner = runner
+        self._metrics = metrics
         self._watcher = watcher
         self._grace_s = config.grace_ms / 1000
         self._empty_s = config.empty_match_ms / 1000
@@ -100,6 +109,7 @@ class Attendance:
             runner.fail(error)
             raise JoinRefused(ErrorCode.UNAVAILABLE, "the match has failed") from error
         earlier, member.subscriber = member.subscriber, subscriber
+        member.line = subscriber.line
         member.handle = seat = Seat(runner, member)
         member.gone_until = NEVER
         self.roster.changed()
@@ -163,7 +173,7 @@ class Attendance:
     def leave(self, member: Member, reason: LeaveReason) -> None:
         """Free the seat. Nobody calls back to the one who leaves: who asked for it knows."""
         runner = self._runner
-        member.handle = member.subscriber = None
+        member.handle = member.subscriber = member.line = None
         self.roster.remove(member)
         runner.forget_inputs(member.player.id)
         if not len(self.roster):
@@ -194,7 +204,7 @@ class Attendance:
 
     def detach(self, member: Member) -> None:
         """The connection is gone: the seat is kept for the grace period."""
-        member.handle = member.subscriber = None
+        member.handle = member.subscriber = member.line = None
         member.gone_until = self._loop.time() + self._grace_s
         self.roster.changed()
         self.arm()
@@ -202,7 +212,8 @@ class Attendance:
     def dismiss(self, reason: str) -> None:
         """Tell everyone present that their seat is gone, and free all seats."""
         for member in self.roster:
-            subscriber, member.subscriber, member.handle = member.subscriber, None, None
+            subscriber = member.subscriber
+            member.handle = member.subscriber = member.line = None
             self.roster.remove(member)
             self._watcher.seat_freed(self._runner, member.player.id)
             if subscriber is not None:
@@ -255,8 +266,15 @@ class Attendance:
     def poll(self) -> None:
         """Before a step: take what the players have sent since the last one."""
         if self._polling:
-            for poll in self.roster.polls:
-                poll()
+            runner = self._runner
+            collect(
+                self.roster.lines,
+                runner.inputs,
+                runner.play.tick,
+                runner.inputs_max,
+                self._metrics,
+                self._failed,
+            )
 
     def polling(self, running: bool) -> None:
         """The match goes on, or stands still: then sockets are read as bytes arrive."""
@@ -285,11 +303,10 @@ class Attendance:
         frame = self._runner.play.frame(self.roster.acks, None)
         frame.expect(self._shown)
         self._shown = frame
-        for show in self.roster.shows:
-            try:  # `_tell`, without its call: this runs for every player at every tick.
-                show(frame)
-            except Exception:
-                self._failed()
+        spread(self.roster.lines, frame, frame.usual, frame.usual_base, self._metrics, self._failed)
+        for member in self.roster.guests:
+            if member.subscriber is not None:
+                self._tell(member.subscriber.frame, frame)
         frame.expect_nothing()
 
     def announce(self, message: Broadcast) -> None:

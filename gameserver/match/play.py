@@ -14,10 +14,10 @@ import msgspec
 from gameserver.game.contract import AnyGame, LeaveReason, Player
 from gameserver.game.random import SeededRandom
 from gameserver.game.step import Ended, StepTick
+from gameserver.hot import Given
 from gameserver.match import checkpoint
 from gameserver.match.checkpoint import Checkpoint
 from gameserver.match.chronicle import Chronicle
-from gameserver.match.seat import Given
 from gameserver.ports import Clock
 from gameserver.wire import event_record
 from gameserver.wire.frame import Frame

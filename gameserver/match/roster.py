@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from gameserver.game.contract import Player
+from gameserver.hot import Member
 from gameserver.ids import PlayerId
-from gameserver.ports import Subscriber
 from gameserver.wire import to_client
-from gameserver.wire.frame import Frame
-
-
-class Member:
-    """A player with a seat: present while ``subscriber`` is set, else expected back until
-    ``gone_until`` (the loop's time in s)."""
-
-    __slots__ = (
-        "gone_until",
-        "handle",
-        "input_seq",
-        "player",
-        "queued",
-        "queued_tick",
-        "subscriber",
-    )
-
-    def __init__(self, player: Player, *, input_seq: int = 0) -> None:
-        self.player = player
-        self.input_seq = input_seq
-        """The last input taken for a step: the next one must be higher."""
-        self.queued = 0
-        self.queued_tick = -1
-        """``queued`` counts the inputs waiting for the step that follows this tick."""
-        self.subscriber: Subscriber | None = None
-        self.handle: object | None = None
-        """The only seat handle that may speak for the member; earlier ones are void."""
-        self.gone_until = float("inf")
 
 
 class Roster:
     """Seats 0 to ``players_max`` - 1. ``acks[seat]`` is the last input applied for that seat."""
 
-    __slots__ = ("_by_player", "_seats", "acks", "audience", "polls", "shows")
+    __slots__ = ("_by_player", "_seats", "acks", "audience", "guests", "lines")
 
     def __init__(self, players_max: int) -> None:
         self._seats: list[Member | None] = [None] * players_max
@@ -50,9 +21,10 @@ class Roster:
         self.audience: tuple[Member, ...] = ()
         """Members who are present. Replaced, never changed: it may be iterated while a subscriber
         reacts by leaving."""
-        self.polls: tuple[Callable[[], None], ...] = ()
-        self.shows: tuple[Callable[[Frame], None], ...] = ()
-        """``poll`` and ``frame`` of those present, looked up once and not at every tick."""
+        self.lines: tuple[Member, ...] = ()
+        """Those of them whose connection is on this node, for the loops of ``hot``."""
+        self.guests: tuple[Member, ...] = ()
+        """The others."""
 
     def __len__(self) -> int:
         return len(self._by_player)
@@ -90,9 +62,8 @@ class Roster:
     def changed(self) -> None:
         """Somebody came or went: rebuild the audience."""
         self.audience = tuple(m for m in self._by_player.values() if m.subscriber is not None)
-        present = [m.subscriber for m in self.audience if m.subscriber is not None]
-        self.polls = tuple(subscriber.poll for subscriber in present)
-        self.shows = tuple(subscriber.frame for subscriber in present)
+        self.lines = tuple(m for m in self.audience if m.line is not None)
+        self.guests = tuple(m for m in self.audience if m.line is None)
 
     def shown(self) -> list[to_client.Seat]:
         """The seats as clients see them, by number."""

@@ -17,6 +17,7 @@ from typing import assert_never
 import msgspec
 
 from gameserver.game.contract import AnyGame
+from gameserver.hot import Given
 from gameserver.ids import MatchId, PlayerId
 from gameserver.match import checkpoint as checkpoints
 from gameserver.match.attendance import Attendance
@@ -27,7 +28,6 @@ from gameserver.match.outbox import Unrelayed
 from gameserver.match.pacer import make_pacer
 from gameserver.match.pause import PAUSE_TEXTS, Pause
 from gameserver.match.play import GAME_ERROR, Play
-from gameserver.match.seat import Given
 from gameserver.match.services import LEASE_TRUSTED, Services, Watcher
 from gameserver.ports import Acquired, Commit, Lease, Outcome
 from gameserver.wire import to_client
@@ -103,7 +103,9 @@ class Runner:
         self.inputs: list[Given] = []
         """What the next step gets; seats append to it, within their limits."""
         self.on_demand = not game.tick_rate
-        self.attendance = Attendance(self, origin, config=config, watcher=watcher)
+        self.attendance = Attendance(
+            self, origin, config=config, watcher=watcher, metrics=services.metrics
+        )
         self._paused = Pause(0)
         self._paused_at = 0.0
         self._conflicted = False

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from gameserver.game.contract import LeaveReason
-from gameserver.ids import MatchId, PlayerId
-from gameserver.match.roster import Member
+from gameserver.hot import Given, Member
+from gameserver.ids import MatchId
 from gameserver.wire.to_client import ErrorCode
 
 if TYPE_CHECKING:
     from gameserver.match.runner import Runner
 
 
-class Given(msgspec.Struct, gc=False):
-    """Implements ``contract.PlayerInput``."""
-
-    player_id: PlayerId
-    seat: int
-    seq: int
-    data: Any
-
-
 class Seat:
     """Implements ``ports.SeatHandle``. Void once its player left, or came back by another one."""
 
-    __slots__ = ("_member", "_player_id", "_runner", "_seat")
+    __slots__ = ("_member", "_runner")
 
     def __init__(self, runner: Runner, member: Member) -> None:
         self._runner = runner
         self._member = member
-        self._player_id = member.player.id
-        self._seat = member.player.seat
 
     @property
     def match_id(self) -> MatchId:
@@ -55,7 +42,7 @@ class Seat:
             return None if runner.still else ErrorCode.TOO_MANY_INPUTS
         member.queued += 1
         member.input_seq = seq
-        runner.inputs.append(Given(self._player_id, self._seat, seq, data))
+        runner.inputs.append(Given(member.player_id, member.seat, seq, data))
         if runner.on_demand:
             runner.pacer.request()
         return None

@@ -25,10 +25,10 @@ class Outgoing:
     """The output side of one session."""
 
     __slots__ = (
-        "_base",
         "_connection",
         "_format",
         "_frame",
+        "_line",
         "_metrics",
         "_reliable",
         "_room",
@@ -43,22 +43,23 @@ class Outgoing:
         self._room = reliable_max
         self._reliable: deque[bytes] = deque()
         self._frame: Frame | None = None
-        self._base: Frame | None = None
+        self._line = connection.line
+        self._line.outgoing = self
         self._stopped = True
         self._usual = connection.format is Format.MSGPACK
 
     def frame(self, frame: Frame) -> None:
         """Write ``frame`` now, or let it wait in place of the one that waits.
 
-        Runs for every player at every tick. Nearly everyone has the same base and format, for
-        whom the frame has its bytes ready.
+        Nearly everyone has the same base and format, for whom the frame has its bytes ready;
+        where ``hot`` is compiled, it writes those itself.
         """
         if self._stopped:
             return
         connection = self._connection
         if connection.writable and not self._reliable:
-            base = self._base
-            self._base = frame
+            base = self._line.base
+            self._line.base = frame
             if base is frame.usual_base and self._usual:
                 connection.write(frame.usual)
             else:
@@ -78,6 +79,7 @@ class Outgoing:
         if len(self._reliable) >= self._room:
             return False
         self._reliable.append(encoded)
+        self._line.showing = False
         return True
 
     def flush(self) -> None:
@@ -85,6 +87,7 @@ class Outgoing:
         while self._reliable and self._connection.writable:
             self._connection.write(self._reliable.popleft())
             self._metrics.reliable_sent += 1
+        self._tell_line()
         if self._frame is not None and self._connection.writable and not self._reliable:
             frame, self._frame = self._frame, None
             self.frame(frame)
@@ -92,9 +95,14 @@ class Outgoing:
     def start_frames(self) -> None:
         """A match is joined: write its frames, the first one whole."""
         self._stopped = False
+        self._tell_line()
 
     def stop_frames(self) -> None:
         """The match is left: no frame of it is written any more."""
         self._stopped = True
         self._frame = None
-        self._base = None
+        self._line.base = None
+        self._tell_line()
+
+    def _tell_line(self) -> None:
+        self._line.showing = self._usual and not self._stopped and not self._reliable

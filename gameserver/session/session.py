@@ -31,7 +31,7 @@ from gameserver.session.rate_limit import TokenBucket
 from gameserver.wire import from_client, to_client
 from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import BadMessage, decoder_for
-from gameserver.wire.frame import Broadcast, PlainToClient
+from gameserver.wire.frame import Broadcast, Frame, PlainToClient
 from gameserver.wire.to_client import ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -62,17 +62,15 @@ class Session:
         "_metrics",
         "_on_closed",
         "_outgoing",
-        "_prepaid",
         "_refreshing",
         "_spawn",
         "_state",
         "_strikes",
         "_unseated_at",
         "_verifier",
-        "frame",
         "id",
         "identity",
-        "poll",
+        "line",
     )
 
     def __init__(
@@ -110,17 +108,13 @@ class Session:
         self._outgoing = Outgoing(
             connection, reliable_max=config.reliable_queue_max, metrics=metrics
         )
-        # The match calls these for every player at every tick: they lead straight to where the
-        # work is done. (``Subscriber``: right before a step, and the newest frame right after.)
-        self.poll = connection.poll
-        self.frame = self._outgoing.frame
-        self._prepaid = 0
+        self.line = connection.line
         self._state = State.OPEN
         self._handle: SeatHandle | None = None
         self._leave_ref = 0
         self._unseated_at = float("-inf")
         self._refreshing = False
-        self._decode = decoder_for(None, connection.format).decode
+        self._use_game(None)
         self._expiry = loop.call_later(self._token_s(), self._token_ended)
         self._welcome()
 
@@ -130,8 +124,8 @@ class Session:
         """One message of the client."""
         if self._state is State.CLOSED:
             return
-        if self._prepaid:
-            self._prepaid -= 1
+        if self.line.prepaid:
+            self.line.prepaid -= 1
         elif not self._pay():
             self._rate_limited()
             return
@@ -164,9 +158,14 @@ class Session:
     def closed(self) -> None:
         """The connection is gone: the seat is kept for the grace period."""
         self._end()
+        self.line.outgoing = None  # It refers back to the connection.
         self._on_closed(self)
 
     # ── Subscriber: what the match tells ─────────────────────────────────────────────────────
+
+    def frame(self, frame: Frame) -> None:
+        """The match's newest frame."""
+        self._outgoing.frame(frame)
 
     def announce(self, message: Broadcast) -> None:
         """A reliable message of the match, the same bytes for all of its players."""
@@ -186,7 +185,7 @@ class Session:
         self._connection.polled(False)
         self._state = after(self._state, Change.UNSEATED)
         self._outgoing.stop_frames()
-        self._decode = decoder_for(None, self._connection.format).decode
+        self._use_game(None)
         ref, self._leave_ref = self._leave_ref, 0
         if handle is not None:
             self._send(to_client.Left(ref, handle.match_id, reason))
@@ -279,8 +278,10 @@ class Session:
         if seated.frame is not None:
             self._outgoing.frame(seated.frame)
 
-    def _use_game(self, game: AnyGame) -> None:
-        self._decode = decoder_for(game, self._connection.format).decode
+    def _use_game(self, game: AnyGame | None) -> None:
+        decoder = decoder_for(game, self._connection.format)
+        self._decode = decoder.decode
+        self.line.decode, self.line.input_type = decoder.quick
 
     def _leave(self, message: from_client.Leave) -> None:
         if self._handle is None:
@@ -338,7 +339,7 @@ class Session:
         tokens = self._bucket.take_all(self._loop.time())
         if not tokens:
             return False
-        self._prepaid = tokens - 1
+        self.line.prepaid = tokens - 1
         return True
 
     # ── output ───────────────────────────────────────────────────────────────────────────────
@@ -401,6 +402,7 @@ class Session:
         self._state = after(self._state, Change.CLOSE)
         self._expiry.cancel()
         self._outgoing.stop_frames()
+        self.line.input_type = None
         self._connection.polled(False)
         handle, self._handle = self._handle, None
         if handle is not None:

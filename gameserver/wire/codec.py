@@ -176,7 +176,7 @@ class ClientDecoder:
     ``Input``; without a game ``data`` is ``Raw`` and is not looked into.
     """
 
-    __slots__ = ("_checked", "_decode", "_format", "_input", "_loose")
+    __slots__ = ("_checked", "_decode", "_format", "_input", "_loose", "quick")
 
     def __init__(self, data_type: type[msgspec.Struct] | None, format: Format) -> None:
         self._format = format
@@ -194,6 +194,12 @@ class ClientDecoder:
             twin = _twin(self._input, "input")
             self._decode = msgspec.json.Decoder(reduce(operator.or_, _FROM_CLIENT, twin)).decode
             self._loose = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+        usual = format is Format.MSGPACK and data_type is not None and not self._checked
+        self.quick: tuple[Callable[[bytes], Any], type | None]
+        """A decoder that may raise anything, and the type of message that needs no further check
+        if it comes out of it; ``None`` where there is none."""
+        self.quick = self._decode, self._input if usual else None
 
     def decode(self, payload: bytes) -> FromClient:
         """The message of ``payload``. Raises ``BadMessage``, and nothing else."""

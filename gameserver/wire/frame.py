@@ -1,25 +1,19 @@
 """What the server sends to many: encoded once, the same bytes to all.
 
-A ``Frame`` is one tick's view, cut into parts that are encoded when it is made, because a game
-changes its state in place afterwards:
-
-    view ─┬─ plain field ──► Raw             compared with the base's bytes
-          └─ table ──► key ──► Raw           compared entity by entity
-
-A snapshot is all parts, a delta those that differ from the base's. Parts are msgpack; JSON, which
-is for people and tools, is made from the msgpack of the same message.
+A ``Frame`` is one tick's view. It is encoded when it is made, because a game changes its state in
+place afterwards. A snapshot is all of it, a delta what differs from the base's (``cut``). Views are
+msgpack; JSON, which is for people and tools, is made from the msgpack of the same message.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import msgspec
-from msgspec import inspect
 
 from gameserver.wire import to_client
 from gameserver.wire.codec import Format, encode, encode_value
+from gameserver.wire.cut import Cut, tables_of
 from gameserver.wire.ws_frame import server_frame
 
 BASES_MAX = 8
@@ -89,39 +83,12 @@ class Broadcast:
 
 _SNAPSHOT = to_client.Snapshot.__struct_config__.tag
 _DELTA = to_client.Delta.__struct_config__.tag
+# A message is put together from an array's header, its first values, and what a `Cut` has encoded.
+_ARRAY_OF_6, _ARRAY_OF_9 = b"\x96", b"\x99"
 _JSON_FIELDS = {
     _SNAPSHOT: ("type", *to_client.Snapshot.__struct_fields__),
     _DELTA: ("type", *to_client.Delta.__struct_fields__),
 }
-
-
-class _Plan:
-    """How a View class is cut: (attribute, name on the wire) of plain fields and of tables."""
-
-    __slots__ = ("plain", "tables")
-
-    def __init__(self, view_type: type[msgspec.Struct]) -> None:
-        info = inspect.type_info(view_type)
-        if not isinstance(info, inspect.StructType):
-            raise TypeError(f"a view must be a msgspec Struct, not {view_type!r}")
-        self.plain = [(f.name, f.encode_name) for f in info.fields if not _is_table(f.type)]
-        self.tables = [(f.name, f.encode_name) for f in info.fields if _is_table(f.type)]
-
-
-def _is_table(kind: inspect.Type) -> bool:
-    """Whether a field's type is ``dict[str | int, Struct]``."""
-    return (
-        isinstance(kind, inspect.DictType)
-        and all(isinstance(key, inspect.StrType | inspect.IntType) for key in _each(kind.key_type))
-        and all(isinstance(value, inspect.StructType) for value in _each(kind.value_type))
-    )
-
-
-def _each(kind: inspect.Type) -> tuple[inspect.Type, ...]:
-    return kind.types if isinstance(kind, inspect.UnionType) else (kind,)
-
-
-_plan = lru_cache(maxsize=256)(_Plan)
 
 
 class Frame:
@@ -133,12 +100,10 @@ class Frame:
 
     __slots__ = (
         "_acks",
+        "_cut",
         "_deltas",
         "_json",
-        "_plain",
-        "_plan",
         "_snapshot",
-        "_tables",
         "epoch",
         "server_ms",
         "tick",
@@ -154,17 +119,11 @@ class Frame:
         self.server_ms = server_ms
         self.usual = b""
         self.usual_base: Any = _NOBODY
-        self._acks = tuple(acks)
-        plan = self._plan = _plan(type(view))
-        encode, raw = _encode, msgspec.Raw
-        self._plain = {name: raw(encode(getattr(view, field))) for field, name in plan.plain}
-        self._tables = {
-            name: {key: raw(encode(entity)) for key, entity in getattr(view, field).items()}
-            for field, name in plan.tables
-        }
+        self._acks = acks.copy()
+        self._cut = Cut(_encode(view), tables_of(type(view)))
         self._snapshot = b""
-        self._deltas: dict[int, bytes] = {}
-        self._json: dict[int | None, bytes] = {}
+        self._deltas: dict[int, bytes] | None = None
+        self._json: dict[int | None, bytes] | None = None
 
     def expect(self, base: Frame | None) -> None:
         """Have the bytes for receivers of msgpack with ``base`` ready in ``usual``, so that each of
@@ -183,7 +142,9 @@ class Frame:
         A ``Delta`` against it; a ``Snapshot`` where there is none, or it is of another epoch or
         type of view, or the delta would be larger.
         """
-        if base is not None and (base.epoch != self.epoch or base._plan is not self._plan):
+        if base is not None and (
+            base.epoch != self.epoch or base._cut.tables is not self._cut.tables
+        ):
             base = None
         if format is not _MSGPACK:
             return self._encoded_json(base)
@@ -191,55 +152,41 @@ class Frame:
             if not self._snapshot:
                 self._snapshot = server_frame(self._snapshot_payload(), text=False)
             return self._snapshot
-        return self._deltas.get(base.tick) or self._encoded_delta(base)
+        return (self._deltas and self._deltas.get(base.tick)) or self._encoded_delta(base)
 
     def _encoded_delta(self, base: Frame) -> bytes:
-        delta = server_frame(self._delta_payload(base), text=False)
-        encoded = min(delta, self.encoded(_MSGPACK, None), key=len)
+        payload = self._delta_payload(base)
+        if payload is None:
+            return self.encoded(_MSGPACK, None)
+        encoded = server_frame(payload, text=False)
+        if self._deltas is None:
+            self._deltas = {}
         if len(self._deltas) < BASES_MAX:
             self._deltas[base.tick] = encoded
         return encoded
 
     def _encoded_json(self, base: Frame | None) -> bytes:
+        if self._json is None:
+            self._json = {}
         key = None if base is None else base.tick
         encoded = self._json.get(key)
         if encoded is None:
-            payload = self._snapshot_payload()
-            if base is not None:
-                payload = min(self._delta_payload(base), payload, key=len)
-            encoded = server_frame(_json_of(payload), text=True)
+            payload = None if base is None else self._delta_payload(base)
+            encoded = server_frame(_json_of(payload or self._snapshot_payload()), text=True)
             if len(self._json) < BASES_MAX:
                 self._json[key] = encoded
         return encoded
 
     def _snapshot_payload(self) -> bytes:
-        view = {**self._plain, **self._tables}
-        return _encode((_SNAPSHOT, self.epoch, self.tick, self.server_ms, self._acks, view))
+        head = _encode((_SNAPSHOT, self.epoch, self.tick, self.server_ms, self._acks))
+        return _ARRAY_OF_6 + head[1:] + self._cut.whole
 
-    def _delta_payload(self, base: Frame) -> bytes:
-        old_plain = base._plain
-        fields = {name: part for name, part in self._plain.items() if part != old_plain[name]}
-        entities: dict[str, dict[to_client.Key, msgspec.Raw]] = {}
-        removed: dict[str, list[to_client.Key]] = {}
-        for name, table in self._tables.items():
-            old = base._tables[name]
-            if changed := {key: part for key, part in table.items() if part != old.get(key)}:
-                entities[name] = changed
-            if gone := [key for key in old if key not in table]:
-                removed[name] = gone
-        return _encode(
-            (
-                _DELTA,
-                self.epoch,
-                self.tick,
-                self.server_ms,
-                self._acks,
-                base.tick,
-                fields,
-                entities,
-                removed,
-            )
-        )
+    def _delta_payload(self, base: Frame) -> bytes | None:
+        changes = self._cut.changes(base._cut)
+        if changes is None:
+            return None
+        head = _encode((_DELTA, self.epoch, self.tick, self.server_ms, self._acks, base.tick))
+        return _ARRAY_OF_9 + head[1:] + changes
 
 
 def _json_of(payload: bytes) -> bytes:

@@ -10,7 +10,9 @@ import pytest
 import pytest_asyncio
 import uvloop
 
+from gameserver import hot
 from gameserver.adapters.ws_server import WsServer
+from gameserver.hot import plain
 from tests.adapters.ws_peer import FakeGate, Harness, config
 
 BOTH_LOOPS = ("test_ws_", "test_interop")
@@ -24,6 +26,7 @@ def pytest_asyncio_loop_factories(
     return {"asyncio": asyncio.new_event_loop}
 
 
+READINGS = {"woken": None, "polled": plain.collect, "polled_by_hot": hot.collect}
 BOTH_READINGS = ("test_ws_frames", "test_interop")
 """What is sent must mean the same, whether the loop reads the socket or a match at its ticks."""
 
@@ -31,7 +34,7 @@ BOTH_READINGS = ("test_ws_frames", "test_interop")
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "reading" in metafunc.fixturenames:
         both = metafunc.module.__name__.rpartition(".")[2] in BOTH_READINGS
-        metafunc.parametrize("reading", ["woken", "polled"] if both else ["woken"])
+        metafunc.parametrize("reading", list(READINGS) if both else ["woken"])
 
 
 @pytest_asyncio.fixture
@@ -40,7 +43,7 @@ async def serve(reading: str) -> AsyncIterator[Callable[..., Any]]:
     harnesses: list[Harness] = []
 
     async def start(gate: FakeGate | None = None, **settings: Any) -> Harness:
-        harness = Harness(gate or FakeGate(), config(**settings), polled=reading == "polled")
+        harness = Harness(gate or FakeGate(), config(**settings), collect=READINGS[reading])
         harnesses.append(harness)
         await harness.start()
         return harness

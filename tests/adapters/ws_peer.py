@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,6 +14,8 @@ import msgspec
 from gameserver.adapters.ws_server import WsServer
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable, TokenRefused
+from gameserver.game.contract import Player
+from gameserver.hot import Member
 from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
 from gameserver.ports import Connection, Credentials, Identity, Overloaded
@@ -52,6 +55,9 @@ class FakeSession:
         self.gate = gate
         self.connection = connection
         self.identity = identity
+        self.metrics = Metrics()
+        self.member = Member(Player(id=PlayerId("p"), name="p", seat=0))
+        self.member.line = connection.line
         self.messages: list[bytes] = []
         self.became_writable_times = 0
         self.closed_times = 0
@@ -74,8 +80,11 @@ class FakeSession:
     def poll(self) -> None:
         """As a match does at its ticks."""
         if not self.closed_times:
-            self.connection.poll()
+            self.gate.collect((self.member,), [], 0, 8, self.metrics, self.failed)
             asyncio.get_running_loop().call_later(0.01, self.poll)
+
+    def failed(self) -> None:
+        raise AssertionError("connections see to their own failures")
 
     def became_writable(self) -> None:
         self.became_writable_times += 1
@@ -100,7 +109,7 @@ class FakeGate:
         self.hold = asyncio.Event()
         self.holding = 0
         self.cancelled = 0
-        self.polled = False
+        self.collect: Callable[..., None] | None = None
 
     async def admit(self, credentials: Credentials) -> Identity:
         self.asked.append(credentials)
@@ -137,7 +146,7 @@ class FakeGate:
         session = FakeSession(self, connection, identity)
         self.sessions.append(session)
         self.sessions_open += 1
-        if self.polled:
+        if self.collect is not None:
             connection.polled(True)
             session.poll()
         return session
@@ -150,9 +159,15 @@ def identity(name: str) -> Identity:
 
 
 class Harness:
-    def __init__(self, gate: FakeGate, config: Config, *, polled: bool = False) -> None:
+    def __init__(
+        self,
+        gate: FakeGate,
+        config: Config,
+        *,
+        collect: Callable[..., None] | None = None,
+    ) -> None:
         self.gate = gate
-        gate.polled = polled
+        gate.collect = collect
         self.metrics = Metrics()
         self.server = WsServer(config, gate, self.metrics)
         self.port = 0

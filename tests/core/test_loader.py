@@ -18,6 +18,10 @@ class Empty(msgspec.Struct):
     pass
 
 
+class Sparse(msgspec.Struct, omit_defaults=True):
+    score: int = 0
+
+
 class Flat(msgspec.Struct, array_like=True):
     x: int
 
@@ -130,6 +134,7 @@ def modes(*, players_min: int = 1, players_max: int) -> dict[str, Mode]:
         (changed(Input=None), "Input must be set to a msgspec Struct"),
         (changed(View=Empty()), "View must be set to a msgspec Struct"),
         (changed(View=Flat), "View must not be array_like"),
+        (changed(View=Sparse), "View must not omit defaults"),
         (changed(State=Odd), r"State.inner\[…\]\[…\]\[1\].names is a set"),
         (changed(State=Foreign), "State.module has a type that msgspec does not know"),
         (changed(Input=Unresolved), "Input cannot be encoded and decoded"),

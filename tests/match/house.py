@@ -12,6 +12,7 @@ import msgspec
 from gameserver.config import Config
 from gameserver.errors import QueueUnavailable, StoreUnavailable
 from gameserver.game.contract import AnyGame
+from gameserver.hot import Line
 from gameserver.ids import PlayerId
 from gameserver.match.runner import Runner
 from gameserver.match.service import MatchService
@@ -92,6 +93,9 @@ class Watcher:
         self.reasons: list[str] = []
         self.is_polled = False
         self.polls = 0
+        self.line = Line()
+        self.line.connection = self  # type: ignore[assignment]
+        self.line.outgoing = self
 
     def poll(self) -> None:
         assert self.is_polled, "polled without notice"

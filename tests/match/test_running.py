@@ -232,7 +232,7 @@ async def test_a_session_that_fails_does_not_end_the_match() -> None:
         def fail(_: object) -> None:
             raise RuntimeError("a bug in the session")
 
-        bad.frame = bad.announce = fail  # type: ignore[method-assign]
+        bad.frame = bad.announce = bad.poll = fail  # type: ignore[method-assign,assignment]
         await asyncio.sleep(1)
         assert len(good.frames) >= 19
         assert good.events

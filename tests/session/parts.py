@@ -15,6 +15,7 @@ from gameserver.config import Config
 from gameserver.errors import JoinRefused, TokenRefused
 from gameserver.game.contract import AnyGame, LeaveReason
 from gameserver.game.loader import load_games
+from gameserver.hot import Line
 from gameserver.ids import MatchId, PlayerId, SessionId
 from gameserver.metrics import Metrics
 from gameserver.ports import Identity, Seated, Subscriber
@@ -52,15 +53,13 @@ class FakeConnection:
         self.written: list[bytes] = []
         self.closed_with: CloseCode | None = None
         self.gone = asyncio.Event()
-        self.polls = 0
         self.is_polled = False
+        self.line = Line()
+        self.line.connection = self  # type: ignore[assignment]
 
     def write(self, frame: bytes) -> None:
         if self.closed_with is None:
             self.written.append(frame)
-
-    def poll(self) -> None:
-        self.polls += 1
 
     def polled(self, polled: bool) -> None:
         self.is_polled = polled

@@ -100,6 +100,8 @@ class Client:
 class Connection:
     """What one connection hears, passed on to the checkers."""
 
+    line = None
+
     def __init__(self, client: Client, world: World) -> None:
         self.reason: str | None = None
         self.seq = 0
@@ -127,8 +129,6 @@ class Connection:
             return
         self.seq = message.seq
         self._tell("announced", message.seq)
-
-    def poll(self) -> None: ...
 
     def polled(self, polled: bool) -> None: ...
 
