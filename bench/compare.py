@@ -10,11 +10,12 @@ from pathlib import Path
 
 from bench.machine import Place, on_cores
 from bench.programs import Failed
-from bench.results import Compared, Held, Results
+from bench.results import SHARE, AtShare, Compared, Held, Results
 from bench.sample import Load, Sample, measure
-from bench.subjects import Subject
+from bench.subjects import FLOORS, Subject
 
 STEP_CLIENTS = 200
+STRIDE_CLIENTS = 2 * STEP_CLIENTS
 CLIENTS_MAX = 8_000
 _STEPS_MAX = 12
 _FIRST_SHARE = 0.6
@@ -90,12 +91,20 @@ def compare(bench: Bench, subjects: Sequence[Subject], plan: Plan) -> None:
 
 
 def search_limits(bench: Bench, subjects: Sequence[Subject], plan: Plan) -> None:
-    """For each server the most clients at which lateness p99 stays within its bound."""
+    """For each server the most clients at which lateness p99 stays within its bound, and its
+    latency at ``SHARE`` of them. The floors are no servers that anybody could choose."""
     for repetition in range(1, plan.searches + 1):
         print(f"Search {repetition} of {plan.searches}: the most clients", flush=True)
         for subject in subjects:
+            if subject.key in FLOORS:
+                continue
             begin = first_step(subject.key, bench.results.compared)
-            bench.results.held.append(_search(bench, subject, plan, repetition, begin))
+            held = _search(bench, subject, plan, repetition, begin)
+            bench.results.held.append(held)
+            with suppress(Failed):
+                if held.players:
+                    sample = bench.sample(subject, plan.load(int(SHARE * held.players)))
+                    bench.results.at_share.append(AtShare(clients_max=held.players, sample=sample))
             bench.keep()
 
 
@@ -110,32 +119,41 @@ def first_step(key: str, compared: Sequence[Compared]) -> int:
 
 
 def _search(bench: Bench, subject: Subject, plan: Plan, repetition: int, begin: int) -> Held:
-    """Up while it passes; where already the first step does not, down until one does."""
+    """Up in strides while it passes, then the step between; where already the first does not pass,
+    down. One failure counts: what is held is held in every run."""
     held, at_least, why = 0, False, "the search ended after its last step"
-    clients, direction = begin, STEP_CLIENTS
+    failed = CLIENTS_MAX + STEP_CLIENTS
+    clients = begin
     for _ in range(_STEPS_MAX):
         try:
             sample = bench.sample(subject, plan.load(clients))
         except Failed as error:
-            why = str(error)
-            break
-        bench.results.steps.append(Compared(repetition=repetition, sample=sample))
-        bench.keep()
-        if sample.passes:
-            held = max(held, clients)
-        elif sample.generator_is_bottleneck:
-            why, at_least = "the generator gave way first", True
-            break
+            failed, why = clients, str(error)
         else:
-            why = "; ".join(sample.faults)
-            direction = -STEP_CLIENTS
-        if held and direction < 0:
+            bench.results.steps.append(Compared(repetition=repetition, sample=sample))
+            bench.keep()
+            if sample.passes:
+                held = max(held, clients)
+            elif sample.generator_is_bottleneck:
+                why, at_least = "the generator gave way first", True
+                break
+            else:
+                failed, why = clients, "; ".join(sample.faults)
+        if failed - held <= STEP_CLIENTS:
+            at_least = held == CLIENTS_MAX
             break
-        clients += direction
-        if not STEP_CLIENTS <= clients <= CLIENTS_MAX:
-            break
+        clients = _next_step(held, failed)
     else:
         at_least = held > 0
     return Held(
         repetition=repetition, subject=subject.key, players=held, at_least=at_least, why=why
     )
+
+
+def _next_step(held: int, failed: int) -> int:
+    """In strides up to the first failure or down to the first success, then in steps up."""
+    if failed > CLIENTS_MAX:
+        return min(held + STRIDE_CLIENTS, CLIENTS_MAX)
+    if not held:
+        return max(STEP_CLIENTS, failed - STRIDE_CLIENTS)
+    return held + STEP_CLIENTS

@@ -11,12 +11,14 @@ from typing import ClassVar
 import msgspec
 
 from gameserver.game.contract import Game, Mode, Player, PlayerInput, Setup, Tick
-from gameserver.games.arena import Arena
-from gameserver.games.arena_types import Move
+from gameserver.games.arena import Arena, ArenaState
+from gameserver.games.arena_maps import MAPS, TILE
+from gameserver.games.arena_types import ArenaView, Fighter, Move
 
 ROOM_SIZES = (2, 8, 32, 100)
 RATES_HZ = (10, 20, 30, 60)
 SNAPSHOT_BYTES = (64, 256, 1_024, 4_096)
+SIGHT = 6 * TILE
 
 
 class Rooms(Arena):
@@ -35,6 +37,38 @@ class Rooms(Arena):
         )
         for size in ROOM_SIZES
     }
+
+
+class Views(Rooms):
+    """The same, where every player sees what is within sight of their own fighter, and no more."""
+
+    name = "bench_views"
+    hidden = True
+
+    def view_for(self, state: ArenaState, player: Player) -> ArenaView:
+        """What lies within ``SIGHT`` of the player's fighter, along either axis."""
+        own, now = state.bodies[player.seat], state.now
+        left, right = own.x - SIGHT, own.x + SIGHT
+        top, bottom = own.y - SIGHT, own.y + SIGHT
+        fighters = {
+            seat: Fighter(
+                body.x,
+                body.y,
+                body.aim,
+                body.health,
+                body.kills,
+                body.deaths,
+                int(body.shield_until > now),
+            )
+            for seat, body in state.bodies.items()
+            if left < body.x < right and top < body.y < bottom
+        }
+        bullets = {
+            key: bullet.shot
+            for key, bullet in state.bullets.items()
+            if left < bullet.x < right and top < bullet.y < bottom
+        }
+        return ArenaView(fighters, bullets, {}, state.ends_tick, state.kills, MAPS[state.map].plan)
 
 
 def _at_rate(hz: int) -> type[Arena]:

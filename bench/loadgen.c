@@ -24,6 +24,11 @@
  *   latency   from sending an input to the arrival of the first snapshot that acknowledges it
  *   the CPU time of the watched processes, all their threads, over the same window; and their RSS
  *   its own CPU and punctuality: a generator that is late measures itself, and says so
+ *
+ * Slow readers (--slow) play and send inputs, but stop reading for good. They are spread evenly over
+ * the players, announce segments of 536 bytes, so that the server's socket buffer is that of a far
+ * client and not the megabytes of the loopback, and are left out of every figure but the server's
+ * CPU and memory. With --join 0 sessions are opened and stay without a match.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -57,7 +62,8 @@ enum { JOIN_ROOM = 10, COLYSEUS_ERROR = 11, ROOM_STATE = 14, ROOM_STATE_PATCH = 
 
 #define RING 64          /* inputs in flight whose send time is remembered */
 #define RX 32768         /* bytes of one connection not yet parsed */
-#define BUCKETS 2048     /* histogram: 16 per doubling, from 1 us */
+#define FINE_BITS 6      /* histogram: 64 buckets per doubling, from 1 us */
+#define BUCKETS 2048
 #define OFFSETS 128      /* snapshots of the last second, at most */
 #define WATCHED 8        /* processes whose CPU and memory are read */
 
@@ -91,6 +97,7 @@ struct watched {
 static enum dialect dialect = RAW;
 static const char *host = "127.0.0.1", *tokens_path, *mode = "bench", *game = "arena";
 static int port, conns = 100, connect_rate = 1000, connect_window = 64, slow_readers, use_tls;
+static int join_match = 1;
 static double rate = 20, warmup = 4, seconds = 8, tick_s = 0.05;
 static uint32_t ticks_per_s = 20;
 static struct watched watched[WATCHED];
@@ -167,19 +174,20 @@ static void watch(const char *list) {
 
 static void observe(uint64_t *histogram, double s) {
   uint64_t us = s <= 0 ? 0 : (uint64_t)(s * 1e6);
-  int index;
-  if (us < 16) index = (int)us;
+  int index, fine = 1 << FINE_BITS;
+  if (us < (uint64_t)fine) index = (int)us;
   else {
     int top = 63 - __builtin_clzll(us);
-    index = 16 * (top - 3) + (int)((us >> (top - 4)) & 15);
+    index = fine * (top - FINE_BITS + 1) + (int)((us >> (top - FINE_BITS)) & (uint64_t)(fine - 1));
   }
   histogram[index < BUCKETS ? index : BUCKETS - 1]++;
 }
 
 static double bucket_ms(int index) { /* its upper bound */
-  if (index < 16) return (index + 1) / 1e3;
-  int top = index / 16 + 3;
-  return (double)((16ull + index % 16 + 1) << (top - 4)) / 1e3;
+  int fine = 1 << FINE_BITS;
+  if (index < fine) return (index + 1) / 1e3;
+  int doublings = index / fine - 1;
+  return (double)((uint64_t)(fine + index % fine + 1) << doublings) / 1e3;
 }
 
 static double quantile(const uint64_t *histogram, double share) {
@@ -242,7 +250,7 @@ static int mp_skip_str(struct cursor *c) {
 
 static void drop(struct conn *c) {
   if (c->stage == CLOSED) return;
-  if (c->stage == PLAYING) { playing--; closed_early++; }
+  if (c->stage == PLAYING) { playing--; closed_early += !c->slow; }
   else refused++;
   c->stage = CLOSED;
   alive--;
@@ -423,7 +431,10 @@ static void message_gs(struct conn *c, const unsigned char *p, size_t length, do
   struct cursor at = {p, p + length};
   mp_array(&at);
   int64_t tag = mp_int(&at);
-  if (tag == 1) send_join(c); /* Welcome */
+  if (tag == 1) { /* Welcome */
+    if (join_match) send_join(c);
+    else start_playing(c, 0);
+  }
   else if (tag == 2) {        /* Joined: ref match game mode epoch tick rate seat */
     mp_int(&at);
     mp_skip_str(&at); mp_skip_str(&at); mp_skip_str(&at);
@@ -455,7 +466,10 @@ static void message_json(struct conn *c, unsigned char *p, size_t length, double
   unsigned char behind = p[length]; /* rx has room for it */
   const char *text = (char *)p;
   p[length] = 0;
-  if (strstr(text, "\"type\":\"welcome\"")) send_join(c);
+  if (strstr(text, "\"type\":\"welcome\"")) {
+    if (join_match) send_join(c);
+    else start_playing(c, 0);
+  }
   else if (strstr(text, "\"type\":\"joined\""))
     start_playing(c, (int)json_int(text, "\"seat\":", NULL));
   else if (strstr(text, "\"type\":\"snapshot\"") || strstr(text, "\"type\":\"delta\"")) {
@@ -624,11 +638,14 @@ static void reserve_seat(struct conn *c) {
 static void open_conn(struct conn *c) {
   struct sockaddr_in to = server_address();
   if (dialect >= COLYSEUS_RAW) reserve_seat(c);
-  int yes = 1, small = 4096;
+  int yes = 1, small = 4096, segment = 536;
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (c->fd < 0) die("socket: %s", strerror(errno));
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  if (c->slow) setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  if (c->slow) {
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    setsockopt(c->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+  }
   if (connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS)
     die("connect: %s", strerror(errno));
   c->rx = malloc(RX + 1);
@@ -661,8 +678,7 @@ static void wait_events(double timeout_s) {
     if (c->stage == CONNECTING) { connected(c); continue; }
     if (c->stage == SECURING) { secure(c); continue; }
     if (c->slow && c->stage == PLAYING) { /* a slow reader stops reading for good */
-      struct epoll_event none = {.events = 0, .data.ptr = c};
-      epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &none);
+      epoll_ctl(ep, EPOLL_CTL_DEL, c->fd, NULL);
       continue;
     }
     readable(c);
@@ -685,8 +701,8 @@ static void load_tokens(void) {
 static void usage(void) {
   die("--port N [--host A] [--dialect raw|bin|gs|gs-json|colyseus-raw|colyseus-state] [--conns N]\n"
       "         [--rate HZ] [--tick-hz HZ] [--warmup S] [--seconds S] [--connect-rate N]\n"
-      "         [--connect-window N] [--slow N] [--tokens FILE] [--game G] [--mode M]\n"
-      "         [--watch PID,PID] [--tls 1, if built with -DWITH_TLS and OpenSSL]");
+      "         [--connect-window N] [--slow N] [--join 0|1] [--tokens FILE] [--game G]\n"
+      "         [--mode M] [--watch PID,PID] [--tls 1, if built with -DWITH_TLS and OpenSSL]");
 }
 
 static void read_options(int argc, char **argv) {
@@ -709,6 +725,7 @@ static void read_options(int argc, char **argv) {
     else if (!strcmp(key, "--connect-rate")) connect_rate = atoi(value);
     else if (!strcmp(key, "--connect-window")) connect_window = atoi(value);
     else if (!strcmp(key, "--slow")) slow_readers = atoi(value);
+    else if (!strcmp(key, "--join")) join_match = atoi(value);
     else if (!strcmp(key, "--tokens")) tokens_path = value;
     else if (!strcmp(key, "--game")) game = value;
     else if (!strcmp(key, "--mode")) mode = value;
@@ -729,7 +746,7 @@ static double connect_all(void) {
   double began = now_s(), deadline = began + 15 + 10.0 * conns / connect_rate + conns / 50.0;
   for (int i = 0; i < conns && now_s() < deadline;) {
     while (i < conns && i < (now_s() - began) * connect_rate + 1 && alive - playing < connect_window) {
-      all[i].slow = i < slow_readers;
+      all[i].slow = (int64_t)(i + 1) * slow_readers / conns > (int64_t)i * slow_readers / conns;
       open_conn(&all[i++]);
     }
     wait_events(0.001);
@@ -757,7 +774,7 @@ static void play(double *cpu, double *wall) {
       double at = start + (double)due / conns * period;
       if (at > now) break;
       struct conn *c = &all[due % (uint64_t)conns];
-      if (c->stage == PLAYING) {
+      if (c->stage == PLAYING && join_match) {
         if (measuring) observe(own_lateness, now - at);
         send_input(c, now);
       }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +48,35 @@ def on_cores(cores: frozenset[int]) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+_CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+USUAL_CONGESTION = "cubic"
+"""Linux' own default, and so that of most servers."""
+
+
+@contextmanager
+def congestion(wanted: str = USUAL_CONGESTION) -> Iterator[str]:
+    """All sockets opened meanwhile use this control; the machine's own comes back at the end.
+
+    Yields what is in effect, in words. BBR, which some images set, paces every socket by a timer of
+    its own, which costs each subject alike and is not what most servers run with. Where it may not
+    be changed (no right to, or no such control), it stays and is named."""
+    try:
+        before = _CONGESTION.read_text().strip()
+    except OSError:
+        yield "unknown"
+        return
+    try:
+        _CONGESTION.write_text(wanted)
+    except OSError as error:
+        yield f"{before} ({wanted} cannot be set: {error.strerror})"
+        return
+    try:
+        yield wanted if before == wanted else f"{wanted} for this run (the machine's: {before})"
+    finally:
+        with suppress(OSError):
+            _CONGESTION.write_text(before)
 
 
 def facts() -> dict[str, str]:

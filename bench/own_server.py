@@ -88,13 +88,14 @@ class OwnServer:
         while len(self._nodes) < count:
             self._nodes.append(self._stack.add_node())
         nodes = self._nodes[:count]
-        cores = (self._place.server, *self._place.spare)
+        # One more process than there are cores for shares the generator's.
+        cores = (self._place.server, *self._place.spare, self._place.generator)
         self._overrides.clear()
         self._overrides.update({**_LIMITS, **(overrides or {})})
         options = ("--tokens", str(self._tokens), "--game", game, "--mode", mode)
         try:
             for index, node in enumerate(nodes):
-                self._expect_tls(node, "GAMESERVER_TLS_CERT_FILE" in self._overrides)
+                self._expect_ready(node)
                 with on_cores(frozenset({cores[index % len(cores)]})):
                     self._start(node.name)
             services = {name: self._pid(name) for name in _WATCHED}
@@ -104,6 +105,7 @@ class OwnServer:
                     pids=[self._pid(node.name)],
                     services=services,
                     options=options,
+                    metrics_url=f"{self._scheme()}://{node.api_url.partition('://')[2]}/metrics",
                 )
                 for node in nodes
             ]
@@ -119,12 +121,14 @@ class OwnServer:
         except DevstackError as error:
             raise Failed(str(error)) from None
 
-    def _expect_tls(self, node: Node, secure: bool) -> None:
+    def _scheme(self) -> str:
         """With a certificate the HTTP port, which says when the server is ready, is HTTPS too."""
+        return "https" if "GAMESERVER_TLS_CERT_FILE" in self._overrides else "http"
+
+    def _expect_ready(self, node: Node) -> None:
         server = self._stack.service(node.name)
         if isinstance(server, Program):
-            scheme = "https" if secure else "http"
-            server.ready_url = f"{scheme}://{node.api_url.partition('://')[2]}/readyz"
+            server.ready_url = f"{self._scheme()}://{node.api_url.partition('://')[2]}/readyz"
 
     def _pid(self, name: str) -> int:
         pid = self._stack.service(name).pid

@@ -1,7 +1,7 @@
-"""``latest.json`` → PNG files beside it. Runs under bench/.venv, which has matplotlib and nothing
-of the server: so this file reads plain JSON.
+"""``latest.json`` → PNG files beside it, and the curves → PNG files in ``scaling``. Runs under
+bench/.venv, which has matplotlib and nothing of the server: so this file reads plain JSON.
 
-    bench/.venv/bin/python bench/plots.py bench/results/latest.json
+    bench/.venv/bin/python bench/plots.py bench/results/latest.json bench/build/curves.json
 """
 
 from __future__ import annotations
@@ -24,13 +24,21 @@ LATENESS_MS_MAX = 10
 _DPI = 120
 
 
-def main(path: Path) -> None:
+def main(path: Path, curves: Path) -> None:
     results = json.loads(path.read_text())
-    for name, draw in (("cost", _cost), ("lateness", _lateness), ("scaling", _scaling)):
+    for name, draw in (("cost", _cost), ("lateness", _lateness)):
         figure = draw(results)
         if figure is not None:
-            figure.savefig(path.with_name(f"{name}.png"), dpi=_DPI, bbox_inches="tight")
+            _save(figure, path.with_name(f"{name}.png"))
             print(f"{name}.png")
+    for curve in json.loads(curves.read_text()):
+        _save(_curve(curve), path.parent / "scaling" / f"{curve['name']}.png")
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=_DPI, bbox_inches="tight")
+    pyplot.close(figure)
 
 
 def _colour(key: str) -> str:
@@ -99,29 +107,38 @@ def _lateness(results: dict[str, Any]) -> Any:
     return figure
 
 
-def _scaling(results: dict[str, Any]) -> Any:
-    """A small panel of µs per cycle for each suite."""
-    suites: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for one in results["scaled"]:
-        suites[one["suite"]].append(one)
-    if not suites:
-        return None
-    rows = (len(suites) + 2) // 3
-    figure, grid = pyplot.subplots(rows, 3, figsize=(12, 3.2 * rows), squeeze=False)
-    panels = list(grid.flat)
-    for axes, (suite, points) in zip(panels, suites.items(), strict=False):
-        middles = [
-            median(sample["us_per_cycle"] for sample in point["samples"]) for point in points
-        ]
-        axes.bar([point["setting"] for point in points], middles, color=OWN, width=0.6)
-        axes.set_title(results["titles"].get(suite, suite), fontsize=9)
-        axes.tick_params(labelsize=8)
-        axes.set_ylabel("µs per cycle", fontsize=8)
-    for axes in panels[len(suites) :]:
-        axes.axis("off")
+def _curve(curve: dict[str, Any]) -> Any:
+    """A panel for each figure: bars of medians, with the least and the most as whiskers."""
+    panels = curve["panels"]
+    figure, grid = pyplot.subplots(1, len(panels), figsize=(5.2 * len(panels), 3.4), squeeze=False)
+    for axes, panel in zip(grid.flat, panels, strict=True):
+        lines = panel["lines"]
+        settings = list(dict.fromkeys(point[0] for points in lines.values() for point in points))
+        width = 0.7 / len(lines)
+        for index, (series, points) in enumerate(lines.items()):
+            shift = (index - (len(lines) - 1) / 2) * width
+            axes.bar(
+                [settings.index(point[0]) + shift for point in points],
+                [point[1] for point in points],
+                yerr=[
+                    [point[1] - point[2] for point in points],
+                    [point[3] - point[1] for point in points],
+                ],
+                width=width,
+                color=(OWN, OTHERS, BARE)[index % 3],
+                label=series,
+                error_kw={"elinewidth": 1, "capsize": 3},
+            )
+        axes.set_xticks(range(len(settings)), settings, fontsize=8)
+        axes.tick_params(axis="y", labelsize=8)
+        axes.set_xlabel(curve["varied"], fontsize=8)
+        axes.set_ylabel(panel["label"], fontsize=8)
+        if len(lines) > 1:
+            axes.legend(fontsize=7)
+    figure.suptitle(curve["title"], fontsize=10)
     figure.tight_layout()
     return figure
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -31,6 +31,8 @@ class Running:
     pids: list[int]
     services: Mapping[str, int] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    metrics_url: str = ""
+    """Where a server shows its own counters, if it does."""
 
 
 @contextmanager

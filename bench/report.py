@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from bench.results import Compared, Held, Results, Scaled
-from bench.sample import LATENESS_P99_MS_MAX, Sample
+from bench.results import SHARE, AtShare, Compared, Held, Results
+from bench.sample import LATENESS_P99_MS_MAX, Sample, added_latency_p99_ms
 from bench.subjects import FLOOR, OWN
 
 _REASON_CHARS_MAX = 300
@@ -18,12 +18,13 @@ def markdown(results: Results, plots: Sequence[str] = ()) -> str:
         "# Results of the benchmarks",
         "Made by `make bench`; what is measured, and how, stands in "
         "[docs/benchmarks.md](../../docs/benchmarks.md).",
-        _facts({**results.machine, **results.versions, **results.method}),
+        facts_table({**results.machine, **results.versions, **results.method}),
         *_left_out(results),
         *_compared(results),
         *_failures(results),
         *_limits(results),
-        *_scaled(results),
+        *_at_share(results),
+        *_scaling(results),
         *(f"![{name.removesuffix('.png')}]({name})" for name in plots),
     ]
     return "\n\n".join(parts) + "\n"
@@ -63,14 +64,16 @@ def ratios(results: Results, key: str, size: int, base: str) -> list[float]:
 # ── tables ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Markdown; the first column is left-aligned, the others are figures."""
     lines = ["| " + " | ".join(head) + " |", "|---" + "|--:" * (len(head) - 1) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines)
 
 
-def _facts(facts: dict[str, str]) -> str:
-    return _table(("", "this run"), list(facts.items()))
+def facts_table(facts: dict[str, str]) -> str:
+    """What a run was made on and how."""
+    return table(("", "this run"), list(facts.items()))
 
 
 def _left_out(results: Results) -> list[str]:
@@ -97,15 +100,15 @@ def _compared(results: Results) -> list[str]:
         rows = [
             (
                 f"**{entry.label}**" if entry.key == OWN else entry.label,
-                _spread([sample.us_per_cycle for sample in samples]),
-                _spread(ratios(results, entry.key, size, FLOOR), digits=2),
-                _spread(ratios(results, entry.key, size, OWN), digits=2),
+                spread([sample.us_per_cycle for sample in samples]),
+                spread(ratios(results, entry.key, size, FLOOR), digits=2),
+                spread(ratios(results, entry.key, size, OWN), digits=2),
                 *_middle(samples),
             )
             for entry, samples in ranked
         ]
-        parts += [f"## {size} clients, rooms of 8, 20 Hz", _table(_COMPARED_HEAD, rows)]
-        parts += _remarks(one.sample for one in results.compared if one.sample.players == size)
+        parts += [f"## {size} clients, rooms of 8, 20 Hz", table(_COMPARED_HEAD, rows)]
+        parts += remarks(one.sample for one in results.compared if one.sample.players == size)
     notes = [f"- {entry.label}: {entry.note}" for entry in results.entries]
     return [*parts, "\n".join(notes)] if parts else []
 
@@ -145,7 +148,7 @@ def _middle(samples: Sequence[Sample]) -> tuple[str, ...]:
     )
 
 
-def _spread(values: Sequence[float], *, digits: int = 1) -> str:
+def spread(values: Sequence[float], *, digits: int = 1) -> str:
     """``12.5 (12.1–13.0)``: the median, and the least and the most."""
     if not values:
         return "–"
@@ -155,7 +158,7 @@ def _spread(values: Sequence[float], *, digits: int = 1) -> str:
     return text
 
 
-def _remarks(samples: Iterable[Sample]) -> list[str]:
+def remarks(samples: Iterable[Sample]) -> list[str]:
     """What does not fit into a table and must not be overlooked."""
     lines = []
     for sample in samples:
@@ -195,51 +198,40 @@ def _limits(results: Results) -> list[str]:
     ]
     return [
         f"## Clients on one core with lateness p99 within {LATENESS_P99_MS_MAX:.0f} ms",
-        _table(("server", "clients that every search held", "each search", "then"), rows),
+        table(("server", "clients that every search held", "each search", "then"), rows),
     ]
 
 
-def _scaled(results: Results) -> list[str]:
-    suites: dict[str, list[Scaled]] = {}
-    for one in results.scaled:
-        suites.setdefault(one.suite, []).append(one)
-    parts: list[str] = []
-    for suite, points in suites.items():
-        title = results.titles.get(suite, suite)
-        rows = [(point.setting, *_scaled_row(point.samples)) for point in points]
-        parts += [f"### {title}", _table(("", *_SCALED_HEAD), rows)]
-        parts += _remarks(sample for point in points for sample in point.samples)
-    for suite, why in results.not_scaled.items():
-        parts.append(f"Not measured ({results.titles.get(suite, suite)}): {why}.")
-    if parts:
-        parts.insert(0, "## How this server scales")
-        if results.scaling_machine:
-            parts.insert(1, _facts(results.scaling_machine))
-    return parts
-
-
-_SCALED_HEAD = (
-    "players",
-    "µs of CPU per cycle",
-    "share of the core",
-    "lateness p99 ms",
-    "input→snapshot p50 / p99 ms",
-    "bytes per snapshot",
-    "KiB per player",
-    "CPU ms to connect",
-    "connects per s",
-    "beside it, µs per cycle",
-)
-
-
-def _scaled_row(samples: Sequence[Sample]) -> tuple[str, ...]:
-    middle = _middle(samples)
-    return (
-        str(samples[0].players),
-        _spread([sample.us_per_cycle for sample in samples]),
-        f"{median(sample.core_share for sample in samples):.0%}",
-        f"{median(sample.lateness_ms.p99 for sample in samples):.1f}",
-        *middle[1:5],
-        f"{median(sample.connects_per_s for sample in samples):.0f}",
-        middle[5],
+def _at_share(results: Results) -> list[str]:
+    labels = {entry.key: entry.label for entry in results.entries}
+    by_key: dict[str, list[AtShare]] = {}
+    for one in results.at_share:
+        by_key.setdefault(one.sample.subject, []).append(one)
+    rows = []
+    for key, runs in by_key.items():
+        samples = [one.sample for one in runs]
+        added = [ms for sample in samples if (ms := added_latency_p99_ms(sample)) is not None]
+        rows.append(
+            (
+                f"**{labels.get(key, key)}**" if key == OWN else labels.get(key, key),
+                ", ".join(f"{one.sample.players} of {one.clients_max}" for one in runs),
+                spread(added) if added else "–",
+                spread([sample.lateness_ms.p99 for sample in samples]),
+                spread([100 * sample.core_share for sample in samples], digits=0),
+            )
+        )
+    head = (
+        "server",
+        "clients",
+        "input→snapshot p99 over the wait for the tick, ms",
+        "lateness p99, ms",
+        "% of the core",
     )
+    said = "Of each search by itself. The wait for the tick is 49.5 ms for 99 % of the inputs."
+    return [f"## At {SHARE:.0%} of the clients held", table(head, rows), said] if rows else []
+
+
+def _scaling(results: Results) -> list[str]:
+    if not results.scaled:
+        return []
+    return ["How this server scales: [scaling/README.md](scaling/README.md)."]

@@ -8,6 +8,9 @@ import msgspec
 
 from bench.sample import Sample
 
+SHARE = 0.8
+"""Of the clients that a server held: where its latency is measured."""
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A server of the comparison."""
@@ -35,10 +38,19 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class AtShare(msgspec.Struct, frozen=True, kw_only=True):
+    """A server at a share of the clients that it held; ``clients_max`` is what it held."""
+
+    clients_max: int
+    sample: Sample
+
+
 class Scaled(msgspec.Struct, frozen=True, kw_only=True):
-    """One point of a curve of this server; ``setting`` is what was varied."""
+    """One point of a curve of this server; ``setting`` is what was varied. A repetition has a
+    sample of each process."""
 
     suite: str
+    series: str = ""  # the line of the curve, where it has several
     setting: str
     samples: tuple[Sample, ...]
 
@@ -55,6 +67,7 @@ class Results(msgspec.Struct, kw_only=True):
     failures: list[str] = []
     steps: list[Compared] = []
     held: list[Held] = []
+    at_share: list[AtShare] = []
     scaling_machine: dict[str, str] = {}
     scaled: list[Scaled] = []
     not_scaled: dict[str, str] = {}

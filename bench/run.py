@@ -2,8 +2,9 @@
 
 python -m bench.run                     the comparison, about 25 minutes
 python -m bench.run --quick             a first impression, about 2 minutes
-python -m bench.run --scaling           this server's curves, about 15 minutes
+python -m bench.run --scaling           this server's curves, 12 minutes at most
 python -m bench.run --only gameserver,node_ws,floor_tick --sizes 800
+python -m bench.run --scaling --curves slow_readers,tls
 """
 
 from __future__ import annotations
@@ -14,19 +15,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+
+import msgspec
 
 from bench import machine, source, toolbox
 from bench.compare import Bench, Plan, compare, search_limits
+from bench.curves import CURVES
 from bench.own_server import OwnServer
 from bench.report import markdown
 from bench.results import Entry, Results, load, save
-from bench.scaling import SUITES, scale
+from bench.scaling import scale
+from bench.scaling_report import plot_data, scaling_markdown
 from bench.subjects import FLOOR, OWN, Subject, subjects, versions
 from gameserver.devstack.process import DevstackError
 
 _FILES_NEEDED = 20_000
 _QUICK = Plan(sizes=(400,), repetitions=1, searches=0, warmup_s=4.0, seconds=3.0)
+_CURVE = Plan(searches=0, warmup_s=2.5, seconds=3.0)
+"""Many points instead of long ones: they show how a cost moves, not how many players fit."""
 _PLOT_TIMEOUT_S = 120
 
 
@@ -48,7 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="one short repetition, no search")
     parser.add_argument("--scaling", action="store_true", help="curves instead of the comparison")
-    parser.add_argument("--suites", default=",".join(SUITES), help="of --scaling; all by default")
+    parser.add_argument("--curves", default=",".join(CURVES), help="of --scaling; all by default")
+    parser.add_argument("--minutes", type=float, default=12.0, help="for --scaling; default: 12")
+    parser.add_argument(
+        "--congestion", default=machine.USUAL_CONGESTION, help="TCP congestion control of all"
+    )
     parser.add_argument("--only", default="", help="keys of servers, with commas")
     parser.add_argument("--sizes", default="", help="numbers of clients, with commas")
     parser.add_argument("--repetitions", type=int, help="default: 3")
@@ -59,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:
-    base = _QUICK if arguments.quick else Plan()
+    base = _QUICK if arguments.quick else _CURVE if arguments.scaling else Plan()
     given = arguments.repetitions, arguments.searches, arguments.seconds
     repetitions, searches, seconds = given
     return Plan(
@@ -79,8 +91,8 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     generator = toolbox.compile_c("loadgen")
     own = OwnServer(toolbox.BUILD / "run", place=where)
-    own.open()
-    try:
+    with machine.congestion(arguments.congestion) as congestion, closing(own):
+        own.open()
         results = load(out / "latest.json") if arguments.scaling else Results()
         bench = Bench(
             generator=generator,
@@ -90,12 +102,14 @@ def _run(arguments: argparse.Namespace) -> int:
             keep=lambda: save(results, out / "latest.json"),
             check=source.Guard().check,
         )
+        facts = {**machine.facts(), "TCP congestion control": congestion, **source.facts()}
         if arguments.scaling:
-            _scale(bench, own, plan, arguments.suites.split(","))
+            results.scaling_machine = {**facts, **_method(plan)}
+            curves = _curves(arguments.curves)
+            scale(bench, own, plan, curves, limit_s=60 * arguments.minutes)
         else:
+            results.machine = facts
             _compare(bench, own, plan, arguments.only, earlier=load(out / "latest.json"))
-    finally:
-        own.close()
     _write(results, out)
     minutes = (time.monotonic() - began) / 60
     print(f"{out / 'latest.md'} after {minutes:.1f} minutes")
@@ -106,7 +120,6 @@ def _compare(bench: Bench, own: OwnServer, plan: Plan, only: str, *, earlier: Re
     found, left_out = subjects(bench.place, own)
     chosen = _chosen(found, only)
     results = bench.results
-    results.machine = {**machine.facts(), **source.facts()}
     results.versions = versions()
     results.method = _method(plan)
     results.entries = [Entry(key=one.key, label=one.label, note=one.note) for one in chosen]
@@ -128,14 +141,13 @@ def _chosen(found: list[Subject], only: str) -> list[Subject]:
     return [one for one in found if not keys or one.key in keys | {FLOOR, OWN}]
 
 
-def _scale(bench: Bench, own: OwnServer, plan: Plan, suites: list[str]) -> None:
-    unknown = set(suites) - set(SUITES)
-    if unknown:
+def _curves(named: str) -> list[str]:
+    curves = [name.strip() for name in named.split(",") if name.strip()]
+    if unknown := set(curves) - set(CURVES):
         raise toolbox.Missing(
-            f"--suites: {', '.join(sorted(unknown))} is none of {', '.join(SUITES)}"
+            f"--curves: {', '.join(sorted(unknown))} is none of {', '.join(CURVES)}"
         )
-    bench.results.scaling_machine = {**machine.facts(), **source.facts(), **_method(plan)}
-    scale(bench, own, plan, suites)
+    return curves
 
 
 def _method(plan: Plan) -> dict[str, str]:
@@ -150,9 +162,12 @@ def _write(results: Results, out: Path) -> None:
     """The report; without matplotlib it has no plots, and says so on the terminal."""
     save(results, out / "latest.json")
     plots: list[str] = []
+    curves = toolbox.BUILD / "curves.json"
+    curves.write_bytes(msgspec.json.encode(plot_data(results)))
+    files = [str(out / "latest.json"), str(curves)]
     try:
         done = subprocess.run(
-            [str(toolbox.venv_python()), str(toolbox.BENCH / "plots.py"), str(out / "latest.json")],
+            [*map(str, (toolbox.venv_python(), toolbox.BENCH / "plots.py")), *files],
             capture_output=True,
             text=True,
             timeout=_PLOT_TIMEOUT_S,
@@ -162,6 +177,9 @@ def _write(results: Results, out: Path) -> None:
     except (toolbox.Missing, subprocess.SubprocessError) as error:
         print(f"bench: no plots: {error}", file=sys.stderr)
     (out / "latest.md").write_text(markdown(results, plots))
+    if results.scaled:
+        (out / "scaling").mkdir(exist_ok=True)
+        (out / "scaling" / "README.md").write_text(scaling_markdown(results))
 
 
 def _allow_files(count: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from bench.programs import Failed, Running
 
 LATENESS_P99_MS_MAX = 10.0
 """Of snapshots: what a server may do and still hold its clients."""
+COUNTERS = ("snapshots_replaced", "slow_consumers", "bytes_sent")
+_METRICS_TIMEOUT_S = 10
 DELIVERED_MIN = 0.98
 """Share of the snapshots that a tick rate promises."""
 
@@ -38,6 +42,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_bytes: float  # on the wire, with headers
     delivered: float
     rss_kib_per_player: float
+    rss_mib: float = 0.0  # of the server at the end, all of it
     connect_cpu_ms: float  # per player, from TCP to a seat
     connects_per_s: float  # as they happened; the generator may have asked for no more
     generator_cpu: float
@@ -45,10 +50,22 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     generator_is_bottleneck: bool
     faults: tuple[str, ...]
     """Why the server does not hold these players; empty if it does."""
+    slow: int = 0  # of the players: they read nothing, and are in no figure but the server's own
+    hz: int = 20
+    counters: dict[str, float] = {}
+    """What the server's own counters rose by, from before the first connection."""
 
     @property
     def passes(self) -> bool:
         return not self.faults
+
+
+def added_latency_p99_ms(sample: Sample) -> float | None:
+    """What input→snapshot takes over the wait for the tick. Of inputs sent at any time, 99 % wait
+    for 0.99 periods at most, so that much is no server's doing."""
+    if sample.latency_ms is None:
+        return None
+    return sample.latency_ms.p99 - 0.99 * 1_000 / sample.hz
 
 
 class _Watched(msgspec.Struct):
@@ -90,6 +107,8 @@ class Load:
     seconds: float = 6.0
     hz: int = 20  # of inputs and of ticks
     connects_per_s: int = 1_000
+    slow: int = 0  # of the players: they stop reading for good
+    join: bool = True  # else sessions are opened and stay without a match
 
 
 def measure(generator: Path, load: Load, server: Running, *, subject: str, dialect: str) -> Sample:
@@ -102,6 +121,8 @@ def measure(generator: Path, load: Load, server: Running, *, subject: str, diale
     command += ["--conns", str(load.players), "--connect-rate", str(load.connects_per_s)]
     command += ["--warmup", str(load.warmup_s), "--seconds", str(load.seconds)]
     command += ["--rate", str(load.hz), "--tick-hz", str(load.hz), *server.options]
+    command += ["--slow", str(load.slow), "--join", str(int(load.join))]
+    counted = counters(server)
     limit_s = 60 + load.players / 20 + load.warmup_s + load.seconds
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
@@ -110,13 +131,34 @@ def measure(generator: Path, load: Load, server: Running, *, subject: str, diale
     if not done.stdout.startswith("{"):
         raise Failed(f"the generator said: {done.stderr.strip()[-500:]}")
     report = msgspec.json.decode(done.stdout, type=_Report)
-    if not report.snapshots:
+    if load.join and not report.snapshots:
         # A cost per nothing would enter the medians as an absurd number.
         raise Failed(
             f"no snapshot came; {report.seated} of {report.players} players found a seat: "
             f"{done.stderr.strip()[-300:]}"
         )
-    return _sample(report, load, server, subject=subject)
+    sample = _sample(report, load, server, subject=subject)
+    rose = {name: value - counted.get(name, 0.0) for name, value in counters(server).items()}
+    return msgspec.structs.replace(sample, counters=rose)
+
+
+def counters(server: Running) -> dict[str, float]:
+    """The server's own counters of backpressure; empty where it has none."""
+    if not server.metrics_url:
+        return {}
+    # The certificate is one that the benchmark has made for this machine.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with urllib.request.urlopen(
+            server.metrics_url, timeout=_METRICS_TIMEOUT_S, context=context
+        ) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError as error:
+        raise Failed(f"{server.metrics_url}: {error}") from None
+    pairs = (line.rpartition(" ") for line in lines if line.startswith("gameserver_"))
+    read = {name.removeprefix("gameserver_"): float(value) for name, _, value in pairs}
+    return {name: read[f"{name}_total"] for name in COUNTERS if f"{name}_total" in read}
 
 
 def _sample(report: _Report, load: Load, server: Running, *, subject: str) -> Sample:
@@ -124,7 +166,7 @@ def _sample(report: _Report, load: Load, server: Running, *, subject: str) -> Sa
     cpu_s = sum(one.cpu_s for one in own)
     cycles = max(1, report.snapshots)
     rss_kib = sum(one.rss_end_kib - one.rss_start_kib for one in own)
-    expected = report.players * load.hz * report.seconds
+    expected = (report.players - load.slow) * load.hz * report.seconds
     return Sample(
         subject=subject,
         players=report.players,
@@ -138,14 +180,17 @@ def _sample(report: _Report, load: Load, server: Running, *, subject: str) -> Sa
         lateness_ms=report.lateness_ms,
         latency_ms=report.latency_ms if report.latency_ms.max else None,
         snapshot_bytes=report.bytes / cycles,
-        delivered=report.snapshots / expected if expected else 0.0,
+        delivered=report.snapshots / expected if expected and load.join else 0.0,
         rss_kib_per_player=rss_kib / report.players,
+        rss_mib=sum(one.rss_end_kib for one in own) / 1024,
         connect_cpu_ms=sum(one.connect_cpu_s for one in own) * 1e3 / report.players,
         connects_per_s=report.seated / max(report.connect_s, 1e-3),
         generator_cpu=report.generator.cpu,
         generator_late_p99_ms=report.generator.late_p99_ms,
         generator_is_bottleneck=report.generator.bottleneck,
-        faults=tuple(_faults(report, expected)),
+        faults=tuple(_faults(report, expected if load.join else 0.0)),
+        slow=load.slow,
+        hz=load.hz,
     )
 
 

@@ -1,174 +1,88 @@
-"""How this server's cost moves with what a deployment decides: one curve a suite."""
+"""How this server's cost moves with what a deployment decides: one curve each."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import trustme
 
 from bench import toolbox
 from bench.compare import Bench, Plan, say
-from bench.games import RATES_HZ, ROOM_SIZES, SNAPSHOT_BYTES
-from bench.machine import Place, on_cores
+from bench.curves import CURVES, Curve, Point
+from bench.machine import on_cores
 from bench.own_server import OwnServer
 from bench.programs import Failed, Running
 from bench.results import Scaled
 from bench.sample import Load, Sample, measure
 from bench.subjects import OWN
 
-_CLIENTS = (100, 200, 400, 800, 1_600, 2_400)
-_CHECKPOINT_MS = (250, 500, 1_000, 2_000, 5_000)
-_PLAYERS = 800
-_PLAYERS_IN_ROOMS = 400
-"""Rooms of 2 step four times as often as rooms of 8: 800 players could fill the core."""
-_PLAYERS_HEAVY = 200
-"""Where a cycle is so dear, or so often, that 800 players could fill the core."""
-_AS_FAST_AS_IT_GOES = 1_000_000
-_PROCESSES = (1, 2, 3, 4)
+_LONGER = 1.1
+"""What a repetition may take more than the one before it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """One point of a curve. ``overrides`` are settings of the server."""
+def scale(
+    bench: Bench, own: OwnServer, plan: Plan, curves: Sequence[str], *, limit_s: float
+) -> None:
+    """Measure the curves named; earlier results of the same curves are replaced.
 
-    setting: str
-    players: int = _PLAYERS
-    hz: int = 20
-    overrides: Mapping[str, str] = field(default_factory=dict)
-    game: str = "arena"
-    mode: str = "bench"
-    dialect: str = "gs"
-    connects_per_s: int = 1_000
-    processes: int = 1
-    tls: bool = False
-
-
-def _bench_game(kind: str) -> dict[str, str]:
-    return {"GAMESERVER_GAMES": f"bench.games:{kind}"}
-
-
-def _clients() -> list[Point]:
-    return [Point(setting=str(players), players=players) for players in _CLIENTS]
-
-
-def _room_sizes() -> list[Point]:
-    rooms = Point(
-        setting="",
-        players=_PLAYERS_IN_ROOMS,
-        overrides=_bench_game("Rooms"),
-        game="bench_rooms",
-    )
-    return [replace(rooms, setting=str(size), mode=f"room{size}") for size in ROOM_SIZES]
-
-
-def _snapshot_bytes() -> list[Point]:
-    sized = Point(setting="", overrides=_bench_game("Sized"), game="bench_sized")
-    return [replace(sized, setting=str(size), mode=f"bytes{size}") for size in SNAPSHOT_BYTES]
-
-
-def _tick_rates() -> list[Point]:
-    return [
-        Point(
-            setting=str(hz),
-            hz=hz,
-            players=_PLAYERS_HEAVY,
-            overrides=_bench_game(f"Rate{hz}"),
-            game=f"bench_rate{hz}",
-        )
-        for hz in RATES_HZ
-    ]
-
-
-def _checkpoints() -> list[Point]:
-    name = "GAMESERVER_CHECKPOINT_INTERVAL_MS"
-    return [Point(setting=str(ms), overrides={name: str(ms)}) for ms in _CHECKPOINT_MS]
-
-
-def _formats() -> list[Point]:
-    plain = Point(setting="msgpack", players=_PLAYERS_HEAVY)
-    return [plain, replace(plain, setting="json", dialect="gs-json")]
-
-
-def _encryption() -> list[Point]:
-    plain = Point(setting="ws", players=_PLAYERS_HEAVY)
-    return [plain, replace(plain, setting="wss", tls=True)]
-
-
-def _connects() -> list[Point]:
-    return [Point(setting="ws, a valid token each", connects_per_s=_AS_FAST_AS_IT_GOES)]
-
-
-def _processes() -> list[Point]:
-    return [Point(setting=str(count), processes=count) for count in _PROCESSES]
-
-
-SUITES = {
-    "clients": ("Clients, in rooms of 8", _clients),
-    "room_size": ("Players per room", _room_sizes),
-    "snapshot_bytes": ("Bytes of a snapshot, all of them new every tick", _snapshot_bytes),
-    "tick_rate": ("Ticks per second, and inputs of each player", _tick_rates),
-    "checkpoint": ("Checkpoint interval in ms", _checkpoints),
-    "format": ("Format of the messages", _formats),
-    "tls": ("Encryption on the socket", _encryption),
-    "connects": ("Connecting as fast as it goes", _connects),
-    "processes": ("Processes, each with a core and 800 players", _processes),
-}
-
-
-def scale(bench: Bench, own: OwnServer, plan: Plan, suites: Sequence[str]) -> None:
-    """Measure the suites named; earlier results of the same suites are replaced."""
+    Every point of every curve once, and that again: so that what the machine does meanwhile meets
+    all points alike. A repetition begins only if it is likely to end within ``limit_s`` of the
+    start; the first one always does."""
     results = bench.results
-    results.scaled = [one for one in results.scaled if one.suite not in suites]
-    for suite in suites:
-        title, points = SUITES[suite]
-        print(title, flush=True)
-        results.not_scaled.pop(suite, None)
-        results.titles[suite] = title
-        possible: list[Point] = []
-        for point in points():
-            if reason := _impossible(bench.place, point):
-                results.not_scaled[suite] = f"{point.setting}: {reason}"
-            else:
-                possible.append(point)
-        samples = _interleaved(bench, own, plan, suite, possible)
-        results.scaled += [
-            Scaled(suite=suite, setting=setting, samples=tuple(found))
-            for setting, found in samples.items()
-            if found
-        ]
-        bench.keep()
-
-
-def _interleaved(
-    bench: Bench, own: OwnServer, plan: Plan, suite: str, points: Sequence[Point]
-) -> dict[str, list[Sample]]:
-    """Every point once, and that again: so that what the machine does meets all points alike."""
-    samples: dict[str, list[Sample]] = {point.setting: [] for point in points}
-    for _ in range(plan.repetitions):
-        for point in points:
+    results.scaled = [one for one in results.scaled if one.suite not in curves]
+    samples: dict[tuple[str, str, str], list[Sample]] = {}
+    chosen: list[tuple[str, Point]] = []
+    for name in curves:
+        curve = CURVES[name]
+        results.titles[name] = curve.title
+        results.not_scaled.pop(name, None)
+        for point in _possible(bench, name, curve):
+            chosen.append((name, point))
+            samples[name, point.series, point.setting] = []
+    began = time.monotonic()
+    for repetition in range(1, plan.repetitions + 1):
+        begun = time.monotonic()
+        for name, point in chosen:
+            print(f"Repetition {repetition}: {CURVES[name].title}: {point.setting}", flush=True)
             try:
-                samples[point.setting] += _measure(bench, own, plan, point)
+                found = _measure(bench, own, plan, point)
             except Failed as error:
                 print(f"  {point.setting}: {error}", flush=True)
-                bench.results.not_scaled[suite] = f"{point.setting}: {error}"
-    return samples
+                results.not_scaled[name] = f"{point.setting}: {error}"
+            else:
+                samples[name, point.series, point.setting] += found
+        results.scaled = [one for one in results.scaled if one.suite not in curves]
+        results.scaled += [
+            Scaled(suite=name, series=series, setting=setting, samples=tuple(found))
+            for (name, series, setting), found in samples.items()
+            if found
+        ]
+        results.scaling_machine["repetitions"] = f"{repetition}: median (least–most)"
+        bench.keep()
+        now = time.monotonic()
+        if repetition < plan.repetitions and now - began + _LONGER * (now - begun) > limit_s:
+            print(f"No time for more than {repetition} repetition(s)", flush=True)
+            return
 
 
-def _impossible(place: Place, point: Point) -> str:
-    """Why a point cannot be measured on this machine; empty if it can."""
-    cores = 1 + len(place.spare)
-    if point.processes > cores:
-        return f"{cores} core(s) left for servers besides the load generator and the services"
-    if point.tls:
+def _possible(bench: Bench, name: str, curve: Curve) -> list[Point]:
+    """The curve's points that this machine can measure; the others are named in the results."""
+    found = []
+    for point in curve.points(bench.place):
         try:
-            _tls_generator()
+            if point.tls:
+                _tls_generator()
         except toolbox.Missing as error:
-            return f"the load generator could not be built with OpenSSL: {error}"
-    return ""
+            why = f"the load generator could not be built with OpenSSL: {error}"
+            bench.results.not_scaled[name] = f"{point.setting}: {why}"
+        else:
+            found.append(point)
+    return found
 
 
 def _tls_generator() -> Path:
@@ -184,7 +98,9 @@ def _measure(bench: Bench, own: OwnServer, plan: Plan, point: Point) -> list[Sam
     generator = _tls_generator() if point.tls else bench.generator
     load = Load(
         players=point.players,
-        warmup_s=plan.warmup_s,
+        slow=point.slow,
+        join=point.join,
+        warmup_s=plan.warmup_s if point.warmup_s is None else point.warmup_s,
         seconds=plan.seconds,
         hz=point.hz,
         connects_per_s=point.connects_per_s,

@@ -18,7 +18,7 @@ def digest() -> str:
     """Of every file that the server is made of."""
     found = hashlib.sha256()
     for path in sorted((ROOT / "gameserver").rglob("*")):
-        if path.suffix in (".py", ".lua"):
+        if path.suffix in (".py", ".pyx", ".lua"):
             found.update(str(path.relative_to(ROOT)).encode())
             found.update(path.read_bytes())
     return found.hexdigest()[:12]

@@ -15,6 +15,7 @@ from bench.own_server import OwnServer
 from bench.programs import Running, program
 
 FLOOR = "floor_tick"
+FLOORS = (FLOOR, "floor_epoll")
 OWN = "gameserver"
 
 

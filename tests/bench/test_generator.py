@@ -61,3 +61,17 @@ def test_a_generator_without_tokens_says_so(built: Path) -> None:
     with program(floor, core=core, log=built / "floor.log", environ={}) as server:
         with pytest.raises(Failed, match="--tokens is needed"):
             measure(built / "loadgen", Load(players=1), server, subject="floor", dialect="gs")
+
+
+@pytest.mark.system
+def test_slow_readers_are_in_no_figure_of_the_others(built: Path) -> None:
+    load = Load(players=PLAYERS, slow=4, warmup_s=0.5, seconds=1.0)
+    floor = [str(built / "floor"), "tick", "PORT"]
+    core = min(os.sched_getaffinity(0))
+    with program(floor, core=core, log=built / "floor.log", environ={}) as server:
+        sample = measure(built / "loadgen", load, server, subject="floor", dialect="raw")
+
+    assert (sample.players, sample.seated, sample.slow) == (PLAYERS, PLAYERS, 4)
+    # Of the snapshots that twelve players are due, not of sixteen: with four more it were 1.33.
+    assert 0.5 < sample.delivered < 1.2
+    assert not [fault for fault in sample.faults if "closed" in fault]

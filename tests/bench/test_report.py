@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from bench.compare import first_step
 from bench.report import markdown, ratios
-from bench.results import Compared, Entry, Held, Results, Scaled, load, save
-from bench.sample import Sample, Spread
+from bench.results import AtShare, Compared, Entry, Held, Results, Scaled, load, save
+from bench.sample import Sample, Spread, added_latency_p99_ms
+from bench.scaling_report import plot_data, scaling_markdown
 
 
 def _sample(subject: str, us_per_cycle: float, **changes: object) -> Sample:
@@ -62,9 +64,21 @@ def _results() -> Results:
             Held(repetition=2, subject="gameserver", players=2200, at_least=False, why="late"),
             Held(repetition=1, subject="node_ws", players=2000, at_least=True, why="generator"),
         ],
-        scaled=[Scaled(suite="tls", setting="wss", samples=(_sample("gameserver", 50),))],
-        titles={"tls": "Encryption", "processes": "Processes"},
-        not_scaled={"processes": "2: one core"},
+        scaled=[
+            Scaled(
+                suite="room_size", series="view", setting="8", samples=(_sample("gameserver", 50),)
+            ),
+            Scaled(
+                suite="connects",
+                setting="session, ws",
+                samples=(
+                    _sample("gameserver", 0, delivered=0.0, latency_ms=None, connects_per_s=900),
+                    _sample("gameserver", 0, delivered=0.0, latency_ms=None, connects_per_s=1_100),
+                ),
+            ),
+        ],
+        not_scaled={"tls": "wss: no OpenSSL"},
+        at_share=[AtShare(clients_max=1_000, sample=_sample("gameserver", 20))],
     )
 
 
@@ -88,7 +102,6 @@ def test_what_does_not_fit_the_table_is_said_below_it() -> None:
     assert "- **Bun**: it is not there" in text
     assert "- gameserver, 800 clients: lateness p99 12.0 ms" in text
     assert "- node_ws, 800 clients: the generator was the bottleneck" in text
-    assert "Not measured (Processes): 2: one core." in text
     assert "![cost](cost.png)" in text
 
 
@@ -123,3 +136,28 @@ def test_a_half_empty_run_is_remarked_and_kept_out_of_the_cost() -> None:
     assert ratios(results, "gameserver", 800, "floor_tick") == [2.0, 1.5]
     assert "25.0 (20.0–30.0)" in text
     assert "- gameserver, 800 clients: 400 players found no seat" in text
+
+
+def test_a_curve_shows_only_what_its_samples_have() -> None:
+    text = scaling_markdown(_results())
+    assert "| players per room | players | µs of CPU per cycle | % of the core |" in text
+    assert "| view: 8 | 800 | 50.0 | 30 | 3.2 | 51.0 | 206 | 12.5 |" in text
+    assert "|  | players | connects per s | CPU ms to connect | KiB per player |" in text
+    assert "| session, ws | 800 | 1000 (900–1100) | 0.40 (0.40–0.40) |" in text
+    assert "![Players per room, of 400 players](room_size.png)" in text
+    assert "Not measured (Encryption on the socket): wss: no OpenSSL." in text
+
+
+def test_plots_get_medians_with_the_least_and_the_most() -> None:
+    connects = next(one for one in plot_data(_results()) if one["name"] == "connects")
+    assert connects["panels"][0] == {
+        "label": "connects per s",
+        "lines": {"": [("session, ws", 1_000, 900, 1_100)]},
+    }
+
+
+def test_the_wait_for_the_tick_is_not_counted_as_added_latency() -> None:
+    assert "| **this server** | 800 of 1000 | 1.5 | 3.2 | 30 |" in markdown(_results())
+    half_as_often = _sample("gameserver", 20, hz=10, latency_ms=Spread(p50=51, p99=101, max=110))
+    assert added_latency_p99_ms(half_as_often) == pytest.approx(2.0)
+    assert added_latency_p99_ms(_sample("colyseus_state", 20, latency_ms=None)) is None

@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench import compare
 from bench.compare import Bench, Plan, search_limits
 from bench.machine import Place
 from bench.programs import Failed
-from bench.results import Held, Results
+from bench.results import Results
 from bench.sample import Load, Sample
 from bench.subjects import Subject
 from tests.bench.test_report import _compared, _sample
@@ -19,7 +20,9 @@ from tests.bench.test_report import _compared, _sample
 PLAN = Plan(sizes=(800,), repetitions=1, searches=1)
 
 
-def _search(monkeypatch: pytest.MonkeyPatch, behave: Callable[[int], Sample]) -> Held:
+def _search(
+    monkeypatch: pytest.MonkeyPatch, behave: Callable[[int], Sample], *, key: str = "it"
+) -> Results:
     """Search a server whose cost of 25 µs lets the search begin at 1,200."""
 
     def sample(self: Bench, subject: Subject, load: Load) -> Sample:
@@ -38,23 +41,25 @@ def _search(monkeypatch: pytest.MonkeyPatch, behave: Callable[[int], Sample]) ->
         keep=lambda: None,
         check=lambda: None,
     )
-    subject = Subject(key="it", label="it", note="", dialect="bin", run=lambda: None)
+    subject = Subject(key=key, label="it", note="", dialect="bin", run=lambda: None)
     search_limits(bench, [subject], PLAN)
-    return results.held[0]
+    return results
 
 
-@pytest.mark.parametrize("limit", [1_200, 1_999, 2_000, 400, 800])
+@pytest.mark.parametrize("limit", [1_200, 1_400, 1_999, 2_000, 400, 800, 600, 200])
 def test_it_finds_the_limit_from_either_side(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     def behave(clients: int) -> Sample:
         return _sample("it", 25, faults=() if clients <= limit else ("late",))
 
-    held = _search(monkeypatch, behave)
+    held = _search(monkeypatch, behave).held[0]
     assert (held.players, held.at_least, held.why) == (limit // 200 * 200, False, "late")
 
 
 def test_a_server_that_holds_nobody_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    held = _search(monkeypatch, lambda clients: _sample("it", 25, faults=("late",)))
+    results = _search(monkeypatch, lambda clients: _sample("it", 25, faults=("late",)))
+    held = results.held[0]
     assert (held.players, held.at_least) == (0, False)
+    assert not results.at_share
 
 
 def test_a_generator_that_gives_way_is_no_limit_of_the_server(
@@ -65,7 +70,7 @@ def test_a_generator_that_gives_way_is_no_limit_of_the_server(
         faults = ("late",) if tired else ()
         return _sample("it", 25, faults=faults, generator_is_bottleneck=tired)
 
-    held = _search(monkeypatch, behave)
+    held = _search(monkeypatch, behave).held[0]
     assert (held.players, held.at_least) == (1_600, True)
     assert "generator" in held.why
 
@@ -76,5 +81,31 @@ def test_a_failure_ends_the_search_with_what_was_said(monkeypatch: pytest.Monkey
             raise Failed("matchmaking said no")
         return _sample("it", 25)
 
-    held = _search(monkeypatch, behave)
+    held = _search(monkeypatch, behave).held[0]
     assert (held.players, held.why) == (1_400, "matchmaking said no")
+
+
+def test_one_failure_counts_though_more_clients_would_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    def behave(clients: int) -> Sample:
+        return _sample("it", 25, faults=("a stall",) if clients == 1_600 else ())
+
+    assert _search(monkeypatch, behave).held[0].players == 1_400
+
+
+def test_nothing_is_searched_beyond_what_a_search_goes_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "CLIENTS_MAX", 2_000)
+    held = _search(monkeypatch, lambda clients: _sample("it", 25)).held[0]
+    assert (held.players, held.at_least) == (2_000, True)
+
+
+def test_the_latency_is_measured_below_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def behave(clients: int) -> Sample:
+        return _sample("it", 25, faults=() if clients <= 2_000 else ("late",))
+
+    only = _search(monkeypatch, behave).at_share[0]
+    assert (only.clients_max, only.sample.players) == (2_000, 1_600)
+
+
+def test_the_floors_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = _search(monkeypatch, lambda clients: _sample("it", 25), key="floor_tick")
+    assert not results.held

@@ -24,7 +24,7 @@ def test_nothing_is_said_while_the_source_stays(checkout: Path) -> None:
     guard.check()
 
 
-@pytest.mark.parametrize("name", ["app.py", "new.py", "commit.lua"])
+@pytest.mark.parametrize("name", ["app.py", "new.py", "commit.lua", "loops.pyx"])
 def test_a_changed_or_new_file_ends_the_run(checkout: Path, name: str) -> None:
     guard = source.Guard()
     (checkout / name).write_text("two")
