@@ -54,7 +54,7 @@ class Views(Rooms):
             seat: Fighter(
                 body.x,
                 body.y,
-                body.aim,
+                body.move.aim >> 6,
                 body.health,
                 body.kills,
                 body.deaths,

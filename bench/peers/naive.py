@@ -101,7 +101,7 @@ class Room:
                 _PLAYER.pack(
                     body.x,
                     body.y,
-                    body.aim,
+                    body.move.aim >> 6,
                     body.health,
                     shielded,
                     body.kills & 0xFFFF,

@@ -80,11 +80,8 @@ class Body(msgspec.Struct, array_like=True, gc=False):
     id: PlayerId
     x: int = 0
     y: int = 0
-    dx: int = 0
-    dy: int = 0
-    aim: int = 0
-    fire: bool = False  # the last input holds the trigger
-    fired: bool = False  # some input of this tick did
+    move: Move = Move()  # the last input
+    fired: bool = False  # some input of this tick holds the trigger
     health: int = 0
     kills: int = 0
     deaths: int = 0
@@ -184,17 +181,14 @@ class Arena(Game[ArenaState, Move, ArenaView]):
         bodies = state.bodies
         if not state.ends_tick and state.seconds and len(bodies) > 1:
             state.ends_tick = now + state.seconds * TICK_RATE
+        held_until = now + HOLD_TICKS
         for given in inputs:
             body = bodies.get(given.seat)
             if body is not None:
-                data = given.data
-                body.dx = data.dx
-                body.dy = data.dy
-                body.aim = data.aim >> 6
-                body.fire = data.fire
-                if data.fire:
+                body.move = move = given.data
+                if move.fire:
                     body.fired = True
-                body.held_until = now + HOLD_TICKS
+                body.held_until = held_until
         _act(state, now, tick.random)
         if state.bullets:
             _fly(state, now, tick)
@@ -209,7 +203,7 @@ class Arena(Game[ArenaState, Move, ArenaView]):
                 seat: Fighter(
                     body.x,
                     body.y,
-                    body.aim,
+                    body.move.aim >> 6,
                     body.health,
                     body.kills,
                     body.deaths,
@@ -256,7 +250,8 @@ def _place(state: ArenaState, body: Body, now: int, random: Random) -> None:
             best, body.x, body.y = nearest, x, y
     body.health = HEALTH_MAX
     body.shield_until = now + SHIELD_TICKS
-    body.fire = body.fired = False
+    body.move = Move(body.move.dx, body.move.dy, body.move.aim, False)
+    body.fired = False
 
 
 def _act(state: ArenaState, now: int, random: Random) -> None:
@@ -269,10 +264,10 @@ def _act(state: ArenaState, now: int, random: Random) -> None:
             if now >= body.dead_until:
                 _place(state, body, now, random)
             continue
-        if body.held_until <= now:
-            body.dx = body.dy = 0
-            body.fire = False
-        dx, dy = body.dx, body.dy
+        move = body.move
+        if body.held_until <= now and (move.dx or move.dy or move.fire):
+            body.move = move = Move(0, 0, move.aim, False)
+        dx, dy = move.dx, move.dy
         if dx or dy:
             speed = SPEED_DIAGONAL if dx and dy else SPEED
             x, y = body.x, body.y
@@ -285,7 +280,7 @@ def _act(state: ArenaState, now: int, random: Random) -> None:
                 index = lies.get((x >> 8, y >> 8))
                 if index is not None and state.pickups[index] <= now:
                     _pick_up(state, plan, index, body, now)
-        if body.fire or body.fired:
+        if move.fire or body.fired:
             body.fired = False
             if body.reload_until <= now:
                 _shoot(state, seat, body, now)
@@ -304,9 +299,10 @@ def _pick_up(state: ArenaState, plan: Map, index: int, body: Body, now: int) -> 
 def _shoot(state: ArenaState, seat: int, body: Body, now: int) -> None:
     body.reload_until = now + (RELOAD_TICKS_RAPID if body.rapid_until > now else RELOAD_TICKS)
     body.shield_until = 0
-    dx, dy = _HEADINGS[body.aim]
+    aim = body.move.aim >> 6
+    dx, dy = _HEADINGS[aim]
     state.shots = key = (state.shots + 1) & 0xFFFF
-    shot = Shot(body.x, body.y, body.aim, now, seat)
+    shot = Shot(body.x, body.y, aim, now, seat)
     state.bullets[key] = Bullet(shot, body.x, body.y, dx, dy)
 
 
@@ -328,9 +324,10 @@ def _fly(state: ArenaState, now: int, tick: Tick) -> None:
         if shot.tick <= spent_tick or solid[(y >> 6) * width + (x >> 6)]:
             gone.append(key)
             continue
+        left, right = x - HIT_RADIUS, x + HIT_RADIUS
         for there_x, there_y, seat, body in targets:
             if (
-                -HIT_RADIUS < there_x - x < HIT_RADIUS
+                left < there_x < right
                 and -HIT_RADIUS < there_y - y < HIT_RADIUS
                 and (there_x - x) ** 2 + (there_y - y) ** 2 < HIT_RADIUS**2
                 and seat != shot.seat

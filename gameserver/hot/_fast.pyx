@@ -22,7 +22,6 @@ cdef extern from *:
     """
     int MSG_NOSIGNAL
 
-
 cdef enum:
     BUFFER = 400
     FIN_BINARY = 0x82

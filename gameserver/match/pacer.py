@@ -10,6 +10,7 @@ from typing import Protocol
 from gameserver.metrics import Metrics
 
 _GOLDEN = (5**0.5 - 1) / 2
+SLOT_S = 0.002
 PAST_WAKE_S = 0.01
 """A game that asks to be woken in the past is stepped at most this often."""
 
@@ -35,11 +36,12 @@ def phase(number: int) -> float:
     return number * _GOLDEN % 1.0
 
 
-class FixedPacer:
-    """Steps at ``origin + n * period``: lateness of one step does not move the next.
+class Slot:
+    """A place in the period at which some matches of one rate step, one after the other.
 
-    A late step is followed at once by those that are due, one a turn of the loop so that other
-    matches get theirs. Further behind than ``behind_max`` steps, time is skipped and counted.
+    It fires at ``origin + n * period``: lateness of one step does not move the next. A late one is
+    followed at once by those that are due, one a turn of the loop so that other slots get theirs.
+    Further behind than ``behind_max`` steps, time is skipped and counted.
     """
 
     __slots__ = (
@@ -49,40 +51,104 @@ class FixedPacer:
         "_metrics",
         "_number",
         "_origin",
+        "_pacers",
         "_period",
-        "_rate",
-        "_step",
     )
 
-    def __init__(
-        self,
-        step: Callable[[], None],
-        *,
-        rate: int,
-        phase: float,
-        behind_max: int,
-        metrics: Metrics,
-    ) -> None:
-        self._step = step
-        self._rate = rate
-        self._period = 1 / rate
-        self._origin = phase * self._period
+    def __init__(self, *, period: float, origin: float, behind_max: int, metrics: Metrics) -> None:
+        self._period = period
+        self._origin = origin
         self._behind_max = behind_max
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
+        self._pacers: dict[FixedPacer, None] = {}
         self._number = 0
         self._handle: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
-        """Begin with the next place on the schedule."""
+    def add(self, pacer: FixedPacer) -> None:
+        """Call its step from the next time on."""
+        self._pacers[pacer] = None
         if self._handle is None:
             self._number = math.ceil((self._loop.time() - self._origin) / self._period)
             self._handle = self._loop.call_at(self._due, self._fire)
 
-    def stop(self) -> None:
-        if self._handle is not None:
+    def remove(self, pacer: FixedPacer) -> None:
+        """Do not call its step any more, not even in the round at hand."""
+        self._pacers.pop(pacer, None)
+        if not self._pacers and self._handle is not None:
             self._handle.cancel()
             self._handle = None
+
+    @property
+    def _due(self) -> float:
+        return self._origin + self._number * self._period
+
+    def _fire(self) -> None:
+        metrics, loop_time = self._metrics, self._loop.time
+        due = self._due
+        behind = int((loop_time() - due) / self._period)
+        if behind > self._behind_max:
+            metrics.ticks_skipped += behind * len(self._pacers)
+            self._number += behind
+        self._number += 1
+        # Armed before the steps, which may stop the last pacer.
+        self._handle = self._loop.call_at(self._due, self._fire)
+        observe = metrics.tick_lateness_ms.observe
+        for pacer in tuple(self._pacers):
+            if pacer in self._pacers:
+                late = loop_time() - due
+                observe(late * 1000 if late > 0 else 0.0)
+                try:
+                    pacer.step()
+                except Exception as error:
+                    # A defect of ours in one match must not hold up those after it.
+                    self._loop.call_exception_handler(
+                        {"message": "a step has failed", "exception": error}
+                    )
+
+
+class Slots:
+    """The slots of a node. Matches of one rate are spread over ``SLOT_S`` wide ones: that bounds
+    how long one round of steps keeps the loop, and a timer for each match would cost more than its
+    share of the loop."""
+
+    def __init__(self, *, behind_max: int, metrics: Metrics) -> None:
+        self._behind_max = behind_max
+        self._metrics = metrics
+        self._slots: dict[tuple[int, int], Slot] = {}
+
+    def at(self, rate: int, phase: float) -> Slot:
+        """The slot for steps at ``rate`` Hz that lie at ``phase`` (0 to 1) of the period."""
+        period = 1 / rate
+        count = max(1, round(period / SLOT_S))
+        index = int(phase * count)
+        slot = self._slots.get((rate, index))
+        if slot is None:
+            slot = self._slots[rate, index] = Slot(
+                period=period,
+                origin=index * period / count,
+                behind_max=self._behind_max,
+                metrics=self._metrics,
+            )
+        return slot
+
+
+class FixedPacer:
+    """Steps with a slot."""
+
+    __slots__ = ("_rate", "_slot", "step")
+
+    def __init__(self, step: Callable[[], None], *, rate: int, slot: Slot) -> None:
+        self.step = step
+        self._rate = rate
+        self._slot = slot
+
+    def start(self) -> None:
+        """Begin with the next place on the schedule."""
+        self._slot.add(self)
+
+    def stop(self) -> None:
+        self._slot.remove(self)
 
     def request(self) -> None:
         """The next tick comes anyway."""
@@ -92,22 +158,6 @@ class FixedPacer:
 
     def time_ms(self, tick: int) -> int:
         return tick * 1000 // self._rate
-
-    @property
-    def _due(self) -> float:
-        return self._origin + self._number * self._period
-
-    def _fire(self) -> None:
-        late = self._loop.time() - self._due
-        self._metrics.tick_lateness_ms.observe(late * 1000 if late > 0 else 0.0)
-        behind = int(late / self._period)
-        if behind > self._behind_max:
-            self._metrics.ticks_skipped += behind
-            self._number += behind
-        self._number += 1
-        # Armed before the step, which may stop the pacer.
-        self._handle = self._loop.call_at(self._due, self._fire)
-        self._step()
 
 
 class OnDemandPacer:
@@ -170,15 +220,9 @@ class OnDemandPacer:
 
 
 def make_pacer(
-    step: Callable[[], None],
-    *,
-    rate: int,
-    phase: float,
-    time_ms: int,
-    behind_max: int,
-    metrics: Metrics,
+    step: Callable[[], None], *, rate: int, phase: float, time_ms: int, slots: Slots
 ) -> Pacer:
     """The pacer for a game of ``rate`` steps a second, 0 = on demand; ``time_ms``: match time."""
     if rate:
-        return FixedPacer(step, rate=rate, phase=phase, behind_max=behind_max, metrics=metrics)
+        return FixedPacer(step, rate=rate, slot=slots.at(rate, phase))
     return OnDemandPacer(step, time_ms=time_ms)

@@ -97,8 +97,7 @@ class Runner:
             rate=game.tick_rate,
             phase=phase,
             time_ms=origin.time_ms,
-            behind_max=config.ticks_behind_max,
-            metrics=services.metrics,
+            slots=services.slots,
         )
         self.inputs: list[Given] = []
         """What the next step gets; seats append to it, within their limits."""

@@ -26,6 +26,7 @@ from gameserver.ids import MatchId
 from gameserver.match.birth import Birth
 from gameserver.match.committer import Committer
 from gameserver.match.lease import LeaseKeeper
+from gameserver.match.pacer import Slots
 from gameserver.match.registry import Registry
 from gameserver.match.relay import Relay
 from gameserver.match.remains import Undertaker
@@ -100,6 +101,7 @@ class MatchService:
             metrics=metrics,
             committer=self._committer,
             relay=self._relay,
+            slots=Slots(behind_max=config.ticks_behind_max, metrics=metrics),
         )
         self._birth = Birth(
             store, games=games, services=services, undertaker=self._undertaker, entropy=entropy

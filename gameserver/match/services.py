@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from gameserver.config import Config
 from gameserver.ids import PlayerId
 from gameserver.match.committer import Committer
+from gameserver.match.pacer import Slots
 from gameserver.match.relay import Relay
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock
@@ -30,6 +31,7 @@ class Services:
     metrics: Metrics
     committer: Committer
     relay: Relay
+    slots: Slots
 
 
 class Watcher(Protocol):

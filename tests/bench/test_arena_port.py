@@ -67,7 +67,7 @@ def _played_here(ticks: list[Any]) -> list[list[list[int]]]:
         given = [Given(ids[seat], seat, 1, Move(*wish)) for seat, *wish in inputs]
         game.step(state, given, tick)
         fighters = [
-            [body.x, body.y, body.aim, body.health, body.kills, body.deaths]
+            [body.x, body.y, body.move.aim >> 6, body.health, body.kills, body.deaths]
             for body in state.bodies.values()
         ]
         bullets = [[key, bullet.x, bullet.y] for key, bullet in state.bullets.items()]

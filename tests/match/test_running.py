@@ -9,7 +9,7 @@ import pytest
 
 from gameserver.errors import JoinRefused
 from gameserver.game.contract import LeaveReason
-from gameserver.match.pacer import FixedPacer, phase
+from gameserver.match.pacer import FixedPacer, Slots, phase
 from gameserver.metrics import Metrics
 from gameserver.wire.codec import Format, decode_server
 from tests.match.games import Do
@@ -70,21 +70,63 @@ async def test_a_late_step_does_not_move_the_next_and_far_behind_is_skipped() ->
         if len(times) == 8:
             loop.pass_time(1.01)  # type: ignore[attr-defined]
 
-    pacer = FixedPacer(step, rate=20, phase=0.5, behind_max=3, metrics=metrics)
+    slot = Slots(behind_max=3, metrics=metrics).at(20, 0.5)
+    pacer = FixedPacer(step, rate=20, slot=slot)
     began = round(loop.time() * 1000)
     pacer.start()
     await asyncio.sleep(2)
     pacer.stop()
     at = [time - began for time in times]
-    # Due at 25, 75, 125; held up until 250, so 175 and 225 follow at once; then on schedule.
-    assert at[:8] == [25, 75, 125, 250, 250, 275, 325, 375]
-    # Held up until 1385: due 425 to 1375 are 20 steps, too many to catch up.
-    assert at[8] == 1385
-    assert at[9:11] == [1425, 1475]
+    # Due at 24, 74, 124; held up until 249, so 174 and 224 follow at once; then on schedule.
+    assert at[:8] == [24, 74, 124, 249, 249, 274, 324, 374]
+    # Held up until 1384: due 424 to 1374 are 20 steps, too many to catch up.
+    assert at[8] == 1384
+    assert at[9:11] == [1424, 1474]
     assert metrics.ticks_skipped == 19
     count = len(times)
     await asyncio.sleep(1)
     assert len(times) == count
+
+
+@in_virtual_time
+async def test_matches_of_a_slot_step_together_and_one_that_fails_holds_up_none() -> None:
+    loop = asyncio.get_running_loop()
+    caught: list[str] = []
+    loop.set_exception_handler(lambda _, context: caught.append(str(context["exception"])))
+    slots = Slots(behind_max=3, metrics=Metrics())
+    steps: list[tuple[str, int]] = []
+
+    def pacer(name: str, phase: float) -> FixedPacer:
+        def step() -> None:
+            steps.append((name, round(loop.time() * 1000)))
+            if name == "bad":
+                raise RuntimeError("a defect")
+            if name == "last":
+                made["bad"].stop()
+                made["late"].stop()
+
+        return FixedPacer(step, rate=20, slot=slots.at(20, phase))
+
+    made = {name: pacer(name, 0.41) for name in ("bad", "good", "last", "late")}
+    other = pacer("other", 0.81)
+    began = round(loop.time() * 1000)
+    for one in (*made.values(), other):
+        one.start()
+    await asyncio.sleep(0.1)
+    for one in (*made.values(), other):
+        one.stop()
+    assert [(name, at - began) for name, at in steps] == [
+        ("bad", 20),
+        ("good", 20),
+        ("last", 20),
+        ("other", 40),
+        ("good", 70),
+        ("last", 70),
+        ("other", 90),
+    ]
+    assert caught == ["a defect"]
+    await asyncio.sleep(0.2)
+    assert len(steps) == 7
 
 
 def test_phases_spread_any_number_of_matches_over_the_period() -> None:
