@@ -84,7 +84,7 @@ class Connection(Protocol):
 
     def polled(self, polled: bool) -> None:
         """Whether ``hot.collect`` reads the line several times a second from now on, so that
-        arriving bytes need not wake the event loop. One that cannot be polled (TLS) ignores it."""
+        arriving bytes need not wake the event loop."""
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         """Start the closing handshake; ``reason`` defaults to the code's name in lower case."""

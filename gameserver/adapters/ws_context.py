@@ -11,6 +11,8 @@ from websockets.frames import CloseCode as StandardCode
 from gameserver.adapters.connect_rate import ConnectRate
 from gameserver.adapters.handshake import Answer, GameProtocol, overloaded
 from gameserver.adapters.ping_wheel import PingWheel
+from gameserver.adapters.tls_connection import TlsConnection
+from gameserver.adapters.tls_transport import TlsTransport
 from gameserver.adapters.ws_connection import WsConnection
 from gameserver.adapters.ws_socket import Limits
 from gameserver.config import Config
@@ -95,7 +97,8 @@ class WsContext:
         remote: str,
     ) -> None:
         """Make the socket a connection with a session. The 101 answer has been sent."""
-        connection = WsConnection(
+        kind = TlsConnection if isinstance(transport, TlsTransport) else WsConnection
+        connection = kind(
             transport,
             protocol,
             format=format,

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 
+from gameserver.adapters.tls_transport import TlsListener
 from gameserver.adapters.ws_connection import CLOSE_WAIT_S
 from gameserver.adapters.ws_context import WsContext
 from gameserver.adapters.ws_opening import WsOpening
@@ -26,6 +27,7 @@ def tls_context(cert_file: str, key_file: str) -> ssl.SSLContext:
     Raises ``OSError`` or ``ssl.SSLError`` where a file cannot be read or does not fit the other.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.options |= ssl.OP_NO_RENEGOTIATION  # of TLS 1.2: a peer could have it all day long
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(cert_file, key_file)
     context.set_alpn_protocols(["http/1.1"])
@@ -41,11 +43,12 @@ class WsServer:
         self._metrics = metrics
         self._context: WsContext | None = None
         self._server: asyncio.Server | None = None
+        self._tls: TlsListener | None = None
         metrics.gauge("ws_connections", "WebSocket connections open", lambda: self.connections)
         metrics.gauge(
             "ws_unauthenticated",
             "Sockets that have not finished the handshake",
-            lambda: len(self._context.openings) if self._context else 0,
+            lambda: self._unauthenticated,
         )
 
     @property
@@ -53,30 +56,38 @@ class WsServer:
         """Upgraded connections."""
         return len(self._context.connections) if self._context else 0
 
+    @property
+    def _unauthenticated(self) -> int:
+        within_tls = len(self._tls.handshakes) if self._tls else 0
+        return within_tls + (len(self._context.openings) if self._context else 0)
+
     async def start(self) -> int:
         """Listen; the port, which matters where the configured one is 0.
 
         Raises ``OSError`` where the port is taken or a TLS file cannot be read.
         """
         config = self._config
-        tls = (
-            tls_context(config.tls_cert_file, config.tls_key_file) if config.tls_cert_file else None
-        )
         context = self._context = WsContext(config, self._gate, self._metrics)
-        # A peer within its TLS handshake has no protocol yet, so it is not among the
-        # unauthenticated; its time is bounded all the same.
+
+        def opening() -> asyncio.Protocol:
+            return WsOpening(context)
+
+        accept = opening
+        if config.tls_cert_file:
+            self._tls = TlsListener(
+                tls_context(config.tls_cert_file, config.tls_key_file),
+                opening,
+                handshake_s=config.handshake_ms / 1000,
+                handshakes_max=config.unauthenticated_max,
+                close_wait_s=CLOSE_WAIT_S,
+            )
+            accept = self._tls.accept
         self._server = await context.loop.create_server(
-            lambda: WsOpening(context),
-            config.ws_host,
-            config.ws_port,
-            backlog=BACKLOG,
-            ssl=tls,
-            ssl_handshake_timeout=config.handshake_ms / 1000 if tls else None,
-            ssl_shutdown_timeout=CLOSE_WAIT_S if tls else None,
+            accept, config.ws_host, config.ws_port, backlog=BACKLOG
         )
         context.connections.start()
         port: int = self._server.sockets[0].getsockname()[1]
-        logger.info("accepting players", extra={"port": port, "tls": tls is not None})
+        logger.info("accepting players", extra={"port": port, "tls": self._tls is not None})
         return port
 
     def stop_accepting(self) -> None:
@@ -93,6 +104,8 @@ class WsServer:
         if context is None or server is None:
             return
         self.stop_accepting()
+        if self._tls is not None:
+            self._tls.close()
         for opening in tuple(context.openings):
             opening.close()
         for connection in context.connections:

@@ -223,8 +223,7 @@ async def test_the_peer_vanishes(serve, how: str) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         peer.writer.transport.abort()
     else:
-        peer.writer.write_eof()
-        await peer.expect_end()
+        assert await peer.finish() == b""
     await until(lambda: harness.server.connections == 1)
     assert harness.gate.sessions[1].closed_times == 1
     await witness.send(frame(BINARY, b"x"))
@@ -365,7 +364,6 @@ async def test_random_requests(serve) -> None:
             request[chance.randrange(len(request))] = chance.randrange(256)
         peer = await harness.peer()
         await peer.send(bytes(request))
-        peer.writer.write_eof()
-        await peer.rest()
+        await peer.finish()
     await until(lambda: not harness.server._context.openings)
     await (await harness.upgraded()).close()

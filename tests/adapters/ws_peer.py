@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -172,12 +173,20 @@ class Harness:
         self.server = WsServer(config, gate, self.metrics)
         self.port = 0
         self.peers: list[Peer] = []
+        self.tls: ssl.SSLContext | None = None
+        if config.tls_cert_file:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self.tls.check_hostname = False
+            self.tls.load_verify_locations(config.tls_cert_file)
+            self.tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
     async def start(self) -> None:
         self.port = await self.server.start()
 
-    async def peer(self) -> Peer:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+    async def peer(self, *, tls: bool = True) -> Peer:
+        """A connection, over TLS where the server has it, unless ``tls`` is false."""
+        secure = self.tls if tls else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=secure)
         self.peers.append(Peer(reader, writer))
         return self.peers[-1]
 
@@ -278,7 +287,12 @@ class Peer:
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
-        await self.writer.drain()
+        try:
+            await self.writer.drain()
+        except ConnectionError:
+            if self.writer.can_write_eof():
+                raise
+            # The server has ended TLS, and so the client may not write any more.
 
     async def answer(self) -> Answer:
         async with asyncio.timeout(TIMEOUT_S):
@@ -330,5 +344,14 @@ class Peer:
         self.writer.close()
         try:
             await self.writer.wait_closed()
-        except ConnectionError:
-            pass
+        except (ConnectionError, ssl.SSLError):
+            pass  # what the server had still sent when this side closed is no fault of either
+
+    async def finish(self) -> bytes:
+        """Say that nothing more comes; all that the server still says. TLS knows no connection
+        that is closed on one side only: there this closes both."""
+        if not self.writer.can_write_eof():
+            await self.close()
+            return b""
+        self.writer.write_eof()
+        return await self.rest()
