@@ -23,9 +23,9 @@ from gameserver.ports import Commit, Entropy, MatchStore, Outcome
 
 logger = logging.getLogger(__name__)
 
-COALESCE_S = 0.004
-"""How long the first event of a flush waits for others: the ticks of matches are spread out, and a
-commit in a group costs a fraction of one alone."""
+COALESCE_S = 0.015
+"""How long, in s, the first event of a flush waits for others: a commit in a group costs a fraction
+of one alone, and ticks of matches are spread out."""
 GROUP_AHEAD = 0.1
 """Matches that are due within this share of the interval come along: fewer and larger calls."""
 GROUP_MAX = 16
