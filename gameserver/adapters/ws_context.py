@@ -7,6 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from websockets.frames import CloseCode as StandardCode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from gameserver.adapters.connect_rate import ConnectRate
 from gameserver.adapters.handshake import Answer, GameProtocol, overloaded
@@ -73,6 +75,12 @@ class WsContext:
             logger=protocol_logger,
         )
 
+    def open_protocol(self) -> ServerProtocol:
+        """The same after the upgrade."""
+        return ServerProtocol(
+            state=State.OPEN, max_size=self.config.payload_bytes_max, logger=protocol_logger
+        )
+
     def too_busy(self, retry_after_s: int) -> Answer | None:
         """Why no handshake can go on now; ``retry_after_s`` is what ``rate`` said."""
         if not self.accepting:
@@ -90,7 +98,6 @@ class WsContext:
     def upgrade(
         self,
         transport: asyncio.Transport,
-        protocol: GameProtocol,
         identity: Identity,
         *,
         format: Format,
@@ -100,7 +107,7 @@ class WsContext:
         kind = TlsConnection if isinstance(transport, TlsTransport) else WsConnection
         connection = kind(
             transport,
-            protocol,
+            self.open_protocol,
             format=format,
             remote=remote,
             limits=self.limits,

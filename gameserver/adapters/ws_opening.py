@@ -190,7 +190,8 @@ class WsOpening(asyncio.Protocol):
         for chunk in protocol.data_to_send():
             transport.write(chunk)
         context.metrics.handshake_ms.observe((context.loop.time() - self._began) * 1000)
-        context.upgrade(transport, protocol, identity, format=opening.format, remote=self._remote)
+        protocol.parser.close()  # It is a generator that refers back to its protocol.
+        context.upgrade(transport, identity, format=opening.format, remote=self._remote)
 
     # ── answering ────────────────────────────────────────────────────────────────────────────
 

@@ -41,7 +41,8 @@ class Outgoing:
         self._format = connection.format
         self._metrics = metrics
         self._room = reliable_max
-        self._reliable: deque[bytes] = deque()
+        # Most never wait, and an empty deque takes 600 bytes.
+        self._reliable: deque[bytes] | None = None
         self._frame: Frame | None = None
         self._line = connection.line
         self._line.outgoing = self
@@ -76,8 +77,10 @@ class Outgoing:
             self._connection.write(encoded)
             self._metrics.reliable_sent += 1
             return True
-        if len(self._reliable) >= self._room:
+        if self._reliable is not None and len(self._reliable) >= self._room:
             return False
+        if self._reliable is None:
+            self._reliable = deque()
         self._reliable.append(encoded)
         self._line.showing = False
         return True
@@ -87,6 +90,8 @@ class Outgoing:
         while self._reliable and self._connection.writable:
             self._connection.write(self._reliable.popleft())
             self._metrics.reliable_sent += 1
+        if not self._reliable:
+            self._reliable = None
         self._tell_line()
         if self._frame is not None and self._connection.writable and not self._reliable:
             frame, self._frame = self._frame, None

@@ -102,9 +102,8 @@ class Session:
         self._bucket = TokenBucket(
             per_s=config.messages_per_s, burst=config.messages_burst, now=now
         )
-        strikes = config.bad_messages_max
-        self._strikes = TokenBucket(per_s=strikes / _STRIKES_WINDOW_S, burst=strikes, now=now)
-        self._errors = TokenBucket(per_s=_ERRORS_PER_S, burst=_ERRORS_PER_S, now=now)
+        self._strikes: TokenBucket | None = None  # Most players never need these two.
+        self._errors: TokenBucket | None = None
         self._outgoing = Outgoing(
             connection, reliable_max=config.reliable_queue_max, metrics=metrics
         )
@@ -373,6 +372,10 @@ class Session:
     ) -> None:
         """Answer with ``Error``; ``close``: it is a strike, and too many of them close with it."""
         now = self._loop.time()
+        if self._strikes is None or self._errors is None:
+            strikes = self._config.bad_messages_max
+            self._strikes = TokenBucket(per_s=strikes / _STRIKES_WINDOW_S, burst=strikes, now=now)
+            self._errors = TokenBucket(per_s=_ERRORS_PER_S, burst=_ERRORS_PER_S, now=now)
         if close is not None and not self._strikes.take(now):
             self.close(close)
         elif self._errors.take(now):

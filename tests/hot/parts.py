@@ -7,9 +7,9 @@ import socket
 from collections.abc import Coroutine
 from typing import Any, cast
 
-from websockets.protocol import OPEN
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
-from gameserver.adapters.handshake import GameProtocol
 from gameserver.adapters.ws_connection import WsConnection
 from gameserver.adapters.ws_socket import Limits
 from gameserver.config import Config
@@ -101,11 +101,9 @@ class Player:
         self.sock, self.server_sock = pair or socket.socketpair()
         self.server_sock.setblocking(False)
         self.transport = SocketTransport(self.server_sock)
-        protocol = GameProtocol(max_size=config.payload_bytes_max)
-        protocol.state = OPEN
         self.connection = WsConnection(
             cast(asyncio.Transport, self.transport),
-            protocol,
+            lambda: ServerProtocol(state=State.OPEN, max_size=config.payload_bytes_max),
             format=format,
             remote="127.0.0.1",
             limits=Limits(config),
