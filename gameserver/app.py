@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ from redis.asyncio import Redis
 
 from gameserver.adapters import gc_policy
 from gameserver.adapters.cognito import CognitoVerifier
+from gameserver.adapters.ecs import EcsTask
 from gameserver.adapters.http_api import HttpApi
 from gameserver.adapters.http_auth import CognitoLogin
 from gameserver.adapters.jwks import JwksCache
@@ -54,6 +56,7 @@ class App:
         self._again = asyncio.Event()
         self._matches: MatchService
         self._gate: SessionGate
+        self._ecs: EcsTask | None = None
         self._ws: WsServer
 
     async def __aenter__(self) -> Self:
@@ -86,7 +89,8 @@ class App:
         logger.info("stopped", extra={"node": self.node.name})
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then drain. A second signal ends the drain at once.
+        """Serve until SIGTERM, SIGINT or the wish of ECS, then drain. A second signal ends the
+        drain at once.
 
         Raises what ended a side task of the matches: a node that cannot commit must not look well.
         """
@@ -94,26 +98,35 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         try:
-            stopped = loop.create_task(self._stop.wait())
-            lag = loop.create_task(self._watch_lag())
-            collecting = loop.create_task(gc_policy.keep(lambda: not self._gate.sessions))
+            watches = [loop.create_task(watch) for watch in self._watches()]
             try:
-                ends: set[asyncio.Future[Any]] = {
-                    stopped,
-                    lag,
-                    collecting,
-                    self._matches.failed,
-                }
+                ends: set[asyncio.Future[Any]] = {*watches, self._matches.failed}
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (stopped, lag, collecting):
+                for task in watches:
                     task.cancel()
             if self._matches.failed.done():
                 self._matches.failed.result()
+            for task in watches:
+                if task.done() and not task.cancelled():
+                    task.result()
             await self._drain()
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+    def _watches(self) -> list[Coroutine[Any, Any, Any]]:
+        """What runs beside the serving; whatever of it ends, ends the serving too."""
+        watches: list[Coroutine[Any, Any, Any]] = [
+            self._stop.wait(),
+            self._watch_lag(),
+            gc_policy.keep(lambda: not self._gate.sessions),
+        ]
+        if self._ecs is not None and self.config.ecs_metadata_uri:
+            watches.append(self._ecs.stopping())
+        if self._ecs is not None and self.config.ecs_agent_uri:
+            watches.append(self._ecs.protect(lambda: self._matches.players > 0))
+        return watches
 
     async def _build(self, stack: AsyncExitStack) -> None:
         config, metrics = self.config, self.metrics
@@ -126,6 +139,15 @@ class App:
         verifier = await self._build_verifier(stack, clock)
         tickets = await self._build_tickets(stack, clock)
         login = await stack.enter_async_context(CognitoLogin(config))
+        if config.ecs_metadata_uri or config.ecs_agent_uri:
+            self._ecs = EcsTask(
+                await stack.enter_async_context(aiohttp.ClientSession()),
+                metadata_uri=config.ecs_metadata_uri,
+                agent_uri=config.ecs_agent_uri,
+                poll_s=config.ecs_poll_ms / 1000,
+                entropy=entropy,
+                metrics=metrics,
+            )
 
         self._matches = MatchService(
             config,
@@ -212,6 +234,8 @@ class App:
         logger.info("draining", extra={"node": self.node.name, "sessions": self._gate.sessions})
         self._ws.stop_accepting()
         self._gate.refuse_new()
+        if self._ecs is not None:
+            await self._ecs.release()
         hurried = asyncio.get_running_loop().create_task(self._hurried())
         draining = asyncio.get_running_loop().create_task(self._hand_over())
         try:

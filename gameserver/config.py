@@ -89,11 +89,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     resume_events_max: Count = 256  # reliable messages kept for an exact resume; older: resync
     drain_ms: Millis = 20_000  # after it the process ends anyway
 
+    # On Amazon ECS, where the container agent sets both by the names in brackets.
+    ecs_metadata_uri: Text = ""  # [ECS_CONTAINER_METADATA_URI_V4]; empty: not on ECS
+    ecs_agent_uri: Text = ""  # [ECS_AGENT_URI]; empty: no scale-in protection
+    ecs_poll_ms: Millis = 2_000  # how often the task's wished state is looked at
+
     # Logs.
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
 
 
 _SECRET_FIELDS = frozenset({"redis_url"})
+_OF_ECS = {
+    "ECS_CONTAINER_METADATA_URI_V4": "ecs_metadata_uri",
+    "ECS_AGENT_URI": "ecs_agent_uri",
+}
 
 
 def load(environ: Mapping[str, str]) -> Config:
@@ -104,7 +113,9 @@ def load(environ: Mapping[str, str]) -> Config:
     fields: dict[str, msgspec.structs.FieldInfo] = {
         field.name: field for field in msgspec.structs.fields(Config)
     }
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {
+        name: environ[key] for key, name in _OF_ECS.items() if environ.get(key)
+    }
     for key, text in environ.items():
         if not key.startswith(PREFIX):
             continue
@@ -156,6 +167,8 @@ def _check(config: Config) -> None:
         "cognito_endpoint_url": ("https", "http"),
         "sqs_endpoint_url": ("https", "http"),
         "sqs_queue_url": ("https", "http"),
+        "ecs_metadata_uri": ("http",),
+        "ecs_agent_uri": ("http",),
     }
     for name, allowed in schemes.items():
         value = getattr(config, name)

@@ -57,6 +57,8 @@ COUNTERS: dict[str, str] = {
     "tokens_refused": "Tokens or tickets refused",
     "jwks_fetches": "Key sets fetched",
     "jwks_errors": "Key set fetches that failed",
+    "bus_interruptions": "Times messages between nodes were lost",
+    "ecs_errors": "Calls to the ECS container agent that failed",
 }
 
 _TICK_BUCKETS_MS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000)
@@ -137,6 +139,8 @@ class Metrics(Collector):
     tokens_refused: int
     jwks_fetches: int
     jwks_errors: int
+    bus_interruptions: int
+    ecs_errors: int
     tick_lateness_ms: Histogram
     step_ms: Histogram
     commit_ms: Histogram

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -189,6 +189,39 @@ class Matches(Protocol):
         Raises ``JoinRefused``; ``StoreUnavailable`` where a new match cannot be stored."""
 
 
+class LocalMatches(Matches, Protocol):
+    """The matches of this node alone, seen from the cluster."""
+
+    on_seat: Callable[[PlayerId, MatchId | None], None]
+    """Called when a player takes a seat, or (``None``) has none any more."""
+    on_released: Callable[[MatchId, list[Subscriber]], None]
+    """Called in a drain when a match has been given up, with those who were present."""
+
+    @property
+    def draining(self) -> bool: ...
+    def runs(self, match_id: MatchId) -> bool:
+        """Whether the match is played here."""
+
+    def holds(self, player_id: PlayerId) -> bool:
+        """Whether the player has a seat here."""
+
+    def has_room(self, game: AnyGame, mode: str) -> bool:
+        """Whether an open match here takes one more player."""
+
+    def open_matches(self, limit: int) -> list[OpenMatch]:
+        """The fullest matches with a free seat."""
+
+    @property
+    def matches_open(self) -> int: ...
+    @property
+    def players(self) -> int: ...
+    async def adopt(self, match_id: MatchId) -> bool:
+        """Continue a match that nobody owns, now. Raises ``StoreUnavailable``."""
+
+    def fail(self, error: BaseException) -> None:
+        """A side task has ended without which the node must not go on."""
+
+
 # ── durability ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -278,6 +311,70 @@ class EventQueue(Protocol):
     async def send(self, bodies: Sequence[str]) -> list[bool]:
         """Send up to 10 bodies (1 MiB in all); which of them were taken. Raises
         ``QueueUnavailable`` where none may have been."""
+
+
+# ── the other nodes ──────────────────────────────────────────────────────────────────────────────
+
+
+class NodeBus(Protocol):
+    """Messages between nodes, each to the inbox of one node. What arrives from one sender arrives
+    in order, at most once; what may have been lost is told as ``interrupted``."""
+
+    def send(self, node: str, message: bytes, *, replaces: str = "") -> None:
+        """Send soon. Of waiting messages to a node with the same ``replaces`` only the newest is
+        sent. Over the bound of what may wait, everything that waits for that node is dropped, and
+        it is told ``interrupted``."""
+
+    def listen(self, receiver: BusReceiver) -> None:
+        """Who gets what arrives; called once, before anything can."""
+
+
+class BusReceiver(Protocol):
+    """A node's end of the bus. Every method returns at once."""
+
+    def received(self, node: str, message: bytes) -> None:
+        """``node`` has sent ``message``."""
+
+    def interrupted(self, node: str) -> None:
+        """Messages of ``node`` were lost, or it is another process by now."""
+
+
+class OpenMatch(msgspec.Struct, frozen=True, array_like=True):
+    """A match with a free seat, as other nodes hear of it."""
+
+    id: str
+    game: str
+    mode: str
+    players: int
+
+
+class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node says of itself with every heartbeat. ``load``: the share of one core that its
+    process uses; ``state``: ``ready`` or ``draining``."""
+
+    name: str
+    state: str
+    load: float
+    sessions: int
+    matches: int
+    players: int
+    open: list[OpenMatch]
+
+
+class Directory(Protocol):
+    """Who else is there, and where players sit; every method may raise ``StoreUnavailable``."""
+
+    async def beat(self, info: NodeInfo, *, ttl_ms: int) -> list[NodeInfo]:
+        """Say that this node is there, and hear of all nodes whose word is younger than its TTL."""
+
+    async def leave(self, node: str) -> None:
+        """This node is gone."""
+
+    async def seat(self, player_id: PlayerId) -> MatchId | None:
+        """The match in which the player was last seated; it may be over."""
+
+    async def seats(self, changes: Mapping[PlayerId, MatchId | None], *, ttl_ms: int) -> None:
+        """Note where players sit now; ``None``: nowhere."""
 
 
 # ── the world ────────────────────────────────────────────────────────────────────────────────────

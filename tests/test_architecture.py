@@ -33,9 +33,16 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.match": SHARED | {"gameserver.lobby"},
     "gameserver.session": SHARED,
     "gameserver.lobby": SHARED,
+    "gameserver.cluster": SHARED | {"gameserver.lobby"},
     "gameserver.adapters": SHARED,
     "gameserver.app": SHARED
-    | {"gameserver.match", "gameserver.session", "gameserver.adapters", "gameserver.node"},
+    | {
+        "gameserver.match",
+        "gameserver.session",
+        "gameserver.cluster",
+        "gameserver.adapters",
+        "gameserver.node",
+    },
     "gameserver.__main__": SHARED | {"gameserver.app", "gameserver.adapters.json_log"},
     "gameserver.devstack": SHARED | {"gameserver.games", "botswarm"},
     "botswarm": PURE_BASE | {"gameserver.wire", "gameserver.games", "gameserver.game"},

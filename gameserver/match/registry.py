@@ -35,6 +35,10 @@ REFUSING_S = 1.0
 """How long quick join leaves out a match whose game has just refused a player."""
 
 
+def _not_noted(player_id: PlayerId, match_id: MatchId | None) -> None:
+    """Nobody wants to know where players sit."""
+
+
 class Registry:
     """Implements ``join`` of ``ports.Matches`` and ``services.Watcher``.
 
@@ -59,6 +63,7 @@ class Registry:
         self.games = games
         self.runners: dict[MatchId, Runner] = {}
         self.draining = False
+        self.on_seat: Callable[[PlayerId, MatchId | None], None] = _not_noted
         self._config = config
         self._birth = birth
         self._store = store
@@ -76,6 +81,25 @@ class Registry:
     @property
     def players(self) -> int:
         return len(self._seats)
+
+    def holds(self, player_id: PlayerId) -> bool:
+        """Whether the player has a seat in a match here that is not over."""
+        return self._current(player_id) is not None
+
+    def open_matches(self) -> Iterator[Runner]:
+        """Those that quick join may send players to."""
+        return (
+            runner
+            for runner in self.runners.values()
+            if runner.open and runner.players < runner.players_max
+        )
+
+    def has_room(self, kind: Kind) -> bool:
+        """Whether quick join would find a seat without opening a match."""
+        return self._openings.has_room(kind) or (
+            quick_join.choose(one for one in self._by_kind.get(kind, {}).values() if one.open)
+            is not None
+        )
 
     @property
     def full(self) -> bool:
@@ -284,10 +308,13 @@ class Registry:
 
     def seat_taken(self, runner: Runner, player_id: PlayerId) -> None:
         self._seats[player_id] = runner
+        self.on_seat(player_id, runner.match_id)
 
     def seat_freed(self, runner: Runner, player_id: PlayerId) -> None:
         if self._seats.get(player_id) is runner:
             del self._seats[player_id]
+            if not self.draining:  # Else the seat moves with its match.
+                self.on_seat(player_id, None)
 
     def finished(self, runner: Runner) -> None:
         self._metrics.matches_ended += 1

@@ -25,8 +25,8 @@ from gameserver.ports import Entropy, EventQueue, MatchStore
 logger = logging.getLogger(__name__)
 
 LINGER_S = 0.25
-"""Wait for more after the first event, in s: SQS bills by the call, which costs 2 ms of CPU besides,
-and the worker's batches grow."""
+"""Wait for more after the first event, in s: SQS bills by the call, each costs 2 ms of CPU, and the
+worker's batches grow."""
 TRIM_IDLE_S = 5.0
 """A match that commits no more has its outbox trimmed after about this long."""
 

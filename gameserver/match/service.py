@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from heapq import nlargest
 from typing import Any
 
 import msgspec
@@ -22,10 +23,11 @@ import msgspec
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.game.contract import AnyGame
-from gameserver.ids import MatchId
+from gameserver.ids import MatchId, PlayerId
 from gameserver.match.birth import Birth
 from gameserver.match.committer import Committer
 from gameserver.match.lease import LeaseKeeper
+from gameserver.match.opening import Kind
 from gameserver.match.pacer import Slots
 from gameserver.match.registry import Registry
 from gameserver.match.relay import Relay
@@ -39,6 +41,7 @@ from gameserver.ports import (
     EventQueue,
     Identity,
     MatchStore,
+    OpenMatch,
     Seated,
     Subscriber,
 )
@@ -81,6 +84,7 @@ class MatchService:
         self._config = config
         self._entropy = entropy
         self._loop = asyncio.get_running_loop()
+        self.on_released: Callable[[MatchId, list[Subscriber]], None] = lambda *_: None
         self._tasks: list[asyncio.Task[None]] = []
         self._passing: dict[asyncio.Task[None], None] = {}
         self.failed: asyncio.Future[None] = self._loop.create_future()
@@ -132,6 +136,49 @@ class MatchService:
     ) -> Seated:
         """See ``ports.Matches``."""
         return await self._registry.join(request, identity, subscriber)
+
+    # ── ports.LocalMatches ───────────────────────────────────────────────────────────────────
+
+    @property
+    def on_seat(self) -> Callable[[PlayerId, MatchId | None], None]:
+        return self._registry.on_seat
+
+    @on_seat.setter
+    def on_seat(self, noted: Callable[[PlayerId, MatchId | None], None]) -> None:
+        self._registry.on_seat = noted
+
+    @property
+    def draining(self) -> bool:
+        return self._registry.draining
+
+    def runs(self, match_id: MatchId) -> bool:
+        """See ``ports.LocalMatches``."""
+        return match_id in self._registry.runners
+
+    def holds(self, player_id: PlayerId) -> bool:
+        """See ``ports.LocalMatches``."""
+        return self._registry.holds(player_id)
+
+    def has_room(self, game: AnyGame, mode: str) -> bool:
+        """See ``ports.LocalMatches``."""
+        return self._registry.has_room(Kind(game.name, mode))
+
+    def open_matches(self, limit: int) -> list[OpenMatch]:
+        """See ``ports.LocalMatches``."""
+        fullest = nlargest(limit, self._registry.open_matches(), key=lambda one: one.players)
+        return [OpenMatch(one.match_id, one.game.name, one.mode, one.players) for one in fullest]
+
+    async def adopt(self, match_id: MatchId) -> bool:
+        """See ``ports.LocalMatches``."""
+        if self._registry.draining or self._registry.full:
+            return False
+        return await self._registry.adopt(match_id) is not None
+
+    def fail(self, error: BaseException) -> None:
+        """See ``ports.LocalMatches``."""
+        if not self.failed.done():
+            logger.critical("a side task has ended", exc_info=error)
+            self.failed.set_exception(error)
 
     # ── what is going on ─────────────────────────────────────────────────────────────────────
 
@@ -213,10 +260,16 @@ class MatchService:
             logger.warning("events left to others", extra={"events": self.events_unrelayed})
 
     async def _release(self, runner: Runner, until: float) -> None:
+        present = [
+            member.subscriber
+            for member in runner.attendance.roster.audience
+            if member.subscriber is not None
+        ]
         self._registry.remove(runner)
         with suppress(TimeoutError):  # Then it runs out by itself.
             async with asyncio.timeout_at(until):
                 await self._birth.release(runner.lease)
+        self.on_released(runner.match_id, present)
 
     async def stop(self) -> None:
         """End everything at once; what is not committed is lost, as in a crash. Idempotent."""

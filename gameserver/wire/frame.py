@@ -7,12 +7,12 @@ msgpack; JSON, which is for people and tools, is made from the msgpack of the sa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from gameserver.wire import to_client
-from gameserver.wire.codec import Format, encode, encode_value
+from gameserver.wire.codec import Format, decode_server, encode, encode_value
 from gameserver.wire.cut import Cut, tables_of
 from gameserver.wire.ws_frame import server_frame
 
@@ -36,6 +36,7 @@ PlainToClient = (
 _MSGPACK = Format.MSGPACK
 _NOBODY: Any = object()
 _encode = msgspec.msgpack.Encoder().encode
+_decode_packed = msgspec.msgpack.Decoder(tuple[int, int, int, list[int], msgspec.Raw]).decode
 
 
 class Broadcast:
@@ -67,16 +68,33 @@ class Broadcast:
         made._encoded = {}
         return made
 
+    @classmethod
+    def unpacked(cls, payload: bytes) -> Broadcast:
+        """What ``packed`` gave. Raises ``BadMessage``."""
+        message = decode_server(payload, _MSGPACK)
+        if isinstance(message, to_client.Event):
+            data = msgspec.msgpack.decode(message.data, strict=False)
+            return cls.event(message.seq, message.tick, message.kind, message.player, data)
+        return cls(cast(PlainToClient, message))
+
+    def packed(self) -> bytes:
+        """For another node, which has receivers of its own."""
+        return encode(self._in(_MSGPACK), _MSGPACK)
+
     def encoded(self, format: Format) -> bytes:
         """A complete WebSocket frame."""
         encoded = self._encoded.get(format)
         if encoded is None:
-            message = self._message
-            if isinstance(message, to_client.Event):
-                message = msgspec.structs.replace(message, data=encode_value(self._data, format))
-            encoded = server_frame(encode(message, format), text=format is not _MSGPACK)
+            payload = encode(self._in(format), format)
+            encoded = server_frame(payload, text=format is not _MSGPACK)
             self._encoded[format] = encoded
         return encoded
+
+    def _in(self, format: Format) -> PlainToClient | to_client.Event:
+        message = self._message
+        if isinstance(message, to_client.Event):
+            return msgspec.structs.replace(message, data=encode_value(self._data, format))
+        return message
 
 
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────
@@ -117,10 +135,27 @@ class Frame:
         self.epoch = epoch
         self.tick = tick
         self.server_ms = server_ms
-        self.usual = b""
-        self.usual_base: Any = _NOBODY
         self._acks = acks.copy()
         self._cut = Cut(_encode(view), tables_of(type(view)))
+        self._begin()
+
+    @classmethod
+    def unpacked(cls, data: bytes, view_type: type[msgspec.Struct]) -> Frame:
+        """What ``packed`` gave. Raises ``msgspec.DecodeError``."""
+        made = cls.__new__(cls)
+        made.epoch, made.tick, made.server_ms, made._acks, whole = _decode_packed(data)
+        made._cut = Cut(bytes(whole), tables_of(view_type))
+        made._begin()
+        return made
+
+    def packed(self) -> bytes:
+        """For another node, which makes the deltas for its own receivers."""
+        whole = msgspec.Raw(self._cut.whole)
+        return _encode((self.epoch, self.tick, self.server_ms, self._acks, whole))
+
+    def _begin(self) -> None:
+        self.usual = b""
+        self.usual_base: Any = _NOBODY
         self._snapshot = b""
         self._deltas: dict[int, bytes] | None = None
         self._json: dict[int | None, bytes] | None = None

@@ -1,0 +1,205 @@
+"""The edge's side: one player's seat, wherever its match runs.
+
+A ``Link`` stands between a session and its match, as the seat of the one and the subscriber of the
+other. To the session the seat stays the same while the match changes its owner:
+
+    LOCAL (a seat here) ◄──┐
+                           ├── SEEKING ──► over: the session is told ``Left``
+    REMOTE (on ``owner``) ◄┘
+    LOCAL, REMOTE ──(owner lost, moved, or its messages interrupted)──► SEEKING
+
+After the move the session goes on with the exact gap of reliable messages and a frame of the higher
+epoch. Where the gap is not known any more, it is told ``Left{moved}`` and joins anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from gameserver.game.contract import AnyGame, LeaveReason
+from gameserver.hot import Line
+from gameserver.ids import MatchId
+from gameserver.ports import Identity, Seated, SeatHandle, Subscriber
+from gameserver.wire import from_client, to_client
+from gameserver.wire.frame import Broadcast, Frame
+from gameserver.wire.to_client import ErrorCode
+
+if TYPE_CHECKING:
+    from gameserver.cluster.matches import ClusterMatches
+
+logger = logging.getLogger(__name__)
+
+MOVED = "moved"
+
+
+class Link:
+    """Implements ``ports.SeatHandle`` and ``ports.Subscriber``."""
+
+    __slots__ = (
+        "_cluster",
+        "_epoch",
+        "_input_seq",
+        "_seat",
+        "_seq",
+        "_session",
+        "_tick",
+        "closed",
+        "game",
+        "identity",
+        "match",
+        "number",
+        "owner",
+        "seeking",
+    )
+
+    def __init__(
+        self, cluster: ClusterMatches, number: int, identity: Identity, session: Subscriber
+    ) -> None:
+        self._cluster = cluster
+        self._session = session
+        self.number = number
+        self.identity = identity
+        self.match = MatchId("")
+        self.game: AnyGame | None = None
+        self.owner = ""
+        """The other node that has the match; empty while it is here, or being looked for."""
+        self._seat: SeatHandle | None = None
+        self._epoch = self._tick = -1
+        self._seq = 0
+        self._input_seq = 0
+        self.seeking = False
+        self.closed = False
+
+    # ── where the seat is ────────────────────────────────────────────────────────────────────
+
+    def took(self, seated: Seated, owner: str) -> None:
+        """The seat is on ``owner``, or, if that is empty, here."""
+        joined = seated.joined
+        self.match = seated.handle.match_id
+        self.game = seated.game
+        self.owner = owner
+        self._seat = None if owner else seated.handle
+        self._epoch, self._tick = joined.epoch, joined.tick
+        self._input_seq = joined.input_seq
+        self._seq = max(joined.seq, *(missed.seq for missed in seated.missed), 0)
+
+    def resumption(self) -> from_client.Join:
+        """What to ask for to go on where the session stands."""
+        return from_client.Join(
+            match=self.match, resume=from_client.Resume(max(self._epoch, 0), self._seq)
+        )
+
+    def lost(self) -> None:
+        """The owner is gone, or its messages are: look for the match."""
+        if not self.closed and not self.seeking:
+            if self._seat is not None:
+                self._seat.detach()
+            self._seat, self.owner = None, ""
+            self.seeking = True
+            self._session.polled(False)
+            self._cluster.seek(self)
+
+    def found(self, seated: Seated, owner: str) -> None:
+        """The match goes on: so does the session, if it missed nothing that is not known."""
+        self.seeking = False
+        if not seated.joined.resumed:
+            seated.handle.detach()
+            self.over(MOVED)
+            return
+        self.took(seated, owner)
+        for missed in seated.missed:
+            self._session.announce(missed)
+        if seated.frame is not None:
+            self._session.frame(seated.frame)
+
+    def over(self, reason: str) -> None:
+        """There is no seat any more."""
+        if not self.closed:
+            self._close()
+            self._session.left(reason)
+
+    def say(self, message: to_client.Paused | to_client.Resumed) -> None:
+        """Tell the player why nothing moves."""
+        self._session.announce(Broadcast(message))
+
+    def _close(self) -> None:
+        self.closed = True
+        self._seat = None
+        self._cluster.forget(self)
+
+    # ── SeatHandle: what the session asks ────────────────────────────────────────────────────
+
+    @property
+    def match_id(self) -> MatchId:
+        return self.match
+
+    def input(self, seq: int, data: Any) -> ErrorCode | None:
+        """An input while the match is being looked for is dropped: no player can know."""
+        if self._seat is not None:
+            return self._seat.input(seq, data)
+        if self.closed:
+            return ErrorCode.NOT_JOINED
+        if seq <= self._input_seq:
+            return ErrorCode.BAD_INPUT
+        self._input_seq = seq
+        if not self._cluster.give_input(self, seq, data):
+            self._cluster.metrics.inputs_dropped += 1
+        return None
+
+    def leave(self, reason: LeaveReason) -> None:
+        """Give the seat up for good."""
+        seat, owner = self._seat, self.owner
+        self._close()
+        if seat is not None:
+            seat.leave(reason)
+        else:
+            self._cluster.give_up(self, owner, reason)
+
+    def detach(self) -> None:
+        """The connection is gone."""
+        seat, owner = self._seat, self.owner
+        self._close()
+        if seat is not None:
+            seat.detach()
+        elif owner:
+            self._cluster.let_go(self, owner)
+
+    # ── Subscriber: what the match tells ─────────────────────────────────────────────────────
+
+    @property
+    def line(self) -> Line | None:
+        """A match on this node reads and writes the session's socket without a detour."""
+        return self._session.line
+
+    def frame(self, frame: Frame) -> None:
+        """Show ``frame``, unless it is older than what the session has seen: a former owner may
+        have slept, and not know it."""
+        if not self.closed and (frame.epoch, frame.tick) > (self._epoch, self._tick):
+            self._epoch, self._tick = frame.epoch, frame.tick
+            self._session.frame(frame)
+
+    def told(self, message: Broadcast, epoch: int) -> None:
+        """A reliable message of another node's match."""
+        if epoch >= self._epoch and not self.seeking:
+            self.announce(message)
+
+    def announce(self, message: Broadcast) -> None:
+        """A reliable message, each once."""
+        if self.closed or (message.seq and message.seq <= self._seq):
+            return
+        if message.seq:
+            self._seq = message.seq
+        self._session.announce(message)
+
+    def polled(self, polled: bool) -> None:
+        if not self.closed:
+            self._session.polled(polled)
+
+    def left(self, reason: str) -> None:
+        """The seat is gone; if only the match has moved, it is looked for."""
+        self._seat = None
+        if reason == MOVED and self._cluster.has_peers:
+            self.lost()
+        else:
+            self.over(reason)

@@ -1,0 +1,462 @@
+"""All matches of all nodes as one: whichever node a player is connected to.
+
+    session ──join──► ClusterMatches ─┬─ here ──► MatchService
+                          ▲           └─ there ─► NodeBus ──► its ClusterMatches ──► Guests
+                          └── Directory: who is there, open matches, players' seats
+
+A node alone has no peers: then nothing is asked, sent or waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import msgspec
+
+from gameserver.cluster import messages
+from gameserver.cluster.desk import Desk
+from gameserver.cluster.guests import Guests
+from gameserver.cluster.link import MOVED, Link
+from gameserver.cluster.peers import READY, Peers
+from gameserver.cluster.seeker import Seeker
+from gameserver.config import Config
+from gameserver.errors import JoinRefused, StoreUnavailable
+from gameserver.game.contract import AnyGame, LeaveReason
+from gameserver.ids import MatchId, PlayerId
+from gameserver.metrics import Metrics
+from gameserver.ports import (
+    Directory,
+    Entropy,
+    Identity,
+    LocalMatches,
+    MatchStore,
+    NodeBus,
+    NodeInfo,
+    Seated,
+    Subscriber,
+)
+from gameserver.wire import from_client
+from gameserver.wire.frame import Broadcast, Frame
+from gameserver.wire.to_client import ErrorCode
+
+logger = logging.getLogger(__name__)
+
+BEAT_S = 0.5
+"""How often this node says that it is there, and hears of the others."""
+BEATS_MISSED = 4
+ALIVE_S = 0.25
+SILENT_S = 1.0
+"""A node that has not been heard of for so long may be gone: its matches are looked for."""
+GUESTS_SILENT_S = 3.0
+ASKED_AGAIN = 8
+PAUSE_S = 0.1
+OPEN_TOLD_MAX = 64
+"""Open matches that a heartbeat names; the fullest ones, which should fill first."""
+SEAT_TTL_MS = 24 * 3_600_000
+"""A seat that is noted for longer belongs to a match that nobody has ended."""
+
+
+class ClusterMatches:
+    """Implements ``ports.Matches`` and ``ports.BusReceiver``."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        node: str,
+        local: LocalMatches,
+        store: MatchStore,
+        bus: NodeBus,
+        directory: Directory,
+        entropy: Entropy,
+        metrics: Metrics,
+        cpu_s: Callable[[], float],
+    ) -> None:
+        self.node = node
+        self.local = local
+        self.store = store
+        self.entropy = entropy
+        self.metrics = metrics
+        self.grace_s = config.grace_ms / 1000
+        self.peers = Peers()
+        self._bus = bus
+        self._directory = directory
+        self._loop = asyncio.get_running_loop()
+        self._links: dict[int, Link] = {}
+        self._by_match: dict[tuple[str, str], dict[int, Link]] = {}
+        self._numbers = 0
+        self._desk = Desk(self._send)
+        self._heard: dict[str, float] = {}
+        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._runs: list[asyncio.Task[None]] = []
+        self._seats: dict[PlayerId, MatchId | None] = {}
+        self._seeker = Seeker(self)
+        self._guests = Guests(
+            bus, local, guests_max=config.sessions_max, spawn=self._spawn, metrics=metrics
+        )
+        self._cpu_s = cpu_s
+        self._used_s, self._used_at, self._load = cpu_s(), self._loop.time(), 0.0
+        metrics.gauge("links_remote", "Players here of matches elsewhere", self._remote_links)
+        metrics.gauge("peers", "Other nodes", lambda: float(len(self.peers)))
+        bus.listen(self)
+        local.on_seat = self._note_seat
+        local.on_released = self._released
+
+    @property
+    def games(self) -> Mapping[str, AnyGame]:
+        return self.local.games
+
+    @property
+    def has_peers(self) -> bool:
+        return len(self.peers) > 0
+
+    # ── joining ──────────────────────────────────────────────────────────────────────────────
+
+    async def join(
+        self, request: from_client.Join, identity: Identity, subscriber: Subscriber
+    ) -> Seated:
+        """See ``ports.Matches``."""
+        self._numbers += 1
+        link = Link(self, self._numbers, identity, subscriber)
+        self._links[link.number] = link
+        try:
+            seated, owner = await self._place(request, link)
+        except BaseException:
+            self.forget(link)
+            raise
+        link.took(seated, owner)
+        if owner:
+            self._by_match.setdefault((owner, link.match), {})[link.number] = link
+        return msgspec.structs.replace(seated, handle=link)
+
+    async def _place(self, request: from_client.Join, link: Link) -> tuple[Seated, str]:
+        if not self.has_peers:
+            return await self.local.join(request, link.identity, link), ""
+        if request.match:
+            return await self.find(request, link)
+        kept = await self._kept_seat(request, link)
+        if kept is not None:
+            return kept
+        game = self.local.games.get(request.game)
+        mode = request.mode or (next(iter(game.modes)) if game is not None else "")
+        if game is not None and not self.local.has_room(game, mode):
+            there = await self._place_elsewhere(request, link, game, mode)
+            if there is not None:
+                return there
+        return await self.local.join(request, link.identity, link), ""
+
+    async def _kept_seat(self, request: from_client.Join, link: Link) -> tuple[Seated, str] | None:
+        """A player who names no match gets the seat that is kept for them, wherever it is."""
+        if self.local.holds(link.identity.player_id):
+            return None
+        match_id = await self._directory.seat(link.identity.player_id)
+        if match_id is None:
+            return None
+        named = msgspec.structs.replace(request, match=match_id, game="", mode="")
+        try:
+            return await self.find(named, link, again=1)
+        except JoinRefused:
+            return None  # It is over, or full by now: any other will do.
+
+    async def _place_elsewhere(
+        self, request: from_client.Join, link: Link, game: AnyGame, mode: str
+    ) -> tuple[Seated, str] | None:
+        """In an open match of another node, or in a new one there if that spares this one."""
+        found = self.peers.open_match(game, mode)
+        if found is not None:
+            owner, match = found
+            self.peers.took(owner, match.id)
+            named = msgspec.structs.replace(request, match=match.id, game="", mode="")
+            try:
+                return await self.ask(owner, named, link), owner
+            except (JoinRefused, TimeoutError):
+                return None
+        calmer = self.peers.calmer(self._load)
+        if calmer is not None:
+            try:
+                return await self.ask(calmer, request, link), calmer
+            except (JoinRefused, TimeoutError):
+                return None
+        return None
+
+    async def find(
+        self, request: from_client.Join, link: Link, *, again: int = ASKED_AGAIN
+    ) -> tuple[Seated, str]:
+        """A seat in the match that ``request`` names, on whatever node has it, or here if nobody
+        has. Raises ``JoinRefused``, ``StoreUnavailable``."""
+        refused = JoinRefused(ErrorCode.MATCH_ELSEWHERE, "another node holds it; try again")
+        for _ in range(again):
+            holder = None
+            if not self.local.runs(MatchId(request.match)):
+                holder = await self.store.holder(MatchId(request.match))
+                if holder is None:
+                    text = f"match {request.match} is not known, or over"
+                    raise JoinRefused(ErrorCode.UNKNOWN_MATCH, text)
+                if holder == "" and self.local.draining:
+                    holder = self.peers.calmest()
+            try:
+                if holder and holder != self.node:
+                    return await self.ask(holder, request, link), holder
+                return await self.local.join(request, link.identity, link), ""
+            except TimeoutError:
+                pass
+            except JoinRefused as error:
+                if error.code not in (ErrorCode.MATCH_ELSEWHERE, ErrorCode.DRAINING):
+                    raise
+                refused = error
+            await asyncio.sleep(PAUSE_S * (0.5 + self.entropy.jitter()))
+        raise refused
+
+    async def ask(self, owner: str, request: from_client.Join, link: Link) -> Seated:
+        """A seat of ``owner``. Raises ``JoinRefused``, ``TimeoutError``."""
+        self._heard.setdefault(owner, self._loop.time())
+        given = await self._desk.ask(owner, link.number, request, link.identity)
+        game = self.local.games.get(given.joined.game)
+        if game is None:
+            self._send(owner, messages.LetGo(link.number))
+            raise JoinRefused(ErrorCode.UNKNOWN_GAME, f"{given.joined.game} is not played here")
+        return Seated(
+            handle=Elsewhere(self, link, owner, MatchId(given.joined.match)),
+            game=game,
+            joined=given.joined,
+            missed=[Broadcast.unpacked(payload) for payload in given.missed],
+            frame=Frame.unpacked(given.frame, game.View) if given.frame else None,
+        )
+
+    # ── what links ask ───────────────────────────────────────────────────────────────────────
+
+    def give_input(self, link: Link, seq: int, data: Any) -> bool:
+        """False while nobody is known to take it."""
+        if not link.owner:
+            return False
+        raw = msgspec.Raw(msgspec.msgpack.encode(data))
+        self._send(link.owner, messages.GiveInput(link.number, seq, raw))
+        return True
+
+    def give_up(self, link: Link, owner: str, reason: LeaveReason) -> None:
+        if owner:
+            self._send(owner, messages.GiveUp(link.number, reason))
+
+    def let_go(self, link: Link, owner: str) -> None:
+        self._send(owner, messages.LetGo(link.number))
+
+    def forget(self, link: Link) -> None:
+        self._links.pop(link.number, None)
+        self._unlist(link)
+
+    def seek(self, link: Link) -> None:
+        """Look for the match of ``link``."""
+        self._unlist(link)
+        self._spawn(self._seeker.seek(link))
+
+    def settled(self, link: Link) -> None:
+        """The seeker has found it."""
+        if link.owner and not link.closed:
+            self._by_match.setdefault((link.owner, link.match), {})[link.number] = link
+
+    def _unlist(self, link: Link) -> None:
+        for key, links in list(self._by_match.items()):
+            if links.pop(link.number, None) is not None and not links:
+                del self._by_match[key]
+
+    # ── BusReceiver ──────────────────────────────────────────────────────────────────────────
+
+    def received(self, node: str, message: bytes) -> None:
+        """See ``ports.BusReceiver``."""
+        self._heard[node] = self._loop.time()
+        try:
+            said = messages.decode(message)
+        except (msgspec.DecodeError, RecursionError) as error:
+            logger.warning("message not understood", extra={"node": node, "error": str(error)})
+            return
+        match said:
+            case messages.Alive():
+                pass
+            case messages.ShowFrame():
+                self._desk.overheard(node, said)
+                self._show(node, said)
+            case messages.Tell():
+                self._desk.overheard(node, said)
+                told = Broadcast.unpacked(said.payload)
+                for link in self._of_match(node, said.match):
+                    link.told(told, said.epoch)
+            case messages.JoinAnswer() | messages.JoinRefusal():
+                self._desk.answered(node, said)
+            case messages.SeatGone():
+                self._desk.overheard(node, said)
+                link_gone = self._links.get(said.link)
+                if link_gone is not None and link_gone.owner == node:
+                    link_gone.left(said.reason)
+            case messages.TakeOver():
+                self._spawn(self._adopt(MatchId(said.match)))
+            case _:
+                self._guests.received(node, said)
+
+    def interrupted(self, node: str) -> None:
+        """See ``ports.BusReceiver``: both sides begin anew where they stand."""
+        self.metrics.bus_interruptions += 1
+        for link in [link for link in self._links.values() if link.owner == node]:
+            link.lost()
+        self._guests.lost(node, tell=True)
+
+    def _show(self, node: str, shown: messages.ShowFrame) -> None:
+        links = self._of_match(node, shown.match)
+        if not links or links[0].game is None:
+            return
+        frame = Frame.unpacked(shown.frame, links[0].game.View)
+        for link in links:
+            if not shown.link or shown.link == link.number:
+                link.frame(frame)
+
+    def _of_match(self, node: str, match: str) -> list[Link]:
+        return list(self._by_match.get((node, match), {}).values())
+
+    async def _adopt(self, match_id: MatchId) -> None:
+        try:
+            await self.local.adopt(match_id)
+        except StoreUnavailable as error:
+            logger.warning("match not taken over", extra={"match": match_id, "error": str(error)})
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Hear of the others once, then keep in touch."""
+        await self._beat()
+        for run in (self._keep_beating, self._keep_watching):
+            task = self._loop.create_task(run())
+            task.add_done_callback(self._local_failed)
+            self._runs.append(task)
+
+    async def stop(self) -> None:
+        """End everything at once. Idempotent."""
+        for task in [*self._runs, *self._tasks]:
+            task.remove_done_callback(self._local_failed)
+            task.cancel()
+        await asyncio.gather(*self._runs, *self._tasks, return_exceptions=True)
+        self._runs.clear()
+        try:
+            await self._directory.leave(self.node)
+        except StoreUnavailable:
+            pass  # It is forgotten when its last word is too old.
+
+    def _note_seat(self, player_id: PlayerId, match_id: MatchId | None) -> None:
+        self._seats[player_id] = match_id
+
+    def _released(self, match_id: MatchId, audience: list[Subscriber]) -> None:
+        """The match has been given up in a drain: the node with most of its players, else the
+        calmest, takes it over at once, and players here go on through the bus."""
+        guests = {
+            node: size
+            for node, size in self._guests.of_match(match_id).items()
+            if node in self.peers.names
+        }
+        heir = (
+            max(guests, key=lambda node: (guests[node], node)) if guests else self.peers.calmest()
+        )
+        if heir is None:
+            return
+        self._send(heir, messages.TakeOver(match_id))
+        for subscriber in audience:
+            subscriber.left(MOVED)
+
+    async def _keep_beating(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S * (0.9 + self.entropy.jitter() / 5))
+            try:
+                await self._beat()
+            except StoreUnavailable as error:
+                logger.warning("heartbeat failed", extra={"error": str(error)})
+
+    async def _beat(self) -> None:
+        if self._seats:
+            changes, self._seats = self._seats, {}
+            try:
+                await self._directory.seats(changes, ttl_ms=SEAT_TTL_MS)
+            except StoreUnavailable:
+                self._seats = changes | self._seats
+                raise
+        before = self.peers.names
+        ttl_ms = int(BEAT_S * BEATS_MISSED * 1000)
+        self.peers.update(await self._directory.beat(self._info(), ttl_ms=ttl_ms), own=self.node)
+        if self.peers.names != before:
+            logger.info("nodes", extra={"node": self.node, "peers": sorted(self.peers.names)})
+
+    def _info(self) -> NodeInfo:
+        now, used_s = self._loop.time(), self._cpu_s()
+        self._load = (used_s - self._used_s) / max(now - self._used_at, 0.001)
+        self._used_s, self._used_at = used_s, now
+        local = self.local
+        return NodeInfo(
+            name=self.node,
+            state="draining" if local.draining else READY,
+            load=self._load,
+            sessions=len(self._links),
+            matches=local.matches_open,
+            players=local.players,
+            open=local.open_matches(OPEN_TOLD_MAX),
+        )
+
+    async def _keep_watching(self) -> None:
+        """Silence of a node that one has to do with is the first sign of its loss."""
+        while True:
+            await asyncio.sleep(ALIVE_S)
+            now = self._loop.time()
+            owners = {link.owner for link in self._links.values() if link.owner}
+            guests_of = self._guests.nodes
+            for node in owners | guests_of:
+                self._send(node, messages.Alive())
+                self._heard.setdefault(node, now)
+            for node in owners:
+                if self._heard[node] < now - SILENT_S:
+                    logger.warning("node is silent", extra={"node": node})
+                    for link in [link for link in self._links.values() if link.owner == node]:
+                        link.lost()
+            for node in guests_of:
+                if self._heard[node] < now - GUESTS_SILENT_S:
+                    self._guests.lost(node, tell=False)
+            for node in [node for node in self._heard if node not in owners | guests_of]:
+                del self._heard[node]
+
+    def _send(self, node: str, message: messages.Message) -> None:
+        self._bus.send(node, messages.encode(message))
+
+    def _remote_links(self) -> float:
+        return float(sum(map(len, self._by_match.values())))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks[task] = None
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a task of the cluster failed", exc_info=error)
+
+    def _local_failed(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self.local.fail(task.exception() or RuntimeError("a task of the cluster returned"))
+
+
+class Elsewhere:
+    """Implements ``ports.SeatHandle`` between the answer of an owner and the link's taking it."""
+
+    __slots__ = ("_cluster", "_link", "_owner", "match_id")
+
+    def __init__(self, cluster: ClusterMatches, link: Link, owner: str, match_id: MatchId) -> None:
+        self._cluster = cluster
+        self._link = link
+        self._owner = owner
+        self.match_id = match_id
+
+    def input(self, seq: int, data: Any) -> ErrorCode | None:
+        return None
+
+    def leave(self, reason: LeaveReason) -> None:
+        self._cluster.give_up(self._link, self._owner, reason)
+
+    def detach(self) -> None:
+        self._cluster.let_go(self._link, self._owner)

@@ -1,0 +1,121 @@
+"""What nodes say to each other, as closed unions.
+
+    edge (has the player's socket)                         owner (runs the match)
+      AskJoin ───────────────────────────────────────────►
+      ◄─────────────────────────────── JoinAnswer, or JoinRefusal
+      GiveInput, GiveUp, LetGo ──────────────────────────►
+      ◄────────────────── ShowFrame (one for all its players), Tell, SeatGone
+      ◄─────────────────────────────────── TakeOver (adopt this match now)
+
+``link`` numbers a player's seat on its edge. Values of the game travel as msgpack.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gameserver.ports import Identity
+from gameserver.wire import from_client, to_client
+
+
+class AskJoin(msgspec.Struct, array_like=True, tag=1, frozen=True):
+    """Take a seat for a player of the sender. ``local_only``: do not pass it on."""
+
+    link: int
+    request: from_client.Join
+    identity: Identity
+
+
+class GiveInput(msgspec.Struct, array_like=True, tag=2, frozen=True):
+    link: int
+    seq: int
+    data: msgspec.Raw
+
+
+class GiveUp(msgspec.Struct, array_like=True, tag=3, frozen=True):
+    """The player leaves for good."""
+
+    link: int
+    reason: str
+
+
+class LetGo(msgspec.Struct, array_like=True, tag=4, frozen=True):
+    """The player's connection is gone, or its edge has found the match elsewhere."""
+
+    link: int
+
+
+class JoinAnswer(msgspec.Struct, array_like=True, tag=5, frozen=True):
+    """``missed``: payloads of reliable messages; ``frame``: see ``Frame.packed``."""
+
+    link: int
+    joined: to_client.Joined
+    missed: list[bytes]
+    frame: bytes
+
+
+class JoinRefusal(msgspec.Struct, array_like=True, tag=6, frozen=True):
+    link: int
+    code: str
+    message: str
+
+
+class ShowFrame(msgspec.Struct, array_like=True, tag=7, frozen=True):
+    """For all players of the match on the receiving node, or for ``link`` alone if it is not 0."""
+
+    match: str
+    link: int
+    frame: bytes
+
+
+class Tell(msgspec.Struct, array_like=True, tag=8, frozen=True):
+    """A reliable message for all players of the match on the receiving node."""
+
+    match: str
+    epoch: int
+    payload: bytes
+
+
+class SeatGone(msgspec.Struct, array_like=True, tag=9, frozen=True):
+    link: int
+    reason: str
+
+
+class TakeOver(msgspec.Struct, array_like=True, tag=10, frozen=True):
+    """The sender has given the lease of ``match`` up: adopt it at once."""
+
+    match: str
+
+
+class Alive(msgspec.Struct, array_like=True, tag=11, frozen=True):
+    """Said to every node that one has to do with, so that silence means something."""
+
+
+Message = (
+    AskJoin
+    | GiveInput
+    | GiveUp
+    | LetGo
+    | JoinAnswer
+    | JoinRefusal
+    | ShowFrame
+    | Tell
+    | SeatGone
+    | TakeOver
+    | Alive
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Message).decode
+
+
+def encode(message: Message) -> bytes:
+    """The bytes of a message."""
+    return _encode(message)
+
+
+def decode(data: bytes) -> Any:
+    """One of ``Message``. Raises ``msgspec.DecodeError``, as for one of another version."""
+    return _decode(data)

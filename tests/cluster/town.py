@@ -1,0 +1,99 @@
+"""Several nodes over one store, one queue and one bus, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from gameserver.cluster.matches import ClusterMatches
+from gameserver.ids import PlayerId
+from gameserver.ports import Identity, Seated
+from gameserver.wire import from_client
+from tests.fakes.clock import EPOCH_MS, SeededEntropy
+from tests.fakes.memory_bus import MemoryDirectory, MemoryHub
+from tests.match.house import House, Queue, Store, Watcher
+
+
+class TownHouse:
+    """One node."""
+
+    def __init__(self, town: Town, name: str, **config: Any) -> None:
+        self.name = name
+        self.house = House(store=town.store, queue=town.queue, node=name, **config)
+        self.used_s = 0.0
+        self.cluster = ClusterMatches(
+            self.house.config,
+            node=name,
+            local=self.house.service,
+            store=town.store,
+            bus=town.hub.bus(name),
+            directory=town.directory,
+            entropy=SeededEntropy(7, int(name[1:])),
+            metrics=self.house.metrics,
+            cpu_s=lambda: self.used_s,
+        )
+        self._town = town
+
+    async def join(
+        self,
+        player: str,
+        game: str = "count",
+        *,
+        match: str = "",
+        resume: tuple[int, int] | None = None,
+    ) -> tuple[Seated, Watcher]:
+        watcher = Watcher()
+        request = from_client.Join(
+            game="" if match else game,
+            match=match,
+            resume=None if resume is None else from_client.Resume(*resume),
+        )
+        identity = Identity(
+            player_id=PlayerId(player), name=player, groups=(), expires_ms=0, token_use="access"
+        )
+        return await self.cluster.join(request, identity, watcher), watcher
+
+    async def kill(self) -> None:
+        """As SIGKILL: nothing is said to anybody."""
+        self._town.hub.kill(self.name)
+        for task in [*self.cluster._runs, *self.cluster._tasks]:
+            task.remove_done_callback(self.cluster._local_failed)
+            task.cancel()
+        await self.house.service.stop()
+
+    @property
+    def matches(self) -> int:
+        return self.house.service.matches_open
+
+
+class Town:
+    """``async with Town(2) as (one, two)``."""
+
+    def __init__(self, count: int, **config: Any) -> None:
+        self._count = count
+        self._config = config
+        loop = asyncio.get_running_loop()
+        self.store = Store(lambda: EPOCH_MS + loop.time() * 1000)
+        self.store.groups = []
+        self.queue = Queue()
+        self.hub = MemoryHub()
+        self.directory = MemoryDirectory()
+        self.houses: list[TownHouse] = []
+
+    async def add(self) -> TownHouse:
+        house = TownHouse(self, f"n{len(self.houses) + 1}", **self._config)
+        self.houses.append(house)
+        await house.house.service.start()
+        await house.cluster.start()
+        return house
+
+    async def __aenter__(self) -> list[TownHouse]:
+        for _ in range(self._count):
+            await self.add()
+        await asyncio.sleep(1)  # Everyone has heard of everyone.
+        return self.houses
+
+    async def __aexit__(self, *_: Any) -> None:
+        for house in self.houses:
+            await house.cluster.stop()
+            await house.house.service.stop()
