@@ -23,11 +23,14 @@ from gameserver.adapters.ecs import EcsTask
 from gameserver.adapters.http_api import HttpApi
 from gameserver.adapters.http_auth import CognitoLogin
 from gameserver.adapters.jwks import JwksCache
+from gameserver.adapters.redis_bus import RedisBus
+from gameserver.adapters.redis_directory import RedisDirectory
 from gameserver.adapters.redis_store import RedisMatchStore
 from gameserver.adapters.redis_tickets import RedisTickets
 from gameserver.adapters.sqs import SqsQueue
-from gameserver.adapters.wall_clock import SystemEntropy, WallClock
+from gameserver.adapters.wall_clock import SystemEntropy, WallClock, process_cpu_s
 from gameserver.adapters.ws_server import WsServer
+from gameserver.cluster.matches import ClusterMatches
 from gameserver.config import Config
 from gameserver.game.loader import load_games
 from gameserver.match.service import MatchService
@@ -161,12 +164,13 @@ class App:
         )
         await self._matches.start()
         stack.push_async_callback(self._matches.stop)
+        cluster = await self._build_cluster(stack, store, clock, entropy)
 
         self._gate = SessionGate(
             config=config,
             verifier=verifier,
             tickets=tickets,
-            matches=self._matches,
+            matches=cluster,
             clock=clock,
             entropy=entropy,
             metrics=metrics,
@@ -185,6 +189,32 @@ class App:
         self._ws = WsServer(config, self._gate, metrics)
         self.ws_port = await self._ws.start()
         stack.push_async_callback(self._ws.close)
+
+    async def _build_cluster(
+        self, stack: AsyncExitStack, store: RedisMatchStore, clock: Clock, entropy: SystemEntropy
+    ) -> ClusterMatches:
+        config, metrics = self.config, self.metrics
+        bus = await stack.enter_async_context(
+            RedisBus(config, node=self.node.name, entropy=entropy, metrics=metrics)
+        )
+        directory = await stack.enter_async_context(
+            RedisDirectory.connect(config, clock=clock, metrics=metrics)
+        )
+        cluster = ClusterMatches(
+            config,
+            node=self.node.name,
+            local=self._matches,
+            store=store,
+            bus=bus,
+            directory=directory,
+            entropy=entropy,
+            metrics=metrics,
+            cpu_s=process_cpu_s,
+        )
+        await bus.subscribed()
+        await cluster.start()
+        stack.push_async_callback(cluster.stop)
+        return cluster
 
     async def _build_verifier(self, stack: AsyncExitStack, clock: Clock) -> CognitoVerifier:
         config = self.config

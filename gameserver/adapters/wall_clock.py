@@ -56,3 +56,8 @@ class SystemEntropy:
 
     def _id(self) -> str:
         return sortable_id(time.time_ns() // 1_000_000, secrets.randbits(_RANDOM_BITS))
+
+
+def process_cpu_s() -> float:
+    """CPU time that this process has used, in s."""
+    return time.process_time()

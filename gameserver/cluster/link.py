@@ -40,6 +40,7 @@ class Link:
         "_cluster",
         "_epoch",
         "_input_seq",
+        "_paused",
         "_seat",
         "_seq",
         "_session",
@@ -68,6 +69,7 @@ class Link:
         self._epoch = self._tick = -1
         self._seq = 0
         self._input_seq = 0
+        self._paused = False
         self.seeking = False
         self.closed = False
 
@@ -109,9 +111,13 @@ class Link:
             return
         self.took(seated, owner)
         for missed in seated.missed:
+            if missed.pauses:
+                self._paused = True
             self._session.announce(missed)
         if seated.frame is not None:
             self._session.frame(seated.frame)
+        if self._paused and not any(missed.pauses for missed in seated.missed):
+            self.announce(Broadcast(to_client.Resumed()))
 
     def over(self, reason: str) -> None:
         """There is no seat any more."""
@@ -119,9 +125,10 @@ class Link:
             self._close()
             self._session.left(reason)
 
-    def say(self, message: to_client.Paused | to_client.Resumed) -> None:
-        """Tell the player why nothing moves."""
-        self._session.announce(Broadcast(message))
+    def pause(self, reason: str) -> None:
+        """Tell the player why nothing moves; ``found`` takes it back."""
+        if not self._paused:
+            self.announce(Broadcast(to_client.Paused(reason)))
 
     def _close(self) -> None:
         self.closed = True
@@ -190,6 +197,8 @@ class Link:
             return
         if message.seq:
             self._seq = message.seq
+        elif message.pauses is not None:
+            self._paused = message.pauses
         self._session.announce(message)
 
     def polled(self, polled: bool) -> None:

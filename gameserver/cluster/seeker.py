@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from gameserver.errors import JoinRefused, StoreUnavailable
 from gameserver.ports import Seated
-from gameserver.wire import to_client
 from gameserver.wire.to_client import ErrorCode
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ class Seeker:
     async def seek(self, link: Link) -> None:
         """Returns when ``link`` has a seat again, or is over."""
         began = self._loop.time()
-        paused = False
         while not link.closed:
             try:
                 seated, owner = await self._cluster.find(link.resumption(), link, again=1)
@@ -50,25 +48,22 @@ class Seeker:
             except StoreUnavailable:
                 pass
             else:
-                self._found(link, seated, owner, paused=paused)
+                self._found(link, seated, owner)
                 return
             waited = self._loop.time() - began
             if waited > self._cluster.grace_s:
                 link.over("lost")
                 return
-            if waited > QUIET_S and not paused and not link.closed:
-                paused = True
-                link.say(to_client.Paused("the match moves to another server"))
+            if waited > QUIET_S and not link.closed:
+                link.pause("the match moves to another server")
             await asyncio.sleep(RETRY_S * (0.5 + self._cluster.entropy.jitter()))
 
-    def _found(self, link: Link, seated: Seated, owner: str, *, paused: bool) -> None:
+    def _found(self, link: Link, seated: Seated, owner: str) -> None:
         if link.closed:
             seated.handle.detach()
             return
         link.found(seated, owner)
         self._cluster.settled(link)
-        if paused and not link.closed:
-            link.say(to_client.Resumed())
         logger.info(
             "match found again",
             extra={"match": link.match, "owner": owner or self._cluster.node},

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
-REFUSALS_MAX = 8
+REFUSALS_MAX = 64
 """Matches that quick join tries before it opens a new one."""
 ADOPTED_AT_ONCE = 64
 """How many matches of a lost node a sweep takes side by side."""

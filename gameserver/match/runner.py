@@ -284,7 +284,8 @@ class Runner:
         self._metrics.matches_paused += 1
         self._stand_still()
         logger.info("match paused", extra={"match": self.match_id, "why": why.name})
-        if (message := self.paused) is not None:
+        # A handover is over in a moment, and then nobody here can say that it is.
+        if why is not Pause.HANDOVER and (message := self.paused) is not None:
             self.attendance.announce(message)
 
     def resume(self, why: Pause) -> None:

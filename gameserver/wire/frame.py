@@ -68,6 +68,12 @@ class Broadcast:
         made._encoded = {}
         return made
 
+    @property
+    def pauses(self) -> bool | None:
+        """Whether it says that the match stands still, or, if false, that it goes on again."""
+        kind = type(self._message)
+        return True if kind is to_client.Paused else False if kind is to_client.Resumed else None
+
     @classmethod
     def unpacked(cls, payload: bytes) -> Broadcast:
         """What ``packed`` gave. Raises ``BadMessage``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -82,7 +83,7 @@ async def test_a_killed_owner_costs_a_pause_and_nothing_that_was_announced() -> 
         seated, _ = await one.join("a")
         match = seated.joined.match
         second, b = await two.join("b", match=match)
-        third, c = await three.join("c", match=match)
+        _third, c = await three.join("c", match=match)
         second.handle.input(1, Do("emit", 3))
         await asyncio.sleep(1)
         before, epoch = list(b.events), b.frames[-1].epoch
@@ -123,7 +124,7 @@ async def test_a_drain_hands_over_and_players_of_both_nodes_go_on_at_once() -> N
         watching.cancel()
         assert (one.matches, two.matches) == (0, 1)
         times = list(shown_at.values())
-        assert max(after - before for before, after in zip(times, times[1:], strict=False)) < 0.4
+        assert max(after - before for before, after in itertools.pairwise(times)) < 0.4
         assert rises(a) and rises(b)
         assert a.frames[-1].epoch == b.frames[-1].epoch > seated.joined.epoch
         assert a.reasons == b.reasons == []

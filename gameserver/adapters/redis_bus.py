@@ -1,0 +1,200 @@
+"""Messages between nodes over Redis pub/sub: one channel for each node's inbox.
+
+    send ──► what waits for each node ──(one PUBLISH each, all in one pipeline)──► Redis
+    Redis ──► Batch{sender, life, number, messages} ──► receiver, in order
+
+Pub/sub delivers at most once and says nothing of what it lost. So every batch between two nodes has
+a number: a gap, another life of the sender, or a connection of our own that had to be made anew is
+told as ``interrupted``, and both sides begin anew from what the match remembers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Self, cast
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+from gameserver.config import Config
+from gameserver.metrics import Metrics
+from gameserver.ports import BusReceiver, Entropy
+
+logger = logging.getLogger(__name__)
+
+WAITING_BYTES_MAX = 4_194_304
+"""For one node. Over it everything that waits for that node is dropped, which it will notice: who
+is so far behind is better off with the newest state than with all of the old."""
+RETRY_S = 0.2
+PEERS_MAX = 1_000
+
+
+class _Batch(msgspec.Struct, array_like=True):
+    sender: str
+    life: int
+    number: int
+    messages: list[bytes]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Batch).decode
+
+
+class _Waiting:
+    """What waits for one node; ``replaceable``: where the newest of each kind stands."""
+
+    __slots__ = ("bytes", "messages", "replaceable")
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+        self.replaceable: dict[str, int] = {}
+        self.bytes = 0
+
+
+class RedisBus:
+    """Implements ``ports.NodeBus``, to be used as ``async with``."""
+
+    def __init__(self, config: Config, *, node: str, entropy: Entropy, metrics: Metrics) -> None:
+        timeout_s = config.redis_timeout_ms / 1000
+        self._node = node
+        self._life = entropy.seed()
+        self._entropy = entropy
+        self._metrics = metrics
+        self._prefix = f"{config.redis_prefix}:to:"
+        self._client: Redis = Redis.from_url(
+            config.redis_url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            client_name="gameserver-bus",
+        )
+        self._waiting: dict[str, _Waiting] = {}
+        self._numbers: dict[str, int] = {}
+        self._expected: dict[str, tuple[int, int]] = {}
+        self._wake = asyncio.Event()
+        self._receiver: BusReceiver | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._subscribed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._publish()), loop.create_task(self._subscribe())]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._client.aclose()
+
+    def listen(self, receiver: BusReceiver) -> None:
+        """See ``ports.NodeBus``."""
+        self._receiver = receiver
+
+    async def subscribed(self) -> None:
+        """Wait until messages to this node arrive."""
+        await self._subscribed.wait()
+
+    def send(self, node: str, message: bytes, *, replaces: str = "") -> None:
+        """See ``ports.NodeBus``."""
+        waiting = self._waiting.get(node)
+        if waiting is None:
+            waiting = self._waiting[node] = _Waiting()
+            self._wake.set()
+        if replaces and (place := waiting.replaceable.get(replaces)) is not None:
+            waiting.bytes += len(message) - len(waiting.messages[place])
+            waiting.messages[place] = message
+            return
+        if waiting.bytes + len(message) > WAITING_BYTES_MAX:
+            logger.warning("messages dropped", extra={"to": node, "bytes": waiting.bytes})
+            self._waiting[node] = waiting = _Waiting()
+            self._numbers[node] = self._numbers.get(node, 0) + 1  # A gap that it will see.
+        if replaces:
+            waiting.replaceable[replaces] = len(waiting.messages)
+        waiting.messages.append(message)
+        waiting.bytes += len(message)
+
+    # ── out ──────────────────────────────────────────────────────────────────────────────────
+
+    async def _publish(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            taken, self._waiting = self._waiting, {}
+            try:
+                pipeline = self._client.pipeline(transaction=False)
+                for node, waiting in taken.items():
+                    pipeline.publish(self._prefix + node, self._batch(node, waiting))
+                await pipeline.execute()
+            except (RedisError, OSError, TimeoutError) as error:
+                # They may or may not have arrived; the next numbers tell the others.
+                logger.warning("messages to nodes failed", extra={"error": str(error)})
+                self._metrics.store_errors += 1
+                for node in taken:
+                    self._numbers[node] = self._numbers.get(node, 0) + 1
+                await asyncio.sleep(RETRY_S * (0.5 + self._entropy.jitter()))
+
+    def _batch(self, node: str, waiting: _Waiting) -> bytes:
+        if node not in self._numbers and len(self._numbers) >= PEERS_MAX:
+            self._numbers.pop(next(iter(self._numbers)))
+        number = self._numbers[node] = self._numbers.get(node, 0) + 1
+        return _encode(_Batch(self._node, self._life, number, waiting.messages))
+
+    # ── in ───────────────────────────────────────────────────────────────────────────────────
+
+    async def _subscribe(self) -> None:
+        channel = self._prefix + self._node
+        while True:
+            pubsub = self._client.pubsub(ignore_subscribe_messages=False)
+            try:
+                await pubsub.subscribe(channel)
+                await self._listen(pubsub)
+            except (RedisError, OSError, TimeoutError) as error:
+                logger.warning("messages from nodes failed", extra={"error": str(error)})
+                self._metrics.store_errors += 1
+            finally:
+                self._subscribed.clear()
+                await cast(Any, pubsub).aclose()
+            self._interrupt_all()
+            await asyncio.sleep(RETRY_S * (0.5 + self._entropy.jitter()))
+
+    async def _listen(self, pubsub: PubSub) -> None:
+        while True:
+            # The time limit is for the read of one message; nothing to read is no error.
+            message = await cast(Any, pubsub).get_message(timeout=5.0)
+            if message is None:
+                await cast(Any, pubsub).ping()
+            elif message["type"] == "subscribe":
+                self._subscribed.set()
+            elif message["type"] == "message":
+                self._received(message["data"])
+
+    def _received(self, data: bytes) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            return
+        try:
+            batch = _decode(data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            logger.warning("batch not understood", extra={"error": str(error)})
+            return
+        expected = self._expected.get(batch.sender)
+        if expected is not None and expected != (batch.life, batch.number):
+            receiver.interrupted(batch.sender)
+        if expected is None and len(self._expected) >= PEERS_MAX:
+            self._expected.pop(next(iter(self._expected)))
+        self._expected[batch.sender] = (batch.life, batch.number + 1)
+        for message in batch.messages:
+            try:
+                receiver.received(batch.sender, message)
+            except Exception:
+                logger.exception("a message failed", extra={"from": batch.sender})
+
+    def _interrupt_all(self) -> None:
+        senders = list(self._expected)
+        self._expected.clear()
+        if self._receiver is not None:
+            for sender in senders:
+                self._receiver.interrupted(sender)

@@ -1,0 +1,120 @@
+"""Who is there and where players sit, in Redis.
+
+    <prefix>:nodes              hash     name ──► NodeInfo, with the time until which it counts
+    <prefix>:seat:<player>      string   match id, with a TTL
+
+The hash is read as a whole with every heartbeat: it has an entry a node, of a few kilobytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self, cast
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gameserver.config import Config
+from gameserver.errors import StoreUnavailable
+from gameserver.ids import MatchId, PlayerId
+from gameserver.metrics import Metrics
+from gameserver.ports import Clock, NodeInfo
+
+SEATS_AT_ONCE = 500
+
+
+class _Entry(msgspec.Struct, array_like=True):
+    until_ms: int
+    info: NodeInfo
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Entry).decode
+
+
+class RedisDirectory:
+    """Implements ``ports.Directory``. Clocks of nodes may differ by less than a heartbeat's TTL."""
+
+    def __init__(self, client: Redis, *, prefix: str, clock: Clock, metrics: Metrics) -> None:
+        self._client = client
+        self._nodes = f"{prefix}:nodes"
+        self._seat = f"{prefix}:seat:"
+        self._clock = clock
+        self._metrics = metrics
+
+    @classmethod
+    def connect(cls, config: Config, *, clock: Clock, metrics: Metrics) -> Self:
+        """A directory with a connection of its own, to be used as ``async with``."""
+        timeout_s = config.redis_timeout_ms / 1000
+        client: Redis = Redis.from_url(
+            config.redis_url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            max_connections=16,
+            client_name="gameserver-directory",
+        )
+        return cls(client, prefix=config.redis_prefix, clock=clock, metrics=metrics)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def beat(self, info: NodeInfo, *, ttl_ms: int) -> list[NodeInfo]:
+        """See ``ports.Directory``. Nodes long gone are taken out by whoever sees them."""
+        now_ms = self._clock.wall_ms()
+        with self._call():
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.hset(self._nodes, info.name, _encode(_Entry(now_ms + ttl_ms, info)))
+            pipeline.hgetall(self._nodes)
+            _, stored = await pipeline.execute()
+        infos: list[NodeInfo] = []
+        stale: list[bytes] = []
+        for name, data in stored.items():
+            try:
+                entry = _decode(data)
+            except msgspec.DecodeError:  # Of another version of this server.
+                continue
+            if entry.until_ms > now_ms:
+                infos.append(entry.info)
+            elif entry.until_ms < now_ms - 10 * ttl_ms:
+                stale.append(name)
+        if stale:
+            with self._call():
+                await cast(Any, self._client.hdel(self._nodes, *stale))
+        return infos
+
+    async def leave(self, node: str) -> None:
+        """See ``ports.Directory``."""
+        with self._call():
+            await cast(Any, self._client.hdel(self._nodes, node))
+
+    async def seat(self, player_id: PlayerId) -> MatchId | None:
+        """See ``ports.Directory``."""
+        with self._call():
+            stored = cast(bytes | None, await self._client.get(self._seat + player_id))
+        return None if stored is None else MatchId(stored.decode())
+
+    async def seats(self, changes: Mapping[PlayerId, MatchId | None], *, ttl_ms: int) -> None:
+        """See ``ports.Directory``."""
+        items = list(changes.items())
+        for start in range(0, len(items), SEATS_AT_ONCE):
+            with self._call():
+                pipeline = self._client.pipeline(transaction=False)
+                for player_id, match_id in items[start : start + SEATS_AT_ONCE]:
+                    if match_id is None:
+                        pipeline.delete(self._seat + player_id)
+                    else:
+                        pipeline.set(self._seat + player_id, match_id, px=ttl_ms)
+                await pipeline.execute()
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        try:
+            yield
+        except (RedisError, OSError, TimeoutError) as error:
+            self._metrics.store_errors += 1
+            raise StoreUnavailable(f"the directory did not answer: {error}") from error

@@ -1,0 +1,156 @@
+"""Two real nodes: players of one play on the other, and outlive it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from gameserver.devstack.settings import on_free_ports
+from gameserver.devstack.stack import Extra, Node, Stack
+from gameserver.devstack.tokens import bot_name, bot_player
+from tests.adapters.ws_peer import until
+
+FOUND_AGAIN_S = 6.0
+"""The lease is 2 s; the rest is for a machine on which all else runs as well."""
+
+
+@pytest.fixture
+def nodes(devstack_dir: Path) -> Iterator[tuple[Stack, Node, Node]]:
+    """A stack of its own, because its nodes are killed."""
+    settings = on_free_ports(devstack_dir / "cluster")
+    with Stack(settings, extra=Extra(), fsync=False) as stack:
+        stack.start(progress=lambda name: None)
+        first = next(iter(stack.nodes.values()))
+        second = stack.add_node()
+        stack.start(second.name)
+        yield stack, first, second
+
+
+class Client:
+    """Notes what it is told."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.joined: dict[str, Any] = {}
+        self.frames: list[tuple[float, int, int]] = []
+        self.events: list[int] = []
+        self.told: list[str] = []
+        self.acks: list[int] = []
+        self._seq = 0
+
+    async def join(self, **named: str) -> None:
+        await self.socket.send(json.dumps({"type": "join", "ref": 1, "game": "arena"} | named))
+        await until(lambda: self.joined)
+
+    async def listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        async for text in self.socket:
+            message = json.loads(text)
+            kind = message["type"]
+            if kind in ("snapshot", "delta"):
+                self.frames.append((loop.time(), message["epoch"], message["tick"]))
+                self.acks = message["acks"]
+            elif kind == "event":
+                self.events.append(message["seq"])
+            elif kind == "joined":
+                self.joined = message
+            elif kind not in ("welcome", "pong"):
+                self.told.append(kind)
+
+    async def play(self) -> None:
+        while True:
+            self._seq += 1
+            data = [self._seq % 3 - 1, 0, 0, False]
+            given = {"type": "input", "seq": self._seq, "data": data}
+            await self.socket.send(json.dumps(given))
+            await asyncio.sleep(0.05)
+
+    def pauses(self) -> list[float]:
+        times = [at for at, _, _ in self.frames]
+        return sorted(after - before for before, after in itertools.pairwise(times))
+
+    def rises(self) -> bool:
+        seen = [(epoch, tick) for _, epoch, tick in self.frames]
+        return seen == sorted(set(seen))
+
+
+@asynccontextmanager
+async def client(stack: Stack, node: Node, number: int) -> AsyncIterator[Client]:
+    token = stack.moto.cognito().token(bot_player(number), username=bot_name(number))
+    async with connect(
+        f"{node.ws_url}/v1/play",
+        subprotocols=["gameserver.v1.json"],  # type: ignore[list-item]
+        additional_headers={"Authorization": f"Bearer {token}"},
+    ) as socket:
+        made = Client(socket)
+        tasks = [asyncio.ensure_future(made.listen())]
+        try:
+            yield made
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _ten_frames(one: Client) -> None:
+    count = len(one.frames)
+    await until(lambda: len(one.frames) >= count + 10)
+
+
+@pytest.mark.timeout(120)
+async def test_a_session_plays_on_when_the_node_of_its_match_is_killed(
+    nodes: tuple[Stack, Node, Node],
+) -> None:
+    stack, first, second = nodes
+    async with client(stack, first, 1) as owner, client(stack, second, 2) as other:
+        await owner.join(mode="crowd")
+        await asyncio.sleep(1.5)  # The second node hears of the match.
+        await other.join(mode="crowd")
+        assert other.joined["match"] == owner.joined["match"], "quick join looks at all nodes"
+        playing = asyncio.ensure_future(other.play())
+        await _ten_frames(other)
+        await until(lambda: other.acks[other.joined["seat"]] >= 5)
+        epoch = other.frames[-1][1]
+        await asyncio.to_thread(stack.kill, first.name)
+        async with asyncio.timeout(FOUND_AGAIN_S):
+            await until(lambda: other.frames[-1][1] > epoch)
+        acked = other.acks[other.joined["seat"]]
+        await _ten_frames(other)
+        playing.cancel()
+        print(f"pause after SIGKILL: {max(other.pauses()):.2f} s")
+        assert other.rises()
+        assert other.acks[other.joined["seat"]] > acked, "inputs count again"
+        assert other.events == sorted(set(other.events))
+        assert set(other.told) <= {"paused", "resumed"}, other.told
+
+
+@pytest.mark.timeout(120)
+async def test_a_drained_node_hands_its_match_over_within_a_few_ticks(
+    nodes: tuple[Stack, Node, Node],
+) -> None:
+    stack, first, second = nodes
+    async with client(stack, first, 1) as owner, client(stack, second, 2) as other:
+        await owner.join(mode="crowd")
+        await asyncio.sleep(1.5)
+        await other.join(match=owner.joined["match"], game="")
+        await _ten_frames(other)
+        epoch = other.frames[-1][1]
+        await asyncio.to_thread(stack.stop, first.name)
+        await _ten_frames(other)
+        assert other.frames[-1][1] > epoch
+        print(f"pause of a player elsewhere: {max(other.pauses()):.3f} s")
+        assert max(other.pauses()) < 1
+        assert other.rises() and other.told == []
+        with pytest.raises(ConnectionClosed):
+            await owner.socket.send("{}")
+        assert owner.socket.close_code == 1012
+        assert owner.told[-1] == "reconnect"
