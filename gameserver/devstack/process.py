@@ -95,6 +95,7 @@ class Service(ABC):
         self.log = log
         self._child: subprocess.Popen[bytes] | None = None
         self._spawner: ThreadPoolExecutor | None = None
+        self._last_exit: int | None = None
 
     @abstractmethod
     def argv(self) -> list[str]:
@@ -172,7 +173,7 @@ class Service(ABC):
             for process in self._family():
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
-            self._child.wait()
+            self._last_exit = self._child.wait()
             self._child = None
         if self._spawner is not None:
             self._spawner.shutdown()
@@ -188,11 +189,15 @@ class Service(ABC):
         for process in self._family():
             process.resume()
 
+    def ending(self) -> str:
+        """How it ended, if it did: ``signal 9`` or ``exit code 1``; of its last life, if it has
+        been stopped or killed since."""
+        code = self._child.poll() if self._child is not None else self._last_exit
+        return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
     def obituary(self) -> str:
         """What to tell a person about a service that ended by itself."""
-        code = self._child.poll() if self._child is not None else None
-        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return f"{self.name} ended ({how}); its log is {self.log}:\n{log_tail(self.log)}"
+        return f"{self.name} ended ({self.ending()}); its log is {self.log}:\n{log_tail(self.log)}"
 
     def _family(self) -> list[psutil.Process]:
         # PostgreSQL's backends make sessions of their own, so a process group would not hold them.

@@ -7,7 +7,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,9 +22,9 @@ from gameserver.devstack.page_server import TOKEN_LIFETIME_S, PageServer
 from gameserver.devstack.process import LOOPBACK, DevstackError
 from gameserver.devstack.settings import Settings
 from gameserver.devstack.stack import Stack
+from gameserver.devstack.supervise import watch
 
 WEB = Path(__file__).resolve().parents[2] / "web"
-_WATCH_S = 0.25
 
 
 def run(environ: Mapping[str, str]) -> int:
@@ -103,17 +103,9 @@ async def _serve(stack: Stack, console: Console, began: float) -> None:
     try:
         await web.TCPSite(runner, LOOPBACK, settings.ports["page"]).start()
         _read_out(stack, console, time.monotonic() - began)
-        await _watch(stack)
+        await watch(stack, lambda text: console.print(escape(text), soft_wrap=True))
     finally:
         await runner.cleanup()
-
-
-async def _watch(stack: Stack) -> None:
-    while True:
-        fallen = stack.fallen()
-        if fallen is not None:
-            raise DevstackError(fallen.obituary())
-        await asyncio.sleep(_WATCH_S)
 
 
 def _read_out(stack: Stack, console: Console, took_s: float) -> None:
@@ -128,7 +120,7 @@ def _read_out(stack: Stack, console: Console, took_s: float) -> None:
     def line(label: str, value: str, note: str = "") -> None:
         # One piece a line and never wrapped, so that it can be copied from any terminal.
         note = f"   [dim]{note}[/]" if note else ""
-        console.print(f"  [dim]{label:<11}[/] {value}{note}", soft_wrap=True)
+        console.print(f"  [dim]{label:<12}[/] {value}{note}", soft_wrap=True)
 
     near = Path(os.path.relpath(settings.directory))
     show = near if len(str(near)) < len(str(settings.directory)) else settings.directory
@@ -139,19 +131,34 @@ def _read_out(stack: Stack, console: Console, took_s: float) -> None:
     console.print()
     line("WebSocket", settings.ws_url)
     line("HTTP API", settings.api_url, "/healthz /metrics /v1/games")
-    line("Worker", f"http://{LOOPBACK}:{settings.ports['worker']}", "/healthz /metrics")
+    for name in stack.workers:
+        line(name.capitalize(), f"http://{LOOPBACK}:{settings.ports[name]}", "/healthz /metrics")
     request = f'curl -H "Authorization: Bearer $(cat {show / "token"})" {settings.api_url}'
     line("Try", f"{request}/v1/matches")
     console.print()
+    if stack.balancer is not None:
+        _read_out_nodes(stack, console, line)
     line("PostgreSQL", stack.postgres_dsn)
     line("Valkey", stack.valkey.url)
     line("SQS", stack.sqs.endpoint_url, f"queue {stack.queue_url.rpartition('/')[2]}")
     line("AWS", stack.moto.endpoint_url, "Cognito, KMS and DynamoDB, emulated by moto")
-    line("Logs", f"{show / 'logs'}/", ", ".join([*stack.nodes, "worker", "valkey", "…"]))
+    line("Logs", f"{show / 'logs'}/", ", ".join([*stack.nodes, *stack.workers, "…"]))
     line("Data", f"{show / 'data'}/", _data_note(stack))
     console.print(f"\nA token of {cognito.demo_username} for 12 hours, also in {show / 'token'}:")
     console.print(token, soft_wrap=True, style="dim")
     console.print("\nCtrl-C stops everything.\n")
+
+
+def _read_out_nodes(stack: Stack, console: Console, line: Callable[..., None]) -> None:
+    """The nodes behind the two addresses for players, and how to take one away."""
+    status = f"http://{LOOPBACK}:{stack.settings.ports['balancer']}/"
+    line("Balancer", status, "who is ready, and who has how many connections")
+    for node in stack.nodes.values():
+        service = stack.service(node.name)
+        line(node.name, f"process {service.pid}", f"{node.ws_url}  {node.api_url}")
+    pid = stack.service(next(reversed(stack.nodes))).pid
+    line("Kill one", f"kill -9 {pid}", "its matches go on elsewhere; it is back after a second")
+    console.print()
 
 
 def _data_note(stack: Stack) -> str:

@@ -2,7 +2,8 @@
 
 Each port has a default and a variable of its own: ``make run WS_PORT=9080``. ``PORT_OFFSET`` moves
 all of them, so that two stacks can run side by side: ``make run PORT_OFFSET=100 RUN_DIR=.run2``.
-``GAMES`` says what is played: ``make run GAMES=mash:Mash,arena``.
+``GAMES`` says what is played: ``make run GAMES=mash:Mash,arena``. ``NODES`` and ``WORKERS`` say how
+many servers and workers there are: ``make run NODES=3 WORKERS=2``.
 """
 
 from __future__ import annotations
@@ -24,16 +25,22 @@ DEFAULT_PORTS = {
     "moto": 55000,
 }
 _PORT_MAX = 65_535
+NODES_MAX = 8
+WORKERS_MAX = 4
+_NODES_PORT = 18_080
+"""Above it each node has two ports of its own, so few that an offset of 100 passes them all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """``ports`` has the keys of ``DEFAULT_PORTS``; ``directory`` holds ``data`` and ``logs``."""
+    """``ports`` has the keys of ``default_ports``; ``directory`` holds ``data`` and ``logs``."""
 
     directory: Path
     ports: Mapping[str, int]
     region: str = "eu-central-1"
     games: str = ""  # as GAMESERVER_GAMES has them; empty = the bundled ones
+    nodes: int = 1  # more than one stand behind a balancer
+    workers: int = 1
 
     @property
     def data(self) -> Path:
@@ -61,18 +68,42 @@ class Settings:
         return (self.page_url, f"http://localhost:{self.ports['page']}")
 
 
+def worker_name(number: int) -> str:
+    """``worker``, ``worker-2``, ``worker-3`` …"""
+    return "worker" if number == 1 else f"worker-{number}"
+
+
+def default_ports(*, nodes: int, workers: int) -> dict[str, int]:
+    """What listens where if nothing else is said: ``DEFAULT_PORTS``, for several nodes also
+    ``ws-1``, ``http-1`` … and ``balancer`` (its status), for several workers ``worker-2`` …"""
+    ports = dict(DEFAULT_PORTS)
+    for number in range(2, workers + 1):
+        ports[worker_name(number)] = DEFAULT_PORTS["worker"] + number - 1
+    if nodes > 1:
+        ports["balancer"] = DEFAULT_PORTS["worker"] + WORKERS_MAX
+        for number in range(1, nodes + 1):
+            for place, door in enumerate(("ws", "http")):
+                ports[f"{door}-{number}"] = _NODES_PORT + 2 * number + place
+    return ports
+
+
 def variable(name: str) -> str:
-    """The variable that changes a port: ``WS_PORT``."""
+    """The variable that changes a port: ``WS_PORT``, ``WS_1_PORT``."""
+    if name == "worker":
+        return "WORKER_HTTP_PORT"
     # The worker refuses variables with its prefix that are none of its own settings.
-    return "WORKER_HTTP_PORT" if name == "worker" else f"{name.upper()}_PORT"
+    word = name.replace("worker-", "HTTP_OF_WORKER_").replace("-", "_")
+    return f"{word.upper()}_PORT"
 
 
 def from_environ(environ: Mapping[str, str]) -> Settings:
     """The settings of ``make run``. Raises ``DevstackError`` naming the variable that is wrong."""
     offset = _number(environ, "PORT_OFFSET", default=0)
+    nodes = _count(environ, "NODES", most=NODES_MAX)
+    workers = _count(environ, "WORKERS", most=WORKERS_MAX)
     ports = {
         name: _number(environ, variable(name), default=default + offset)
-        for name, default in DEFAULT_PORTS.items()
+        for name, default in default_ports(nodes=nodes, workers=workers).items()
     }
     names: dict[int, str] = {}
     for name, port in ports.items():
@@ -89,12 +120,15 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         directory=Path(environ.get("RUN_DIR") or ".run").resolve(),
         ports=ports,
         games=environ.get("GAMES", ""),
+        nodes=nodes,
+        workers=workers,
     )
 
 
-def on_free_ports(directory: Path) -> Settings:
+def on_free_ports(directory: Path, *, nodes: int = 1, workers: int = 1) -> Settings:
     """Settings for tests, beside whatever else runs."""
-    return Settings(directory=directory, ports={name: free_port() for name in DEFAULT_PORTS})
+    ports = {name: free_port() for name in default_ports(nodes=nodes, workers=workers)}
+    return Settings(directory=directory, ports=ports, nodes=nodes, workers=workers)
 
 
 def check_ports_are_free(settings: Settings) -> None:
@@ -114,3 +148,10 @@ def _number(environ: Mapping[str, str], key: str, *, default: int) -> int:
         return int(text)
     except ValueError:
         raise DevstackError(f"{key} is {text!r}; it has to be a whole number.") from None
+
+
+def _count(environ: Mapping[str, str], key: str, *, most: int) -> int:
+    count = _number(environ, key, default=1)
+    if not 1 <= count <= most:
+        raise DevstackError(f"{key} is {count}; it lies between 1 and {most}.")
+    return count

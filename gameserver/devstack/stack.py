@@ -2,7 +2,10 @@
 
     valkey  postgres  sqs  moto        side by side
         └── database, queues, migrations
-    worker  gameserver                 side by side; stopped in reverse
+    worker …  gameserver …  balancer   side by side; stopped in reverse
+
+With one server it listens on the ports for players itself. Several (``Settings.nodes``) have ports
+of their own, and a balancer listens on those: ``balancer.py``.
 
 Any of them can be killed and started again by name, on the same port and with its data:
 ``stack.kill("valkey")``, ``stack.start("valkey")``.
@@ -10,20 +13,18 @@ Any of them can be killed and started again by name, on the same port and with i
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from gameserver.devstack import balancer
 from gameserver.devstack.moto import Moto
 from gameserver.devstack.postgres import Postgres
 from gameserver.devstack.process import LOOPBACK, Service, free_port, run_to_end
-from gameserver.devstack.settings import Settings
+from gameserver.devstack.programs import Extra, Node, Program, environment
+from gameserver.devstack.settings import Settings, worker_name
 from gameserver.devstack.sqs import SqsEndpoint
 from gameserver.devstack.valkey import Valkey
 
@@ -32,70 +33,29 @@ QUEUE = "gameserver-events"
 DEAD_LETTERS = "gameserver-events-dlq"
 _RECEIVES_MAX = 10
 """The queue's own limit is a safety net: the worker decides earlier, and says why."""
-_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-
-
-class Program(Service):
-    """A program with its settings in the environment and a URL that says that it is ready."""
-
-    stop_timeout_s = 30.0
-    death_signal = signal.SIGKILL
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        log: Path,
-        argv: list[str],
-        environ: Callable[[], Mapping[str, str]],
-        ready_url: str,
-    ) -> None:
-        super().__init__(name=name, log=log)
-        self.ready_url = ready_url
-        self._argv = argv
-        self._environ = environ
-
-    def argv(self) -> list[str]:
-        return self._argv
-
-    def environ(self) -> Mapping[str, str]:
-        return self._environ()
-
-    def ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(self.ready_url, timeout=5):
-                return True
-        except OSError:
-            return False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """Where one game server is reached."""
-
-    name: str
-    ws_url: str
-    api_url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extra:
-    """Settings put over the stack's own, by full name (``GAMESERVER_GRACE_MS``)."""
-
-    gameserver: Mapping[str, str] = field(default_factory=dict)
-    worker: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stack:
     """Blocking, for a program's main thread or ``asyncio.to_thread``; one caller at a time."""
 
     def __init__(
-        self, settings: Settings, *, extra: Extra | None = None, fsync: bool = True
+        self,
+        settings: Settings,
+        *,
+        extra: Extra | None = None,
+        fsync: bool = True,
+        append_fsync: str = "everysec",
     ) -> None:
+        """``fsync`` is PostgreSQL's, ``append_fsync`` Valkey's (``always`` | ``everysec``)."""
         self.settings = settings
         self._extra = extra or Extra()
         ports, data = settings.ports, settings.data
-        self.valkey = Valkey(port=ports["valkey"], data=data / "valkey", log=self._log("valkey"))
+        self.valkey = Valkey(
+            port=ports["valkey"],
+            data=data / "valkey",
+            log=self._log("valkey"),
+            append_fsync=append_fsync,
+        )
         self.postgres = Postgres(
             port=ports["postgres"], data=data / "postgres", log=self._log("postgres"), fsync=fsync
         )
@@ -108,19 +68,24 @@ class Stack:
         self.queue_url = ""
         self.dead_letters_url = ""
         self.nodes: dict[str, Node] = {}
-        worker = Program(
-            name="worker",
-            log=self._log("worker"),
-            argv=[sys.executable, "-m", "persistence_worker", "run"],
-            environ=self.worker_environ,
-            ready_url=f"http://{LOOPBACK}:{ports['worker']}/readyz",
-        )
-        self._services: dict[str, Service] = {
-            service.name: service
-            for service in (self.valkey, self.postgres, self.sqs, self.moto, worker)
-        }
+        self.workers = [worker_name(number) for number in range(1, settings.workers + 1)]
+        self.balancer: str | None = None
         self._infrastructure = ("valkey", "postgres", "sqs", "moto")
-        self._add_node("gameserver", ws_port=ports["ws"], http_port=ports["http"])
+        self._services: dict[str, Service] = {
+            service.name: service for service in (self.valkey, self.postgres, self.sqs, self.moto)
+        }
+        for name in self.workers:
+            self._add_worker(name)
+        if settings.nodes == 1:
+            self._add_node("gameserver", ws_port=ports["ws"], http_port=ports["http"])
+            return
+        for number in range(1, settings.nodes + 1):
+            self._add_node(
+                f"gameserver-{number}",
+                ws_port=ports[f"ws-{number}"],
+                http_port=ports[f"http-{number}"],
+            )
+        self._add_balancer()
 
     # ── starting and stopping ────────────────────────────────────────────────────────────────────
 
@@ -144,7 +109,8 @@ class Stack:
         if name is not None:
             self._services[name].stop()
             return
-        for group in ([*self.nodes], ["worker"], [*self._infrastructure]):
+        in_front = [self.balancer] if self.balancer is not None else []
+        for group in ([*self.nodes], in_front, self.workers, [*self._infrastructure]):
             for one in group:
                 self._services[one].ask_to_stop()
             for one in group:
@@ -168,13 +134,19 @@ class Stack:
 
     def fallen(self) -> Service | None:
         """A service that was started, not stopped, and runs no more."""
-        for service in self._services.values():
-            if service.pid is not None and not service.is_running():
-                return service
-        return None
+        return next(iter(self.all_fallen()), None)
+
+    def all_fallen(self) -> list[Service]:
+        """All services that were started, not stopped, and run no more."""
+        return [
+            service
+            for service in self._services.values()
+            if service.pid is not None and not service.is_running()
+        ]
 
     def add_node(self) -> Node:
-        """One more game server, on free ports, over the same stores; ``start(node.name)`` it."""
+        """One more game server, on free ports, over the same stores, not behind the balancer;
+        ``start(node.name)`` it."""
         name = f"gameserver-{len(self.nodes) + 1}"
         return self._add_node(name, ws_port=free_port(), http_port=free_port())
 
@@ -207,9 +179,9 @@ class Stack:
     def postgres_dsn(self) -> str:
         return self.postgres.dsn(DATABASE)
 
-    def worker_environ(self) -> dict[str, str]:
-        """The worker's environment, also for its commands (``dlq list`` and so on)."""
-        return _environ(
+    def worker_environ(self, name: str = "worker") -> dict[str, str]:
+        """A worker's environment, also for its commands (``dlq list`` and so on)."""
+        return environment(
             {
                 "WORKER_SQS_QUEUE_URL": self.queue_url,
                 "WORKER_SQS_DLQ_URL": self.dead_letters_url,
@@ -217,7 +189,7 @@ class Stack:
                 "WORKER_AWS_REGION": self.settings.region,
                 "WORKER_POSTGRES_DSN": self.postgres_dsn,
                 "WORKER_HTTP_HOST": LOOPBACK,
-                "WORKER_HTTP_PORT": str(self.settings.ports["worker"]),
+                "WORKER_HTTP_PORT": str(self.settings.ports[name]),
                 "WORKER_DRAIN_MS": "5000",
             }
             | dict(self._extra.worker)
@@ -226,7 +198,7 @@ class Stack:
     def gameserver_environ(self, *, ws_port: int, http_port: int) -> dict[str, str]:
         """A game server's environment; its user pool is known once moto has started."""
         cognito = self.moto.cognito()
-        return _environ(
+        return environment(
             {
                 "GAMESERVER_WS_HOST": LOOPBACK,
                 "GAMESERVER_WS_PORT": str(ws_port),
@@ -268,6 +240,35 @@ class Stack:
         )
         return node
 
+    def _add_worker(self, name: str) -> None:
+        self._services[name] = Program(
+            name=name,
+            log=self._log(name),
+            argv=[sys.executable, "-m", "persistence_worker", "run"],
+            environ=lambda: self.worker_environ(name),
+            ready_url=f"http://{LOOPBACK}:{self.settings.ports[name]}/readyz",
+        )
+
+    def _add_balancer(self) -> None:
+        ports = self.settings.ports
+        nodes = {
+            f"gameserver-{number}": {door: ports[f"{door}-{number}"] for door in ("ws", "http")}
+            for number in range(1, self.settings.nodes + 1)
+        }
+        arguments = balancer.arguments(
+            status_port=ports["balancer"],
+            doors={door: ports[door] for door in ("ws", "http")},
+            nodes=nodes,
+        )
+        self.balancer = "balancer"
+        self._services[self.balancer] = Program(
+            name=self.balancer,
+            log=self._log(self.balancer),
+            argv=[sys.executable, "-m", "gameserver.devstack.balancer", *arguments],
+            environ=lambda: environment({}),
+            ready_url=f"http://{LOOPBACK}:{ports['balancer']}/",
+        )
+
     def _start_all(
         self, names: tuple[str, ...] | list[str], progress: Callable[[str], None]
     ) -> None:
@@ -286,13 +287,3 @@ class Stack:
         self.queue_url = self.sqs.create_queue(
             QUEUE, dead_letters_to=DEAD_LETTERS, receives_max=_RECEIVES_MAX
         )
-
-
-def _environ(own: dict[str, str]) -> dict[str, str]:
-    """The caller's environment with ``own`` over it, and without any way to a real account."""
-    inherited = {
-        key: value
-        for key, value in os.environ.items()
-        if key not in ("AWS_PROFILE", "AWS_SESSION_TOKEN")
-    }
-    return {**inherited, **_CREDENTIALS, "PYTHONUNBUFFERED": "1", **own}

@@ -30,13 +30,21 @@ class Valkey(Service):
     """``data`` holds the append-only file; ``url`` is what the server connects to."""
 
     def __init__(
-        self, *, port: int, data: Path, log: Path, append_only: bool = True, name: str = "valkey"
+        self,
+        *,
+        port: int,
+        data: Path,
+        log: Path,
+        append_only: bool = True,
+        append_fsync: str = "everysec",
+        name: str = "valkey",
     ) -> None:
         super().__init__(name=name, log=log)
         self.port = port
         self.data = data
         self.url = f"redis://{LOOPBACK}:{port}/0"
         self._append_only = append_only
+        self._append_fsync = append_fsync
 
     def prepare(self) -> None:
         super().prepare()
@@ -48,7 +56,7 @@ class Valkey(Service):
             "port": str(self.port),
             "dir": str(self.data.resolve()),
             "appendonly": "yes" if self._append_only else "no",
-            "appendfsync": "everysec",
+            "appendfsync": self._append_fsync,
             "save": "",
             # A full store must refuse writes: evicting a lease or a checkpoint would lose a match.
             "maxmemory-policy": "noeviction",

@@ -14,7 +14,7 @@ import urllib.request
 import psutil
 import pytest
 
-from gameserver.devstack.settings import DEFAULT_PORTS, on_free_ports, variable
+from gameserver.devstack.settings import on_free_ports, variable
 
 DEADLINE_S = 100
 
@@ -26,8 +26,10 @@ class Running:
         self.output = directory / "output"
         self.environ = {
             **os.environ,
-            **{variable(name): str(settings.ports[name]) for name in DEFAULT_PORTS},
+            **{variable(name): str(port) for name, port in settings.ports.items()},
             "RUN_DIR": str(settings.directory),
+            "NODES": str(settings.nodes),
+            "WORKERS": str(settings.workers),
         }
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
@@ -59,7 +61,8 @@ class Running:
 def start(devstack_dir, request):
     directory = devstack_dir / request.node.name
     directory.mkdir()
-    settings = on_free_ports(directory / "run")
+    nodes = getattr(request, "param", 1)
+    settings = on_free_ports(directory / "run", nodes=nodes, workers=nodes)
     started: list[Running] = []
 
     def run() -> Running:
@@ -124,4 +127,29 @@ def test_a_service_that_dies_ends_it_with_a_sentence(start):
     said = running.output.read_text()
     assert "valkey ended (signal 9); its log is" in said
     assert "Traceback" not in said
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("start", [2], indirect=True)
+def test_of_several_nodes_one_that_dies_is_started_again(start):
+    running = start()
+    said = running.wait_for("Ctrl-C stops everything.")
+    before = running.family()
+    status = f"http://127.0.0.1:{start.settings.ports['balancer']}/"
+    assert [node["name"] for node in json.loads(fetch(status))["nodes"]] == [
+        "gameserver-1",
+        "gameserver-2",
+    ]
+    assert f"http://127.0.0.1:{start.settings.ports['worker-2']}" in said
+    [victim] = re.findall(r"kill -9 (\d+)", said)
+    psutil.Process(int(victim)).kill()
+    said = running.wait_for("runs again as process")
+    [again] = re.findall(r"gameserver-2 ended \(signal 9\) and runs again as process (\d+)", said)
+    family = running.family()
+    assert {int(victim)} == {one.pid for one in before} - {one.pid for one in family}
+    assert {int(again)} == {one.pid for one in family} - {one.pid for one in before}
+    assert fetch(f"{start.settings.api_url}/readyz"), "by the balancer"
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(DEADLINE_S) == 0
     assert psutil.wait_procs(family, timeout=10)[1] == []

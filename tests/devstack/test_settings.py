@@ -28,12 +28,35 @@ def test_an_offset_moves_all_but_what_is_named():
     assert chosen.ports["ws"] == 9000
 
 
+def test_several_nodes_and_workers_have_ports_of_their_own():
+    chosen = settings.from_environ({"NODES": "2", "WORKERS": "2", "WS_2_PORT": "9000"})
+    more = {"ws-1": 18082, "http-1": 18083, "ws-2": 9000, "http-2": 18085, "balancer": 8086}
+    assert chosen.ports == settings.DEFAULT_PORTS | more | {"worker-2": 8083}
+    assert (chosen.nodes, chosen.workers) == (2, 2)
+    most = {"NODES": str(settings.NODES_MAX), "WORKERS": str(settings.WORKERS_MAX)}
+    lower, upper = (
+        settings.from_environ(most | {"PORT_OFFSET": offset}).ports.values()
+        for offset in ("0", "100")
+    )
+    assert not {*lower} & {*upper}, "the documented way to run two side by side"
+
+
+def test_no_variable_of_a_port_looks_like_a_setting_of_the_worker():
+    for name in settings.default_ports(nodes=2, workers=2):
+        variable = settings.variable(name)
+        assert not variable.startswith("WORKER_") or variable == "WORKER_HTTP_PORT"
+
+
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
         ({"WS_PORT": "many"}, "WS_PORT is 'many'"),
         ({"WS_PORT": "70000"}, "WS_PORT is 70000"),
         ({"WS_PORT": "8000"}, "PAGE_PORT and WS_PORT are both 8000"),
+        ({"NODES": "3", "WS_PORT": "18083"}, "WS_PORT and HTTP_1_PORT are both 18083"),
+        ({"NODES": "0"}, "NODES is 0; it lies between 1 and 8"),
+        ({"NODES": "9"}, "NODES is 9; it lies between 1 and 8"),
+        ({"WORKERS": "two"}, "WORKERS is 'two'"),
     ],
 )
 def test_what_is_wrong_is_named(environ, said):
