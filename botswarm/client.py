@@ -243,6 +243,11 @@ class Bot:
             self._stats.error("protocol:ended_unannounced")
         if message.reason in ("kicked", "game_error"):
             self._stats.error(f"left:{message.reason}")
+        if message.reason == "moved" and not self._finishing:
+            # The match goes on elsewhere: come back to it, from where we stand.
+            self._stop_playing(now)
+            self._wait(now, self._chance.uniform(0.05, 0.25), self._join)
+            return
         self._stats.matches_left += 1
         self._stop_playing(now)
         self._play = None

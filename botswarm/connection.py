@@ -82,6 +82,7 @@ class Connection(asyncio.Protocol):
         "_asked_to_close",
         "_data_byte",
         "_deaf",
+        "_leaving",
         "_direct",
         "_ended",
         "_fd",
@@ -128,6 +129,7 @@ class Connection(asyncio.Protocol):
         self._head_passed = False
         self._open = False
         self._deaf = False
+        self._leaving = False
         self._ended = False
         self._asked_to_close = False
         self._rest = b""
@@ -179,7 +181,7 @@ class Connection(asyncio.Protocol):
     def send(self, payload: bytes) -> None:
         """Send one message; ignored unless the connection is open."""
         transport = self._transport
-        if transport is None or not self._open or self._deaf:
+        if transport is None or not self._open or self._deaf or self._leaving:
             return
         size = len(payload)
         if size <= _SMALL_MAX:
@@ -263,6 +265,7 @@ class Connection(asyncio.Protocol):
             return
         if self._protocol.close_sent is None:
             self.polled(False)
+            self._leaving = True  # Nothing may follow a close frame (RFC 6455, section 5.5.1).
             self._protocol.send_close(CloseCode.NORMAL)
             self._flush()
             self._end_soon()
@@ -351,6 +354,7 @@ class Connection(asyncio.Protocol):
             elif isinstance(event, Frame):
                 self._frame(event)
         self._deaf = self._deaf or self._protocol.parser_exc is not None
+        self._leaving = self._leaving or self._protocol.close_sent is not None
         if self._polled and self._protocol.state is not OPEN:
             self.polled(False)
         self._flush()

@@ -42,7 +42,7 @@ from gameserver.session.gate import SessionGate
 logger = logging.getLogger(__name__)
 
 _LAG_PROBE_S = 0.25
-_SESSIONS_SETTLE_S = 2.0
+_SESSIONS_SETTLE_S = 4.0
 
 
 class App:

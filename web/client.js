@@ -335,15 +335,25 @@ export class GameClient {
   }
 
   #left([ref, match, reason]) {
+    if (ref === 0 && reason === "moved" && this.#seat) {
+      // The match goes on elsewhere: ask for the seat again, from where we stand.
+      this.#after("join", 50 + 200 * Math.random(), () => {
+        if (this.connected && this.#wish) this.#sendJoin();
+      });
+      return;
+    }
     // The answer to our own Leave may come while the next seat is asked for already.
     if (ref === 0) this.#wish = this.#seat = this.#frame = null;
     this.#emit("left", { match, reason });
   }
 
+  /** The node goes away. The match plays on until the time comes to leave it. */
   #reconnect([afterMs, reason]) {
-    this.#drop();
-    this.#after("retry", afterMs, () => this.#open());
-    this.#emit("status", { state: "waiting", attempt: 0, retryInMs: afterMs, reason });
+    this.#after("retry", afterMs, () => {
+      this.#drop();
+      this.#emit("status", { state: "waiting", attempt: 0, retryInMs: 0, reason });
+      this.#open();
+    });
   }
 
   // ── helpers ─────────────────────────────────────────────────────────────────────────────────

@@ -144,7 +144,11 @@ class Link:
     def input(self, seq: int, data: Any) -> ErrorCode | None:
         """An input while the match is being looked for is dropped: no player can know."""
         if self._seat is not None:
-            return self._seat.input(seq, data)
+            refused = self._seat.input(seq, data)
+            if refused is not ErrorCode.NOT_JOINED or self.closed:
+                return refused
+            self._cluster.metrics.inputs_dropped += 1  # The match is on its way to another node.
+            return None
         if self.closed:
             return ErrorCode.NOT_JOINED
         if seq <= self._input_seq:

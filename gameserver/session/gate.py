@@ -26,6 +26,7 @@ from gameserver.session.session import Session
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 2
+DRAIN_SPREAD_MS = 1_000
 
 
 class SessionGate:
@@ -51,6 +52,7 @@ class SessionGate:
         self._metrics = metrics
         self._sessions: set[Session] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._emptied = asyncio.Event()
         self._draining = False
         metrics.gauge("sessions", "Open sessions", lambda: float(len(self._sessions)))
 
@@ -100,10 +102,10 @@ class SessionGate:
         return session
 
     def drain(self) -> None:
-        """Take no more sockets and send every session away, spread over a second."""
+        """Take no more sockets and send every session away, spread over ``DRAIN_SPREAD_MS``."""
         self._draining = True
         for session in list(self._sessions):
-            after_ms = int(100 + 900 * self._entropy.jitter())
+            after_ms = int(DRAIN_SPREAD_MS * (0.1 + 0.9 * self._entropy.jitter()))
             session.move_away(after_ms=after_ms, reason="this server is being replaced")
 
     def refuse_new(self) -> None:
@@ -111,7 +113,10 @@ class SessionGate:
         self._draining = True
 
     async def settle(self) -> None:
-        """Wait until the tasks of all sessions have ended (bounded by the caller)."""
+        """Wait until all sessions and their tasks have ended (bounded by the caller)."""
+        if self._sessions:
+            self._emptied.clear()
+            await self._emptied.wait()
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -127,6 +132,8 @@ class SessionGate:
 
     def _forget(self, session: Session) -> None:
         self._sessions.discard(session)
+        if not self._sessions:
+            self._emptied.set()
         self._metrics.sessions_closed += 1
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -40,6 +40,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 _STRIKES_WINDOW_S = 60.0
 _ERRORS_PER_S = 10.0
+_LEAVE_S = 0.5
 _INPUTS_IN_FLIGHT_S = 5.0
 """How long after the loss of a seat an input is taken as sent before the client knew."""
 
@@ -199,11 +200,14 @@ class Session:
         self._connection.close(code, reason)
 
     def move_away(self, *, after_ms: int, reason: str) -> None:
-        """The node is going away: say when to come back, then close with RESTART."""
+        """The node is going away: say when to leave it. Until then the player plays on, where the
+        match has moved on already; who stays for longer is closed with RESTART."""
         if self._state is State.CLOSED:
             return
         self._send(to_client.Reconnect(after_ms, reason))
-        self.close(CloseCode.RESTART)
+        self._expiry.cancel()
+        leave_s = after_ms / 1000 + _LEAVE_S
+        self._expiry = self._loop.call_later(leave_s, self.close, CloseCode.RESTART)
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────
 

@@ -166,7 +166,7 @@ class Resumed(msgspec.Struct, array_like=True, frozen=True, tag=10):
 
 
 class Reconnect(msgspec.Struct, array_like=True, frozen=True, tag=11):
-    """This node is going away: connect again after ``after_ms``; the seat is kept."""
+    """This node is going away: play on for ``after_ms``, then connect again; the seat is kept."""
 
     after_ms: int
     reason: str

@@ -233,6 +233,14 @@ class Rooms:
         """Announce an event in a match."""
         next(room for room in self.rooms if room.id == match).tell(kind, player, data)
 
+    def move(self, match: str) -> None:
+        """The match goes on with another owner: all are told, and nobody is seated."""
+        room = next(room for room in self.rooms if room.id == match)
+        for place in room.places.values():
+            told, place.subscriber = place.subscriber, None
+            if told is not None:
+                told.left("moved")
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
 

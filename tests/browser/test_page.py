@@ -107,6 +107,16 @@ async def test_a_server_that_is_replaced_says_when_to_come_back(page: Page, stag
     assert (await seen(page))["match"] == before["match"]
 
 
+async def test_a_match_that_has_moved_is_joined_again(page: Page, stage: Stage) -> None:
+    await login(page)
+    await join(page, "standard")
+    before = await seen(page)
+    stage.rooms.move(before["match"])
+    await wait_for(page, f"it.seated && it.tick > {before['tick']} + 20")
+    assert (await seen(page))["match"] == before["match"]
+    assert await page.locator("#lobby-notice").text_content() == ""
+
+
 async def test_a_match_that_is_gone_leads_back_to_the_modes(page: Page, stage: Stage) -> None:
     await login(page)
     await join(page, "standard")

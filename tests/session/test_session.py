@@ -310,11 +310,14 @@ async def test_a_refused_refresh_changes_nothing(answer: object, code: ErrorCode
     assert bench.session.identity is before
 
 
-async def test_moving_away_says_when_to_come_back() -> None:
+async def test_moving_away_says_when_to_leave_and_lets_play_until_then() -> None:
     bench = Bench()
     await bench.seated()
-    bench.session.move_away(after_ms=300, reason="replaced")
-    assert bench.connection.messages() == [to_client.Reconnect(300, "replaced")]
+    bench.session.move_away(after_ms=100, reason="replaced")
+    assert bench.connection.messages() == [to_client.Reconnect(100, "replaced")]
+    assert bench.connection.closed_with is None
+    async with asyncio.timeout(5):
+        await bench.connection.gone.wait()
     assert bench.connection.closed_with is CloseCode.RESTART
     assert bench.matches.handle.detached
 
