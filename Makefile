@@ -67,4 +67,4 @@ clean: ## Remove the venv, caches and the development data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f gameserver/*/*.so
 
-.PHONY: help setup run swarm test check lock format clean
+.PHONY: help setup run swarm test check lock bench format clean
