@@ -35,7 +35,7 @@ class Desk:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._open: dict[int, asyncio.Future[Arrival]] = {}
+        self._open: dict[int, tuple[str, asyncio.Future[Arrival]]] = {}
         self._arrivals: dict[int, tuple[str, Arrival]] = {}
 
     async def ask(
@@ -43,7 +43,7 @@ class Desk:
     ) -> Arrival:
         """Raises ``JoinRefused``, or ``TimeoutError`` after ``ANSWER_S``."""
         future: asyncio.Future[Arrival] = asyncio.get_running_loop().create_future()
-        self._open[link] = future
+        self._open[link] = question = owner, future
         self._send(owner, messages.AskJoin(link, request, identity))
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -52,7 +52,7 @@ class Desk:
             self._send(owner, messages.LetGo(link))
             raise
         finally:
-            if self._open.get(link) is future:
+            if self._open.get(link) is question:
                 del self._open[link]
             self._arrivals.pop(link, None)
         if arrival.gone:
@@ -60,9 +60,9 @@ class Desk:
         return arrival
 
     def answered(self, node: str, said: messages.JoinAnswer | messages.JoinRefusal) -> None:
-        """``node`` has answered."""
-        future = self._open.get(said.link)
-        if future is None or future.done():
+        """``node`` has answered; a former owner may do so when another one has been asked."""
+        asked, future = self._open.get(said.link, ("", None))
+        if future is None or future.done() or asked != node:
             if isinstance(said, messages.JoinAnswer):
                 self._send(node, messages.LetGo(said.link))  # Nobody waits for it any more.
         elif isinstance(said, messages.JoinAnswer):

@@ -133,15 +133,14 @@ class Guests:
             case _:
                 raise TypeError(f"{type(message).__name__} is no question to an owner")
 
-    def lost(self, node: str, *, tell: bool) -> None:
+    def lost(self, node: str) -> None:
         """Nothing is known of ``node``'s players any more: their seats are kept for the grace
-        period. ``tell``: the node lives, so it must find them again."""
+        period. If the node lives after all, it finds them again."""
         for guest in [guest for guest in self._guests.values() if guest.node == node]:
             self._pop(node, guest.link)
             if guest.handle is not None:
                 guest.handle.detach()
-            if tell:
-                self._bus.send(node, messages.encode(messages.SeatGone(guest.link, "moved")))
+            self._bus.send(node, messages.encode(messages.SeatGone(guest.link, "moved")))
 
     def gone(self, guest: Guest, reason: str) -> None:
         """The match has taken the seat away."""

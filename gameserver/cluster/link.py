@@ -82,7 +82,10 @@ class Link:
         self.game = seated.game
         self.owner = owner
         self._seat = None if owner else seated.handle
+        frame = seated.frame
         self._epoch, self._tick = joined.epoch, joined.tick
+        if frame is not None:  # It may have come behind the answer.
+            self._epoch, self._tick = max((joined.epoch, joined.tick), (frame.epoch, frame.tick))
         self._input_seq = joined.input_seq
         self._seq = max(joined.seq, *(missed.seq for missed in seated.missed), 0)
 
@@ -105,17 +108,26 @@ class Link:
     def found(self, seated: Seated, owner: str) -> None:
         """The match goes on: so does the session, if it missed nothing that is not known."""
         self.seeking = False
+        if seated.joined.epoch < self._epoch:
+            # A former owner that has slept, and does not know yet that it is one.
+            seated.handle.detach()
+            self.lost()
+            return
         if not seated.joined.resumed:
             seated.handle.detach()
             self.over(MOVED)
             return
+        seen, seen_seq = (self._epoch, self._tick), self._seq
         self.took(seated, owner)
         for missed in seated.missed:
             if missed.pauses:
                 self._paused = True
-            self._session.announce(missed)
-        if seated.frame is not None:
-            self._session.frame(seated.frame)
+            if not missed.seq or missed.seq > seen_seq:
+                self._session.announce(missed)
+        frame = seated.frame
+        # An owner that was only out of reach may not have stepped since.
+        if frame is not None and (frame.epoch, frame.tick) > seen:
+            self._session.frame(frame)
         if self._paused and not any(missed.pauses for missed in seated.missed):
             self.announce(Broadcast(to_client.Resumed()))
 
@@ -191,8 +203,13 @@ class Link:
             self._session.frame(frame)
 
     def told(self, message: Broadcast, epoch: int) -> None:
-        """A reliable message of another node's match."""
-        if epoch >= self._epoch and not self.seeking:
+        """A reliable message of another node's match. If one before it is missing, because the
+        owner took this node for gone in between, the match tells them all again."""
+        if epoch < self._epoch or self.seeking:
+            return
+        if message.seq > self._seq + 1:
+            self.lost()
+        else:
             self.announce(message)
 
     def announce(self, message: Broadcast) -> None:

@@ -300,7 +300,7 @@ class ClusterMatches:
         self.metrics.bus_interruptions += 1
         for link in [link for link in self._links.values() if link.owner == node]:
             link.lost()
-        self._guests.lost(node, tell=True)
+        self._guests.lost(node)
 
     def _show(self, node: str, shown: messages.ShowFrame) -> None:
         links = self._of_match(node, shown.match)
@@ -406,17 +406,17 @@ class ClusterMatches:
             now = self._loop.time()
             owners = {link.owner for link in self._links.values() if link.owner}
             guests_of = self._guests.nodes
-            for node in owners | guests_of:
+            for node in sorted(owners | guests_of):
                 self._send(node, messages.Alive())
                 self._heard.setdefault(node, now)
-            for node in owners:
+            for node in sorted(owners):
                 if self._heard[node] < now - SILENT_S:
                     logger.warning("node is silent", extra={"node": node})
                     for link in [link for link in self._links.values() if link.owner == node]:
                         link.lost()
-            for node in guests_of:
+            for node in sorted(guests_of):
                 if self._heard[node] < now - GUESTS_SILENT_S:
-                    self._guests.lost(node, tell=False)
+                    self._guests.lost(node)
             for node in [node for node in self._heard if node not in owners | guests_of]:
                 del self._heard[node]
 

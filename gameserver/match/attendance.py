@@ -97,6 +97,7 @@ class Attendance:
         runner = self._runner
         if runner.over:
             raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {runner.match_id} is over")
+        runner.has_lapsed()  # Then the player is told that the match stands still.
         if request.resume is not None and request.resume.epoch > runner.play.epoch:
             # The player has seen a newer owner: ours is the stale one, and will find out.
             raise JoinRefused(ErrorCode.MATCH_ELSEWHERE, "another node holds it; try again")

@@ -222,10 +222,9 @@ class Runner:
 
     def step(self) -> None:
         """Advance by one tick and show it; called by the pacer."""
-        began = self._loop.time()
-        if began > self.confirmed_at + self._trusted_s:
-            self.lapse()
+        if self.has_lapsed():
             return
+        began = self._loop.time()
         self.attendance.poll()
         play, inputs, metrics = self.play, self.inputs, self._metrics
         if inputs:
@@ -308,6 +307,14 @@ class Runner:
         self.confirmed_at = max(self.confirmed_at, sent_at)
         if not self._conflicted and self._loop.time() <= self.confirmed_at + self._trusted_s:
             self.resume(Pause.LEASE)
+
+    def has_lapsed(self) -> bool:
+        """Whether the lease has run out, as far as this node can know; then the match stands still.
+        To be asked whenever the process may have been asleep."""
+        lapsed = self._loop.time() > self.confirmed_at + self._trusted_s
+        if lapsed:
+            self.lapse()
+        return lapsed
 
     def lapse(self) -> None:
         """The lease cannot be trusted any more: another owner may be about to take over."""

@@ -7,8 +7,13 @@ import itertools
 
 import pytest
 
+from gameserver.cluster import messages
+from gameserver.cluster.desk import Desk
 from gameserver.errors import JoinRefused
 from gameserver.game.contract import LeaveReason
+from gameserver.ids import PlayerId
+from gameserver.ports import Identity
+from gameserver.wire import from_client
 from gameserver.wire.to_client import ErrorCode
 from tests.cluster.town import Town
 from tests.match.games import Do
@@ -221,3 +226,74 @@ async def test_without_peers_nothing_is_asked_and_nothing_sent() -> None:
         await asyncio.sleep(1)
         assert watcher.events
         assert town.hub.sent == 0
+
+
+class Sent:
+    """A bus that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, messages.Message]] = []
+
+    def __call__(self, node: str, message: messages.Message) -> None:
+        self.said.append((node, message))
+
+
+@in_virtual_time
+async def test_the_late_answer_of_a_former_owner_is_not_taken_for_that_of_the_new_one() -> None:
+    async with Town(1) as (one,):
+        seated, _ = await one.join("a")
+    sent = Sent()
+    desk = Desk(sent)
+    identity = Identity(
+        player_id=PlayerId("b"), name="b", groups=(), expires_ms=0, token_use="access"
+    )
+    asking = asyncio.ensure_future(desk.ask("new", 7, from_client.Join(), identity))
+    await asyncio.sleep(0)
+    answer = messages.JoinAnswer(7, seated.joined, [], b"")
+    desk.answered("former", answer)
+    await asyncio.sleep(0)
+    assert not asking.done()
+    assert sent.said[-1] == ("former", messages.LetGo(7)), "its seat is given back"
+    desk.answered("new", answer)
+    assert (await asking).joined == seated.joined
+
+
+@in_virtual_time
+async def test_a_node_that_slept_for_so_long_that_it_was_given_up_misses_no_event() -> None:
+    """Its players are taken for gone, and the match goes on telling others on the same node."""
+    async with Town(2) as (one, two):
+        seated, there = await one.join("a")
+        await asyncio.sleep(1)
+        guest, here = await two.join("b", match=seated.joined.match)
+        one.cluster._guests.lost("n2")
+        seated.handle.input(1, Do("emit", 3))
+        await asyncio.sleep(1)
+        guest.handle.input(1, Do("emit", 2))
+        await asyncio.sleep(2)
+        assert there.events[-5:] == here.events[-5:]
+        assert here.events == sorted(set(here.events)) and rises(here)
+
+
+@in_virtual_time
+async def test_a_gap_in_what_an_owner_tells_is_noticed_and_filled() -> None:
+    async with Town(2) as (one, two):
+        seated, there = await one.join("a")
+        await asyncio.sleep(1)
+        _, here = await two.join("b", match=seated.joined.match)
+        await asyncio.sleep(0.5)
+        link = next(iter(two.cluster._links.values()))
+        swallowed = link._seq
+        link._seq -= 1  # As if the last event had not come.
+        seated.handle.input(1, Do("emit", 1))
+        await asyncio.sleep(1)
+        assert here.events[-2:] == [swallowed, swallowed + 1] == [*there.events[-2:]]
+
+
+@in_virtual_time
+async def test_who_joins_a_node_that_has_just_slept_through_its_lease_is_told_so() -> None:
+    async with Town(1) as (one,):
+        seated, _ = await one.join("a")
+        runner = one.house.runner(seated.joined.match)
+        runner.confirmed_at -= 60  # As if the process had stood still.
+        await one.join("b", match=seated.joined.match)
+        assert runner.state == "paused"
