@@ -43,6 +43,9 @@ swarm: $(COMPILED) ## 200 bots play on the running system; then the stored resul
 test: $(COMPILED) ## Set up and run all tests, with services of their own; ARGS="tests/wire -k delta"
 	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
+sim: $(COMPILED) ## Play SEEDS=100 simulated histories of a whole cluster, with faults
+	@$(PY) -m tests.sim --seeds $(or $(SEEDS),100) $(ARGS)
+
 check: $(STAMP) ## Format check, lint, mypy --strict
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
@@ -67,4 +70,4 @@ clean: ## Remove the venv, caches and the development data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f gameserver/*/*.so
 
-.PHONY: help setup run swarm test check lock bench format clean
+.PHONY: help setup run swarm test sim check lock bench format clean

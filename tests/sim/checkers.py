@@ -5,14 +5,16 @@ A checker is told what happens as it happens, and raises ``Violated``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gameserver.ids import MatchId
 from gameserver.match import checkpoint as checkpoints
 from gameserver.ports import Acquired, Commit
 from gameserver.wire import event_record
 from gameserver.wire.event_record import SERVER_KINDS, EventRecord
-from tests.fakes.memory_queue import MemorySink
+from persistence_worker.intake import Event
+from tests.fakes.memory_sink import MemorySink
+from tests.fakes.memory_store import Row
 from tests.sim.games import GAMES, State
 
 
@@ -27,7 +29,11 @@ class Checker:
     def written(self, commit: Commit) -> None: ...
     def joined(self, client: str, match_id: MatchId, epoch: int, tick: int, seq: int) -> None: ...
     def framed(self, client: str, match_id: MatchId, epoch: int, tick: int) -> None: ...
+    def shown(self, node: str, match_id: MatchId, epoch: int) -> None: ...
     def announced(self, client: str, match_id: MatchId, seq: int) -> None: ...
+    def applied(self, event: Event) -> None: ...
+    def rolled_back(self, match_id: MatchId, kept: Row | None) -> None: ...
+    def drained(self, node: str, leased: Sequence[MatchId]) -> None: ...
     def measured(self, uncommitted: int, unrelayed: int) -> None: ...
     def healed(self, sink: MemorySink) -> None: ...
 
@@ -67,6 +73,9 @@ class VersionsGrowByOne(Checker):
             raise Violated(f"{commit.match_id}: version {commit.version} after {last}")
         self.last[commit.match_id] = commit.version
 
+    def rolled_back(self, match_id: MatchId, kept: Row | None) -> None:
+        self.last[match_id] = 0 if kept is None else kept.version
+
 
 class StateAndEventsTogether(Checker):
     """A checkpoint has seen exactly the events that are committed with it or before."""
@@ -74,12 +83,18 @@ class StateAndEventsTogether(Checker):
     def __init__(self) -> None:
         self.seq: dict[MatchId, int] = {}
         self.own: dict[MatchId, int] = {}
+        self.repeats: set[MatchId] = set()
+
+    def rolled_back(self, match_id: MatchId, kept: Row | None) -> None:
+        self.repeats.add(match_id)
 
     def written(self, commit: Commit) -> None:
         match_id = commit.match_id
         seq, own = self.seq.get(match_id, 0), self.own.get(match_id, 0)
         for entry in commit.records:
             record = event_record.decode_record(entry.record)
+            if match_id in self.repeats and entry.seq <= seq:
+                continue  # What the store lost is written again.
             if (entry.seq, record.seq) != (seq + 1, seq + 1):
                 raise Violated(f"{match_id}: event {entry.seq}/{record.seq} after {seq}")
             seq += 1
@@ -147,13 +162,40 @@ class OneOwnerShows(FencesRise):
     def acquired(self, match_id: MatchId, got: Acquired) -> None:
         self.newest[match_id] = max(got.fence, self.newest.get(match_id, 0))
 
-    def framed(self, client: str, match_id: MatchId, epoch: int, tick: int) -> None:
+    def shown(self, node: str, match_id: MatchId, epoch: int) -> None:
         if epoch < self.newest[match_id]:
-            raise Violated(f"{match_id}: {client} saw stale epoch {epoch}")
+            raise Violated(f"{match_id}: {node} showed stale epoch {epoch}")
+
+
+class NoLeaseAfterDrain(Checker):
+    """A drained node holds no match any more."""
+
+    def drained(self, node: str, leased: Sequence[MatchId]) -> None:
+        if leased:
+            raise Violated(f"{node} has drained and still holds {leased[:5]}")
+
+
+class AppliedOnce(Checker):
+    """No event is applied twice, and none that was not committed."""
+
+    def __init__(self) -> None:
+        self.committed: dict[MatchId, int] = {}
+        self.applied_keys: set[tuple[str, int]] = set()
+
+    def written(self, commit: Commit) -> None:
+        if commit.records:
+            self.committed[commit.match_id] = commit.records[-1].seq
+
+    def applied(self, event: Event) -> None:
+        if event.key in self.applied_keys:
+            raise Violated(f"{event.key} was applied twice")
+        if event.record.seq > self.committed.get(MatchId(event.record.match), 0):
+            raise Violated(f"{event.key} was applied but never committed")
+        self.applied_keys.add(event.key)
 
 
 class ExactlyOnce(Checker):
-    """After healing the sink holds every committed event, and nothing else."""
+    """After healing the database holds every committed event as it was, and nothing else."""
 
     def __init__(self) -> None:
         self.committed: dict[str, EventRecord] = {}
@@ -161,13 +203,15 @@ class ExactlyOnce(Checker):
     def written(self, commit: Commit) -> None:
         for entry in commit.records:
             record = event_record.decode_record(entry.record)
-            self.committed[record.id] = record
+            if self.committed.setdefault(record.id, record) != record:
+                raise Violated(f"{record.id} was committed with two contents")
 
     def healed(self, sink: MemorySink) -> None:
-        if self.committed != sink.records:
-            missing = sorted(self.committed.keys() - sink.records.keys())[:5]
-            extra = sorted(sink.records.keys() - self.committed.keys())[:5]
-            raise Violated(f"missing in the sink: {missing}; not committed: {extra}")
+        stored = {event.record.id: event.record for event in sink.stored.values()}
+        if self.committed != stored:
+            missing = sorted(self.committed.keys() - stored.keys())[:5]
+            extra = sorted(stored.keys() - self.committed.keys())[:5]
+            raise Violated(f"missing in the database: {missing}; not committed: {extra}")
 
 
 class QueuesAreBounded(Checker):
@@ -196,6 +240,8 @@ def all_checkers(limits: Mapping[str, int]) -> list[Checker]:
         AnnouncedWithoutGap(),
         FramesRise(),
         OneOwnerShows(),
+        NoLeaseAfterDrain(),
+        AppliedOnce(),
         ExactlyOnce(),
         QueuesAreBounded(**limits),
     ]

@@ -15,20 +15,31 @@ from typing import Any
 import msgspec
 import pytest
 
+from gameserver.cluster.guests import Guests
+from gameserver.cluster.link import Link
 from gameserver.config import Config
 from gameserver.match.attendance import Attendance
+from gameserver.match.birth import Birth
 from gameserver.match.pause import Pause
 from gameserver.match.play import Play
 from gameserver.match.runner import Runner
 from gameserver.ports import Acquired, Commit, OutboxEntry, Outcome, Seated
+from gameserver.wire.frame import Broadcast, Frame
+from persistence_worker.apply import Outcome as Applied
+from persistence_worker.apply import Verdict
+from persistence_worker.intake import Event
+from persistence_worker.messages import Message
+from tests.fakes.memory_sink import MemorySink
 from tests.fakes.memory_store import Row
 from tests.sim.checkers import (
     AnnouncedAreCommitted,
     AnnouncedWithoutGap,
+    AppliedOnce,
     Checker,
     ExactlyOnce,
     FencesRise,
     FramesRise,
+    NoLeaseAfterDrain,
     OneOwnerShows,
     OnlyTheNewestWrites,
     QueuesAreBounded,
@@ -38,9 +49,11 @@ from tests.sim.checkers import (
 )
 from tests.sim.faults import FaultyQueue
 from tests.sim.loop import Deadlock, run
-from tests.sim.world import CONFIG, LIMITS, WatchedStore, World, simulate
+from tests.sim.services import WatchedStore, WorkerQueue
+from tests.sim.world import CONFIG, LIMITS, World, simulate
 
-SEEDS = 24
+SEEDS = 12
+"""A slice; `make sim SEEDS=1000` plays more."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -233,14 +246,18 @@ def test_frames_that_do_not_rise_are_caught(monkeypatch: pytest.MonkeyPatch) -> 
         if self.tick % 40 == 0:
             self.tick -= 1
 
+    def shown(self: Link, frame: Frame) -> None:
+        self._session.frame(frame)
+
     monkeypatch.setattr(Play, "step", stuck)
+    monkeypatch.setattr(Link, "frame", shown)
     caught(FramesRise, "saw .* after")
 
 
 def test_a_lease_that_is_trusted_for_too_long_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gameserver.match.runner.LEASE_TRUSTED", 4.0)
     monkeypatch.setattr("gameserver.match.lease.LEASE_TRUSTED", 4.0)
-    caught(OneOwnerShows, "saw stale epoch")
+    caught(OneOwnerShows, "showed stale epoch")
 
 
 def test_a_failed_message_that_is_taken_for_sent_is_caught(
@@ -253,7 +270,61 @@ def test_a_failed_message_that_is_taken_for_sent_is_caught(
         return [True] * len(bodies)
 
     monkeypatch.setattr(FaultyQueue, "send", optimist)
-    caught(ExactlyOnce, "missing in the sink")
+    caught(ExactlyOnce, "missing in the database")
+
+
+def test_a_drain_that_keeps_its_leases_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def keep(self: Birth, lease: Any) -> None:
+        """Let it run out."""
+
+    monkeypatch.setattr(Birth, "release", keep)
+    caught(NoLeaseAfterDrain, "has drained and still holds")
+
+
+def test_an_event_that_is_applied_twice_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(self: MemorySink, event: Event) -> Verdict:
+        self.stored[event.key] = event
+        return Verdict(Applied.APPLIED)
+
+    monkeypatch.setattr(MemorySink, "_apply", careless)
+    caught(AppliedOnce, "was applied twice")
+
+
+def test_a_message_that_is_deleted_before_it_is_stored_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receive = WorkerQueue.receive
+
+    async def hasty(self: WorkerQueue, **how: Any) -> list[Message]:
+        messages = await receive(self, **how)
+        self._queue.drop(messages)
+        return messages
+
+    monkeypatch.setattr(WorkerQueue, "receive", hasty)
+    caught(ExactlyOnce, "missing in the database")
+
+
+def test_events_that_a_node_misses_in_its_sleep_are_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def told(self: Link, message: Broadcast, epoch: int) -> None:
+        if epoch >= self._epoch and not self.seeking:
+            self.announce(message)
+
+    def lost(self: Guests, node: str) -> None:
+        for guest in [guest for guest in self._guests.values() if guest.node == node]:
+            self._pop(node, guest.link)
+            if guest.handle is not None:
+                guest.handle.detach()
+
+    def nap(world: World) -> None:
+        process = world.random.choice(world.nodes).process
+        if process.runs:
+            process.pause(3.5)
+
+    monkeypatch.setattr(Link, "told", told)
+    monkeypatch.setattr(Guests, "lost", lost)
+    caught(AnnouncedWithoutGap, "was told of .* after", storm=nap)
 
 
 def test_an_outbox_that_loses_records_is_caught() -> None:
@@ -264,7 +335,7 @@ def test_an_outbox_that_loses_records_is_caught() -> None:
                 if entry.seq % 5 == 0:
                     row.outbox.pop(entry.seq, None)
 
-    caught(ExactlyOnce, "missing in the sink", store_type=Mutant)
+    caught(ExactlyOnce, "missing in the database", store_type=Mutant)
 
 
 def outage(world: World) -> None:
@@ -326,4 +397,4 @@ def test_a_record_that_changes_between_two_relays_is_caught() -> None:
                 ]
             return got
 
-    caught(None, "EventRecord|not committed", store_type=Mutant)
+    caught(None, "dead letters|two contents", store_type=Mutant)

@@ -1,37 +1,48 @@
-"""One simulated history: nodes, players, faults, and the checkers that watch.
+"""One simulated history: nodes, players, workers, faults, and the checkers that watch.
 
-    clients ──► MatchService × 3 ──► FaultyStore ──► MemoryStore ──► checkers
-                     └─────────────► FaultyQueue ──► MemoryQueue ──► MemorySink
+    clients ──► MatchService + ClusterMatches × 3 ──network──► Redis: MemoryStore, MemoryDirectory
+                  └──────────── bus ────────────┘
+                  └──network──► SQS: SimQueue ──► Worker × 2 ──network──► PostgreSQL: MemorySink
 
-The services are the production ones, unmodified. Bad weather for a while, then everything heals,
-and what was promised must be true.
+Nodes and workers are the production ones, unmodified and put together as in production; each is a
+process that can be stopped and killed between any two of its steps. Bad weather for a while, then
+everything heals, and what was promised must be true.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
+from gameserver.cluster import messages
 from gameserver.config import Config
 from gameserver.ids import MatchId
-from gameserver.match.service import MatchService
-from gameserver.metrics import Metrics
-from gameserver.ports import Acquired, Commit
-from tests.fakes.clock import EPOCH_MS, LoopClock, SeededEntropy
-from tests.fakes.memory_queue import MemoryQueue, MemorySink
-from tests.fakes.memory_store import MemoryStore, Row
+from persistence_worker.intake import Event
+from tests.fakes.clock import EPOCH_MS
+from tests.fakes.memory_bus import MemoryDirectory
+from tests.fakes.memory_sink import MemorySink
+from tests.sim.bus import SimHub
 from tests.sim.checkers import Checker, Violated, all_checkers
 from tests.sim.client import Client
-from tests.sim.faults import FaultyQueue, FaultyStore, Weather
-from tests.sim.games import GAMES
-from tests.sim.loop import run
+from tests.sim.faults import LATE_S, Network, Weather
+from tests.sim.loop import Process, SimLoop, run
+from tests.sim.node import Node, WorkerProcess
+from tests.sim.services import SimQueue, WatchedStore
 
 NODES = 3
+WORKERS = 2
 CLIENTS = 12
 STORM_S = 40.0
-HEALING_S = 40.0
+HEALING_S = 60.0
+STOPPED_S_MAX = 6.0
+"""Of a SIGSTOP: three times the lease."""
+REPLICA_LAG_S = 0.3
+QUIET_AFTER_FAILOVER_S = 8.0
 LIMITS = {"uncommitted_max": 12, "outbox_max": 40}
 CONFIG = Config(
     grace_ms=4_000,
@@ -41,36 +52,9 @@ CONFIG = Config(
     resume_events_max=20,
     redis_timeout_ms=500,
 )
-
-
-class WatchedStore(MemoryStore):
-    """Tells the checkers what is acquired and what is really written."""
-
-    def __init__(self, now_ms: Callable[[], float], checkers: Sequence[Checker]) -> None:
-        super().__init__(now_ms)
-        self.checkers = checkers
-
-    async def acquire(self, match_id: MatchId, *, owner: str, lease_ttl_ms: int) -> Acquired | None:
-        got = await super().acquire(match_id, owner=owner, lease_ttl_ms=lease_ttl_ms)
-        if got is not None:
-            for checker in self.checkers:
-                checker.acquired(match_id, got)
-        return got
-
-    def write(self, row: Row, commit: Commit) -> None:
-        super().write(row, commit)
-        for checker in self.checkers:
-            checker.written(commit)
-
-
-@dataclass
-class Node:
-    """A process: killed, it takes everything with it but what the store has."""
-
-    name: str
-    service: MatchService
-    metrics: Metrics
-    alive: bool = True
+_COUNTED = ("ticks", "events_committed", "matches_started", "matches_adopted", "matches_ended",
+            "matches_paused", "commits", "commits_fenced", "commits_conflicting", "leases_lost",
+            "games_failed", "bus_interruptions")  # fmt: skip
 
 
 @dataclass
@@ -97,71 +81,113 @@ class World:
         self.seed = seed
         self.config = config
         self.random = random.Random(seed)
-        self.loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        self.loop = loop
         self.checkers = all_checkers(LIMITS) if watched_by is None else watched_by
         self.weather = Weather(seed + 1)
-        self.store = store_type(lambda: EPOCH_MS + self.loop.time() * 1000, self.checkers)
-        self.queue = MemoryQueue()
+        self.network = Network(self.weather)
+        self.store = store_type(lambda: EPOCH_MS + loop.time() * 1000, self.checkers)
+        self.directory = MemoryDirectory()
+        self.hub = SimHub(self.network, self._sent)
+        self.queue = SimQueue()
+        self.dead_letters = SimQueue()
         self.sink = MemorySink()
         self.nodes: list[Node] = []
+        self.workers: list[WorkerProcess] = []
         self.history = History(seed)
-        self.violation: asyncio.Future[None] = self.loop.create_future()
+        self.violation: asyncio.Future[None] = loop.create_future()
+        self._dead: list[Node | WorkerProcess] = []
         self._made = 0
         self._storm = storm
+        self._fragile_until = 0.0
 
-    # ── nodes ────────────────────────────────────────────────────────────────────────────────
+    # ── processes ────────────────────────────────────────────────────────────────────────────
 
-    async def start_node(self) -> Node:
-        self._made += 1
-        name = f"n{self._made}"
-        metrics = Metrics()
-        service = MatchService(
-            self.config,
-            games=GAMES,
-            store=FaultyStore(self.store, self.weather, name),
-            queue=FaultyQueue(self.queue, self.weather),
-            clock=LoopClock(self.loop.time),
-            entropy=SeededEntropy(self.seed, self._made),
-            metrics=metrics,
-            node=name,
-        )
-        await service.start()
-        service.failed.add_done_callback(self._side_task_failed)
-        node = Node(name, service, metrics)
-        self.nodes.append(node)
-        self.note(f"start {name}")
-        return node
+    @property
+    def open_nodes(self) -> list[Node]:
+        """Where the load balancer sends clients; it does not notice that a process is stopped."""
+        return [node for node in self.nodes if node.open and node.process.alive]
 
-    def _side_task_failed(self, failed: asyncio.Future[None]) -> None:
+    def _man(self) -> None:
+        """As many processes as there should be: what is missing is started."""
+        while len(self.nodes) < NODES:
+            self._made += 1
+            node = Node(self, self._made)
+            self.nodes.append(node)
+            self.note(f"start {node.name}")
+            node.process.spawn(node.start()).add_done_callback(self.task_done)
+        while len(self.workers) < WORKERS:
+            self._made += 1
+            self.workers.append(WorkerProcess(self, self._made))
+            self.note(f"start {self.workers[-1].name}")
+
+    def _kill(self, victim: Node | WorkerProcess) -> None:
+        """SIGKILL: no goodbye and no commit; what it has sent is on its way all the same."""
+        self.note(f"kill {victim.name}")
+        self._bury(victim)
+
+    def _bury(self, victim: Node | WorkerProcess) -> None:
+        victim.process.kill()
+        self._dead.append(victim)
+        if isinstance(victim, Node):
+            self.nodes.remove(victim)
+        else:
+            self.workers.remove(victim)
+
+    async def _deploy(self, node: Node) -> None:
+        """SIGTERM: hand over, then go. A fresh one starts at once."""
+        self.note(f"drain {node.name}")
+        self.nodes.remove(node)
+        draining = node.process.spawn(node.drain())
+        draining.add_done_callback(self.task_done)
+        await asyncio.wait({draining, node.process.gone}, return_when=asyncio.FIRST_COMPLETED)
+        node.process.kill()
+        self._dead.append(node)
+
+    async def _redeploy(self, worker: WorkerProcess) -> None:
+        """SIGTERM for a worker; one that hangs is killed."""
+        self.note(f"drain {worker.name}")
+        self.workers.remove(worker)
+        worker.stop()
+        await asyncio.wait({worker.done}, timeout=10)
+        worker.process.kill()
+        self._dead.append(worker)
+
+    def _stop(self, process: Process) -> None:
+        """SIGSTOP, and SIGCONT later."""
+        seconds = self.random.random() * STOPPED_S_MAX
+        self.note(f"stop {process.name} for {seconds:.3f}")
+        process.pause(seconds)
+
+    async def _fail_over(self) -> None:
+        """Redis' primary is gone with what its replica had not heard of.
+
+        With asynchronous replication such writes are lost for good where their owner is gone as
+        well; so what is promised is that an owner who lives writes them again. For a while no
+        process is killed or stopped.
+        """
+        # What a dead process has sent must have arrived, and all matches have their owners.
+        await asyncio.sleep(LATE_S + STOPPED_S_MAX)
+        self._fragile_until = self.loop.time() + REPLICA_LAG_S + QUIET_AFTER_FAILOVER_S
+        replica = self.store.replica()
+        await asyncio.sleep(REPLICA_LAG_S * self.random.random())
+        if self.store.has_ended_since(replica):
+            return  # Nobody is left who could write the end again.
+        self.note("redis fails over")
+        self.store.fail_over(replica)
+        self.hub.interrupt_all()
+
+    def side_task_failed(self, failed: asyncio.Future[None]) -> None:
         if not failed.cancelled() and (error := failed.exception()) is not None:
             self.fail(error)
 
-    async def kill(self, node: Node) -> None:
-        """SIGKILL: no goodbye, no commit, and timers and tasks are gone."""
-        self.note(f"kill {node.name}")
-        node.alive = False
-        await node.service.stop()
-        self._count(node)
+    def task_done(self, task: asyncio.Task[None]) -> None:
+        """For every task that must not fail."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fail(error)
 
-    async def deploy(self, node: Node) -> None:
-        """SIGTERM: hand over, then go."""
-        self.note(f"drain {node.name}")
-        node.alive = False
-        await node.service.drain(5.0)
-        await node.service.stop()
-        self._count(node)
-
-    def _count(self, node: Node) -> None:
-        counts = self.history.counts
-        for name in ("ticks", "events_committed", "matches_started", "matches_adopted",
-                     "matches_ended", "matches_paused", "commits", "commits_fenced",
-                     "commits_conflicting", "leases_lost", "games_failed"):  # fmt: skip
-            counts[name] = counts.get(name, 0) + getattr(node.metrics, name)
-        self.nodes.remove(node)
-
-    @property
-    def alive(self) -> list[Node]:
-        return [node for node in self.nodes if node.alive]
+    # ── what the checkers are told ───────────────────────────────────────────────────────────
 
     def note(self, what: str) -> None:
         self.history.trace.append(f"{self.loop.time():.6f} {what}")
@@ -171,18 +197,54 @@ class World:
         if not self.violation.done():
             self.violation.set_exception(error)
 
+    def shown(self, node: str, match_id: MatchId, epoch: int) -> None:
+        """``node``, as the owner, shows a frame."""
+        for checker in self.checkers:
+            self._checked(checker.shown, node, match_id, epoch)
+
+    def applied(self, event: Event) -> None:
+        """``event`` is new in the database."""
+        for checker in self.checkers:
+            self._checked(checker.applied, event)
+
+    def drained(self, node: Node, *, fine: bool) -> None:
+        """``node`` has given its matches away. ``fine``: nothing hindered it."""
+        if fine and self.weather.is_fine:
+            self._check_drained(node.name)
+        else:
+            # What the store did not hear runs out by itself, and what it hears late as well.
+            wait_s = LATE_S + self.config.lease_ttl_ms / 1000 + 0.5
+            context = contextvars.Context()
+            self.loop.call_later(wait_s, self._check_drained, node.name, context=context)
+
+    def _check_drained(self, name: str) -> None:
+        leased = self.store.leased_by(name)
+        for checker in self.checkers:
+            self._checked(checker.drained, name, leased)
+
+    def _sent(self, node: str, message: bytes) -> None:
+        said = messages.decode(message)
+        if isinstance(said, messages.ShowFrame):
+            epoch = msgspec.msgpack.decode(said.frame)[0]
+            self.shown(node, MatchId(said.match), epoch)
+
+    def _checked(self, check: Callable[..., None], *told: object) -> None:
+        try:
+            check(*told)
+        except AssertionError as violated:
+            self.fail(violated)
+
     # ── the history ──────────────────────────────────────────────────────────────────────────
 
     async def play(self) -> History:
         """Storm, healing, judgement. Raises ``Violated``."""
-        for _ in range(NODES):
-            await self.start_node()
+        self._man()
         clients = [Client(self, f"c{number}") for number in range(CLIENTS)]
         tasks = [self.loop.create_task(client.play()) for client in clients]
         tasks.append(self.loop.create_task(self._watch()))
         story = self.loop.create_task(self._story(clients))
         for task in (*tasks, story):
-            task.add_done_callback(self._task_done)
+            task.add_done_callback(self.task_done)
         try:
             await asyncio.wait({story, self.violation}, return_when=asyncio.FIRST_COMPLETED)
             if self.violation.done():
@@ -191,35 +253,46 @@ class World:
         finally:
             for task in (*tasks, story):
                 task.cancel()
-            for task in (*tasks, story):
-                await asyncio.wait([task])
-            for node in list(self.nodes):
-                await self.kill(node)
-            if not self.violation.done():
-                self.violation.cancel()
-        self.history.counts["events"] = len(self.sink.records)
-        self.history.counts["duplicates"] = self.sink.duplicates
+            await asyncio.wait([*tasks, story])
+            await self._tidy_up()
+        counts = self.history.counts
+        counts["events"] = len(self.sink.stored)
+        counts["relayed_by_bus"] = self.hub.delivered
         return self.history
 
-    def _task_done(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.fail(error)
+    async def _tidy_up(self) -> None:
+        """End what is left, so that no task outlives the history."""
+        self.store.checkers = ()
+        self.weather.clear()
+        for victim in [*self.nodes, *self.workers]:
+            self._bury(victim)
+        for victim in self._dead:
+            if isinstance(victim, Node):
+                for name in _COUNTED:
+                    had = self.history.counts.get(name, 0)
+                    self.history.counts[name] = had + getattr(victim.metrics, name)
+        # What a dead process left behind gets a last turn, in which it is cancelled.
+        for victim in self._dead:
+            victim.process.bury()
+            await asyncio.wait([victim.process.spawn(victim.close())])
+        if not self.violation.done():
+            self.violation.cancel()
 
     async def _story(self, clients: Sequence[Client]) -> None:
         until = self.loop.time() + STORM_S
         while self.loop.time() < until:
             if self._storm is not None:
                 self._storm(self)
-            else:
+            elif self.loop.time() >= self._fragile_until:
                 await self._mishap()
             await asyncio.sleep(self.random.random() * 3)
         self.note("heal")
         self.weather.clear()
-        while len(self.alive) < NODES:
-            await self.start_node()
-        await asyncio.sleep(HEALING_S / 4)
-        self._check_liveness(clients, before := self._ticks())
-        await asyncio.sleep(HEALING_S / 4)
+        self._man()
+        await asyncio.sleep(STOPPED_S_MAX + HEALING_S / 6)
+        self._check_liveness(clients)
+        before = self._ticks()
+        await asyncio.sleep(HEALING_S / 6)
         self._check_progress(before)
         for client in clients:
             client.retire()
@@ -229,39 +302,53 @@ class World:
     async def _mishap(self) -> None:
         """Something changes, mostly for the worse."""
         weather, chance = self.weather, self.random
-        match chance.randrange(10):
-            case 0:
-                await self.kill(chance.choice(self.alive))
-            case 1:
-                await self.deploy(chance.choice(self.alive))
+        open_nodes = self.open_nodes
+        match chance.randrange(14):
+            case 0 if open_nodes:
+                self._kill(chance.choice(open_nodes))
+            case 1 if open_nodes:
+                await self._deploy(chance.choice(open_nodes))
             case 2:
                 weather.store_down = not weather.store_down
             case 3:
                 weather.queue_down = not weather.queue_down
-            case 4:
-                weather.cut_off[chance.choice(self.alive).name] = None
+            case 4 if open_nodes:
+                weather.cut_off[chance.choice(open_nodes).name] = None
             case 5:
                 weather.cut_off.clear()
                 weather.store_down = False
             case 6:
                 weather.refused = weather.lost = weather.late = chance.random() * 0.15
             case 7:
-                weather.failed_bodies = chance.random() * 0.5
+                weather.failed_bodies = weather.doubled = chance.random() * 0.5
                 weather.slow_s = chance.random() * 0.2
             case 8:
-                weather.clear()
+                weather.bus_lost = chance.random() * 0.1
+            case 9 if open_nodes:
+                self._stop(chance.choice(open_nodes).process)
+            case 10:
+                self._kill(chance.choice(self.workers))
+            case 11:
+                weather.database_down = not weather.database_down
+            case 12:
+                worker = chance.choice(self.workers)
+                if chance.random() < 0.5:
+                    self._stop(worker.process)
+                else:
+                    await self._redeploy(worker)
             case _:
-                pass
-        self.note(f"weather {weather.store_down} {weather.queue_down} {list(weather.cut_off)}")
-        while len(self.alive) < NODES:
-            await self.start_node()
+                weather.clear()
+                if chance.random() < 0.5:
+                    self._man()
+                    await self._fail_over()
+        self.note(f"weather {weather}")
+        self._man()
 
     async def _watch(self) -> None:
-        """Drain the queue as a worker does, and look at the sizes."""
+        """Look at the sizes."""
         while True:
             await asyncio.sleep(0.05)
-            self.sink.drain(self.queue)
-            for node in self.nodes:
+            for node in self.open_nodes:
                 for runner in node.service._registry.runners.values():
                     for checker in self.checkers:
                         checker.measured(runner.uncommitted, len(runner.outbox))
@@ -271,14 +358,17 @@ class World:
     def _ticks(self) -> dict[str, int]:
         return {
             info.id: info.tick
-            for node in self.alive
+            for node in self.open_nodes
             for info in node.service.listing()
             if info.state != "ended"
         }
 
-    def _check_liveness(self, clients: Sequence[Client], ticks: dict[str, int]) -> None:
+    def _check_liveness(self, clients: Sequence[Client]) -> None:
         paused = [
-            info for node in self.alive for info in node.service.listing() if info.state == "paused"
+            info
+            for node in self.open_nodes
+            for info in node.service.listing()
+            if info.state == "paused"
         ]
         if paused:
             raise Violated(f"still paused after healing: {paused}")
@@ -292,10 +382,15 @@ class World:
                 raise Violated(f"{match_id} stands at {tick}")
 
     def _check_end(self) -> None:
-        self.sink.drain(self.queue)
         left = {match_id: row for match_id, row in self.store.rows.items() if not row.forgotten}
         if left or self.store.open:
             raise Violated(f"not forgotten after everyone has left: {list(left)[:5]}")
+        if self.dead_letters.bodies:
+            raise Violated(
+                f"dead letters: {[each.body[:300] for each in self.dead_letters.bodies]}"
+            )
+        if len(self.queue):
+            raise Violated(f"{len(self.queue)} messages are left in the queue")
         for checker in self.checkers:
             checker.healed(self.sink)
 
