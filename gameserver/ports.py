@@ -272,10 +272,13 @@ class MatchStore(Protocol):
     """Checkpoints, leases and outboxes of all matches; every method may raise
     ``StoreUnavailable``, after which what was asked may or may not have happened."""
 
-    async def acquire(self, match_id: MatchId, *, owner: str, lease_ttl_ms: int) -> Acquired | None:
+    async def acquire(
+        self, match_id: MatchId, *, owner: str, lease_ttl_ms: int, instead_of: int = 0
+    ) -> Acquired | None:
         """Take the match if no lease on it is running; ``None`` if one is, be it ``owner``'s own
         (an acquisition that arrives late must not fence the one that followed it), or if the match
-        has been forgotten.
+        has been forgotten. ``instead_of``: the fence of a lease that does not stand in the way,
+        because it is the caller's and is given up for the new one.
 
         The fence is ``max(stored + 1, store's time in ms)``. Lists the match as open."""
 

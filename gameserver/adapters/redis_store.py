@@ -134,11 +134,13 @@ class RedisMatchStore:
                 extra={"maxmemory_policy": policy},
             )
 
-    async def acquire(self, match_id: MatchId, *, owner: str, lease_ttl_ms: int) -> Acquired | None:
+    async def acquire(
+        self, match_id: MatchId, *, owner: str, lease_ttl_ms: int, instead_of: int = 0
+    ) -> Acquired | None:
         async with self._call():
             await cast(Any, self._client.sadd(self._open, match_id))
             answer = await self._acquire.call(
-                self._client, self._keys(match_id), (owner, lease_ttl_ms)
+                self._client, self._keys(match_id), (owner, lease_ttl_ms, instead_of)
             )
             if answer == 0:
                 await cast(Any, self._client.srem(self._open, match_id))

@@ -127,9 +127,9 @@ class Birth:
 
     async def reacquire(self, lease: Lease) -> Acquired | None:
         """Take one's own match again; ``None`` while a lease on it runs that is not ``lease``.
-        Raises ``StoreUnavailable``."""
-        await self._store.release(lease)
-        return await self._acquire(lease.match_id)
+        In one step, for between giving up and taking again another node would be faster. Raises
+        ``StoreUnavailable``."""
+        return await self._acquire(lease.match_id, instead_of=lease.fence)
 
     async def release(self, lease: Lease) -> None:
         """Let somebody else take the match at once; if that fails, the lease runs out."""
@@ -138,9 +138,12 @@ class Birth:
         except StoreUnavailable as error:
             logger.warning("lease not released", extra={"error": str(error)})
 
-    async def _acquire(self, match_id: MatchId) -> Acquired | None:
+    async def _acquire(self, match_id: MatchId, *, instead_of: int = 0) -> Acquired | None:
         return await self._store.acquire(
-            match_id, owner=self._services.node, lease_ttl_ms=self._ttl_ms
+            match_id,
+            owner=self._services.node,
+            lease_ttl_ms=self._ttl_ms,
+            instead_of=instead_of,
         )
 
     def _runner(

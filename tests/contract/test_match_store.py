@@ -99,6 +99,20 @@ async def test_a_running_lease_keeps_everyone_out_even_its_owner(store: MatchSto
     assert await one(store, commit(first.fence, 1)) is Outcome.COMMITTED
 
 
+async def test_an_owner_can_exchange_its_lease_for_a_new_one_in_one_step(store: MatchStore) -> None:
+    first = await acquire(store)
+    for owner, fence in (("b", first.fence - 1), ("a", first.fence + 1)):
+        assert (
+            await store.acquire(M, owner=owner, lease_ttl_ms=TTL_MS, instead_of=fence)
+        ) is None, "that is not the lease which is running"
+    second = await store.acquire(M, owner="a", lease_ttl_ms=TTL_MS, instead_of=first.fence)
+    assert second is not None and second.fence > first.fence
+    late = await store.acquire(M, owner="a", lease_ttl_ms=TTL_MS, instead_of=first.fence)
+    assert late is None, "asked twice, it must not fence itself"
+    assert await one(store, commit(first.fence, 1)) is Outcome.FENCED
+    assert await one(store, commit(second.fence, 1)) is Outcome.COMMITTED
+
+
 async def test_a_lease_that_ran_out_is_anyones_and_the_fence_rises(store: MatchStore) -> None:
     first = await acquire(store, ttl_ms=20)
 

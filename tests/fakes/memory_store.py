@@ -34,13 +34,15 @@ class MemoryStore:
         self.rows: dict[MatchId, Row] = {}
         self.open: dict[MatchId, None] = {}
 
-    async def acquire(self, match_id: MatchId, *, owner: str, lease_ttl_ms: int) -> Acquired | None:
+    async def acquire(
+        self, match_id: MatchId, *, owner: str, lease_ttl_ms: int, instead_of: int = 0
+    ) -> Acquired | None:
         self.open[match_id] = None
         row = self.rows.get(match_id) or Row()
         if row.forgotten:
             del self.open[match_id]
             return None
-        if self._leased(row):
+        if self._leased(row) and row.fence != instead_of:
             return None
         self.rows[match_id] = row
         row.fence = max(row.fence + 1, int(self._now_ms()))

@@ -161,9 +161,13 @@ class FaultyStore(_OfNode):
         super().__init__(network, node)
         self._store = store
 
-    async def acquire(self, match_id: MatchId, *, owner: str, lease_ttl_ms: int) -> Acquired | None:
+    async def acquire(
+        self, match_id: MatchId, *, owner: str, lease_ttl_ms: int, instead_of: int = 0
+    ) -> Acquired | None:
         return await self._call(
-            lambda: self._store.acquire(match_id, owner=owner, lease_ttl_ms=lease_ttl_ms)
+            lambda: self._store.acquire(
+                match_id, owner=owner, lease_ttl_ms=lease_ttl_ms, instead_of=instead_of
+            )
         )
 
     async def holder(self, match_id: MatchId) -> str | None:

@@ -37,8 +37,12 @@ class WatchedStore(MemoryStore):
         super().__init__(now_ms)
         self.checkers = checkers
 
-    async def acquire(self, match_id: MatchId, *, owner: str, lease_ttl_ms: int) -> Acquired | None:
-        got = await super().acquire(match_id, owner=owner, lease_ttl_ms=lease_ttl_ms)
+    async def acquire(
+        self, match_id: MatchId, *, owner: str, lease_ttl_ms: int, instead_of: int = 0
+    ) -> Acquired | None:
+        got = await super().acquire(
+            match_id, owner=owner, lease_ttl_ms=lease_ttl_ms, instead_of=instead_of
+        )
         if got is not None:
             for checker in self.checkers:
                 checker.acquired(match_id, got)
@@ -57,13 +61,14 @@ class WatchedStore(MemoryStore):
             if row.owner == owner and self._leased(row)
         ]
 
-    def has_ended_since(self, replica: Replica) -> bool:
-        """Whether some match is over that ``replica`` does not know to be."""
+    def has_turned_since(self, replica: Replica) -> bool:
+        """Whether some match is over, or has another owner, that ``replica`` does not know of."""
         nothing = Row()
-        return any(
-            _is_over(row) and not _is_over(replica.rows.get(match_id, nothing))
-            for match_id, row in self.rows.items()
-        )
+        for match_id, row in self.rows.items():
+            known = replica.rows.get(match_id, nothing)
+            if _is_over(row) != _is_over(known) or row.fence != known.fence:
+                return True
+        return False
 
     def replica(self) -> Replica:
         """What a replica has that hears of nothing more from now on."""

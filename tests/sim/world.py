@@ -172,8 +172,8 @@ class World:
         self._fragile_until = self.loop.time() + REPLICA_LAG_S + QUIET_AFTER_FAILOVER_S
         replica = self.store.replica()
         await asyncio.sleep(REPLICA_LAG_S * self.random.random())
-        if self.store.has_ended_since(replica):
-            return  # Nobody is left who could write the end again.
+        if self.store.has_turned_since(replica):
+            return  # Nobody may be left who could write that again.
         self.note("redis fails over")
         self.store.fail_over(replica)
         self.hub.interrupt_all()

@@ -1,12 +1,12 @@
 -- Take a match if no lease on it is running, the caller's own included: an acquisition whose
 -- answer was given up may arrive late, and must not fence the one that followed it.
--- KEYS: state, lease, outbox      ARGV: owner, lease_ttl_ms
+-- KEYS: state, lease, outbox      ARGV: owner, lease_ttl_ms, fence of a lease to be replaced
 -- Answer: nil = held, 0 = forgotten, else {fence, version, checkpoint or nil, outbox entries}
 local state, lease, outbox = KEYS[1], KEYS[2], KEYS[3]
-if redis.call('EXISTS', lease) == 1 then
+local stored = redis.call('HMGET', state, 'fence', 'version', 'checkpoint', 'forgotten')
+if redis.call('EXISTS', lease) == 1 and stored[1] ~= ARGV[3] then
   return false
 end
-local stored = redis.call('HMGET', state, 'fence', 'version', 'checkpoint', 'forgotten')
 if stored[4] then
   return 0
 end
