@@ -49,7 +49,8 @@ class Track:
         self.tick = joined.tick - 1
         self.seat = joined.seat
         self.seq = joined.seq
-        self.acked = joined.input_seq
+        # What was taken before may be applied only after this: `input_seq` says nothing of it.
+        self.acked = 0
         self.has_base = False
 
     def frame(

@@ -77,7 +77,8 @@ class Joined(msgspec.Struct, array_like=True, frozen=True, tag=2):
 
     the next ``Event`` has ``seq + 1``. ``resumed``: every event since the one named in ``resume``
     follows; otherwise the client must forget what it derived from earlier events.
-    ``input_seq`` is your last applied input: number the next one higher.
+    ``input_seq`` is your last input that was taken, though not yet applied perhaps: number the next
+    one higher.
     """
 
     ref: int
