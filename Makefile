@@ -46,6 +46,9 @@ test: $(COMPILED) ## Set up and run all tests, with services of their own; ARGS=
 sim: $(COMPILED) ## Play SEEDS=100 simulated histories of a whole cluster, with faults
 	@$(PY) -m tests.sim --seeds $(or $(SEEDS),100) $(ARGS)
 
+chaos: $(COMPILED) ## MINUTES=2 of faults on a cluster of real processes under bots; SEED=1
+	@$(PY) -m tests.chaos --minutes $(or $(MINUTES),2) --seed $(or $(SEED),1) $(ARGS)
+
 check: $(STAMP) ## Format check, lint, mypy --strict
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
@@ -70,4 +73,4 @@ clean: ## Remove the venv, caches and the development data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f gameserver/*/*.so
 
-.PHONY: help setup run swarm test sim check lock bench format clean
+.PHONY: help setup run swarm test sim chaos check lock bench format clean

@@ -280,6 +280,8 @@ function onLeft({ reason, error }) {
   if (reason === "left") return;
   const words = {
     gone: "The match is over.",
+    over: "The match is over.",
+    lost: "The server has lost the match.",
     kicked: "An operator removed you from the match.",
     game_error: "An error ended the match.",
   };

@@ -15,7 +15,8 @@
 //   joined   { match, seat, seats, tickRate, resumed, … }
 //   frame    { epoch, tick, serverMs, acks, view }   the newest whole view; never changed later
 //   event    { seq, tick, kind, player, data }       key events, each once and in order
-//   left     { match, reason }                       left | ended | kicked | game_error | gone
+//   left     { match, reason }                       left | ended | over | lost | kicked |
+//                                                  game_error | gone
 //   paused   { reason }    resumed {}    pong { rttMs }    error { code, message, ref }
 
 import { decode, encode } from "./msgpack.js";

@@ -43,7 +43,7 @@ class Seeker:
             except JoinRefused as refused:
                 if refused.code not in _AGAIN:
                     over = refused.code == ErrorCode.UNKNOWN_MATCH
-                    link.over("ended" if over else "lost")
+                    link.over("over" if over else "lost")
                     return
             except StoreUnavailable:
                 pass

@@ -149,7 +149,9 @@ class Pong(msgspec.Struct, array_like=True, frozen=True, tag=7):
 
 class Left(msgspec.Struct, array_like=True, frozen=True, tag=8):
     """Your seat is gone: ``left``, ``ended``, ``kicked``, ``replaced`` (you play elsewhere),
-    ``moved`` (another node holds the match: join it again by its id) or ``game_error``."""
+    ``moved`` (another node holds the match: join it again by its id), ``over`` (it has ended while
+    your node had lost it, so that you missed its end), ``lost`` (your node could not find it again
+    within the grace period) or ``game_error``."""
 
     ref: int
     match: str

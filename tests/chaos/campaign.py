@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from gameserver.devstack.settings import on_free_ports
 from gameserver.devstack.programs import Extra
+from gameserver.devstack.settings import on_free_ports
 from gameserver.devstack.stack import Stack
 from gameserver.devstack.tokens import bot_name, bot_player
 from tests.chaos.judge import Verdict, judge
@@ -174,9 +174,7 @@ class Campaign:
     def _pass_time(self, until_s: float) -> None:
         """Wait, and meanwhile undo what is due; what has fallen by itself is started again."""
         while (now := self._now()) < until_s:
-            self._pending = [
-                (at, undo) for at, undo in self._pending if not (at <= now and undo())
-            ]
+            self._pending = [(at, undo) for at, undo in self._pending if not (at <= now and undo())]
             for service in self.stack.all_fallen():
                 if service.name not in self._busy:
                     self._tell(f"{service.name} has ended ({service.ending()}) and starts again")

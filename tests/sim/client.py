@@ -90,7 +90,7 @@ class Client:
             session.send(seq, Add(1 + chance.randrange(4)))
             await asyncio.sleep(0.02 + chance.random() * 0.2)
         self._resume = from_client.Resume(session.epoch, session.seq)
-        if session.reason in ("ended", "lost"):
+        if session.reason in ("ended", "over", "lost"):
             self._match, self._resume = "", None
         elif node.process.alive and session.reason is None:
             if self._retired or chance.random() < 0.3:

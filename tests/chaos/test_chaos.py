@@ -1,0 +1,53 @@
+"""A short campaign, and the plan that it follows; ``make chaos`` runs longer ones."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.campaign import STORES, Campaign
+from tests.chaos.judge import _of_swarm
+from tests.chaos.plan import Kind, make_plan
+
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "20"))
+BOTS = int(os.environ.get("CHAOS_BOTS", "24"))
+SEED = int(os.environ.get("CHAOS_SEED", "7"))
+NODES, WORKERS = ("n1", "n2", "n3"), ("w1", "w2")
+
+
+@pytest.mark.timeout(300)
+def test_what_clients_are_told_outlives_everything(devstack_dir: Path) -> None:
+    lines: list[str] = []
+    directory = devstack_dir / "chaos"
+    directory.mkdir(parents=True)
+    with Campaign(directory, seed=SEED, seconds=SECONDS, bots=BOTS, say=lines.append) as campaign:
+        outcome = campaign.run()
+    print(*lines, outcome, sep="\n")
+    assert outcome.violations == []
+    assert sum(outcome.faults.values()) >= 2, "nothing has happened"
+    assert outcome.verdict.told > 100
+
+
+def test_a_seed_is_a_plan_and_plans_meet_everyone_in_every_way() -> None:
+    def plan(seed: int) -> list[object]:
+        return list(make_plan(seed, seconds=3600, nodes=NODES, workers=WORKERS, stores=STORES))
+
+    assert plan(1) == plan(1) != plan(2)
+    met = Counter(
+        (fault.target, fault.kind)
+        for fault in make_plan(3, seconds=3600, nodes=NODES, workers=WORKERS, stores=STORES)
+    )
+    assert {target for target, _ in met} == {*NODES, *WORKERS, *STORES}
+    assert all(met[node, kind] for node in NODES for kind in Kind)
+    assert not any(met[store, Kind.DRAIN] for store in STORES)
+
+
+def test_a_promise_that_a_bot_saw_broken_is_a_violation() -> None:
+    errors = {"close:abnormal": 5, "protocol:seq_gap": 2}
+    assert _of_swarm({"errors": errors}, 1) == ["2 times protocol:seq_gap"]
+    assert _of_swarm({"errors": {"stall": 1}}, 0) == []
+    assert _of_swarm({"errors": {}}, 1) == ["the swarm's exit code is 1"]
+    assert _of_swarm({}, 1) != []
