@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -154,3 +155,40 @@ async def test_a_drained_node_hands_its_match_over_within_a_few_ticks(
             await owner.socket.send("{}")
         assert owner.socket.close_code == 1012
         assert owner.told[-1] == "reconnect"
+
+
+@pytest.mark.timeout(120)
+async def test_a_node_that_slept_beyond_its_lease_does_no_harm(
+    nodes: tuple[Stack, Node, Node],
+) -> None:
+    """SIGSTOP, the other node takes the match over, SIGCONT: a zombie for a moment."""
+    stack, first, second = nodes
+
+    def stored(match: str) -> tuple[bytes, bytes, int]:
+        with redis.Redis.from_url(stack.valkey.url) as store:
+            found = store.hmget(f"gs:{{m:{match}}}:s", ["fence", "owner", "version"])
+        fence, owner, version = found
+        return fence, owner, int(version)
+
+    async with client(stack, first, 1) as owner, client(stack, second, 2) as other:
+        await owner.join(mode="crowd")
+        await asyncio.sleep(1.5)
+        await other.join(match=owner.joined["match"], game="")
+        await _ten_frames(other)
+        epoch, match = other.frames[-1][1], owner.joined["match"]
+        stack.pause(first.name)
+        async with asyncio.timeout(FOUND_AGAIN_S):
+            await until(lambda: other.frames[-1][1] > epoch)
+        await _ten_frames(other)
+        taken = await asyncio.to_thread(stored, match)
+        stack.resume(first.name)
+        async with asyncio.timeout(FOUND_AGAIN_S):
+            await until(lambda: owner.frames[-1][1] > epoch)
+        await _ten_frames(owner)
+        await _ten_frames(other)
+        now = await asyncio.to_thread(stored, match)
+        assert now[:2] == taken[:2] and now[2] >= taken[2], "the new owner is not disturbed"
+        for one in (owner, other):
+            assert one.rises()
+            assert one.events == sorted(set(one.events))
+            assert set(one.told) <= {"paused", "resumed"}, one.told
