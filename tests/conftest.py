@@ -17,6 +17,7 @@ from gameserver.devstack.postgres import Postgres
 from gameserver.devstack.process import free_port
 from gameserver.devstack.sqs import SqsEndpoint
 from gameserver.devstack.valkey import Valkey
+from tests.redis_tls import TlsRedis
 
 # botocore refuses to sign without credentials, and must never find real ones here.
 os.environ.update(
@@ -29,6 +30,8 @@ os.environ.update(
 )
 os.environ.pop("AWS_SESSION_TOKEN", None)
 os.environ.pop("AWS_PROFILE", None)
+
+REDIS_PREFIX = "t"
 
 
 def needs_system(program: str) -> str:
@@ -79,10 +82,22 @@ def valkey_url(valkey: Valkey) -> str:
     return valkey.url
 
 
+@pytest.fixture(scope="session")
+def redis_tls(devstack_dir: Path) -> Iterator[TlsRedis]:
+    """A Redis with TLS only, and a user with few rights. Needs Debian's redis-server."""
+    program = needs_system("redis-server")
+    directory = devstack_dir / "redis-tls"
+    directory.mkdir(parents=True)
+    service = TlsRedis(program, port=free_port(), directory=directory, prefix=REDIS_PREFIX)
+    service.start()
+    yield service
+    service.stop()
+
+
 @pytest.fixture
 def redis_prefix() -> str:
     """A key prefix of this test alone."""
-    return "t" + uuid.uuid4().hex[:8]
+    return REDIS_PREFIX + uuid.uuid4().hex[:8]
 
 
 @pytest.fixture(scope="session")

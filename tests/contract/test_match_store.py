@@ -18,23 +18,35 @@ from gameserver.metrics import Metrics
 from gameserver.ports import Acquired, Commit, Lease, MatchStore, OutboxEntry, Outcome
 from tests.fakes.clock import EPOCH_MS
 from tests.fakes.memory_store import MemoryStore
+from tests.redis_tls import TlsRedis
 
 M = MatchId("m1")
 TTL_MS = 60_000
 
 
-@pytest.fixture(params=["memory", "redis"])
+REDIS_TLS = pytest.param("redis_tls", marks=pytest.mark.system)
+
+
+@pytest.fixture(params=["memory", "redis", REDIS_TLS])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[MatchStore]:
     if request.param == "memory":
         loop = asyncio.get_running_loop()
         yield MemoryStore(lambda: EPOCH_MS + loop.time() * 1000)
         return
     config = Config(
-        redis_url=request.getfixturevalue("valkey_url"),
+        redis_url=redis_url(request),
         redis_prefix=request.getfixturevalue("redis_prefix"),
     )
     async with RedisMatchStore.connect(config, metrics=Metrics()) as redis:
         yield redis
+
+
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """Of the Redis that ``request.param`` names."""
+    if request.param == "redis_tls":
+        service: TlsRedis = request.getfixturevalue("redis_tls")
+        return service.url
+    return str(request.getfixturevalue("valkey_url"))
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:

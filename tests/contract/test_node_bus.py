@@ -22,6 +22,7 @@ from gameserver.ids import MatchId, PlayerId
 from gameserver.metrics import Metrics
 from gameserver.ports import Directory, NodeBus, NodeInfo, OpenMatch
 from tests.adapters.ws_peer import until
+from tests.contract.test_match_store import REDIS_TLS, redis_url
 from tests.fakes.clock import SeededEntropy
 from tests.fakes.memory_bus import MemoryDirectory, MemoryHub
 
@@ -52,7 +53,7 @@ async def redis_node(config: Config, name: str, seed: int = 1) -> tuple[RedisBus
     return bus, ear
 
 
-@pytest_asyncio.fixture(params=["memory", "redis"])
+@pytest_asyncio.fixture(params=["memory", "redis", REDIS_TLS])
 async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, tuple[NodeBus, Ear]]]:
     """``a`` and ``b``, both listening."""
     made: dict[str, tuple[NodeBus, Ear]] = {}
@@ -65,7 +66,7 @@ async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, tuple
                 made[name] = bus, ear
         else:
             config = Config(
-                redis_url=request.getfixturevalue("valkey_url"),
+                redis_url=redis_url(request),
                 redis_prefix=request.getfixturevalue("redis_prefix"),
             )
             for name in ("a", "b"):
@@ -180,12 +181,12 @@ class Wall:
         return self.now_ms
 
 
-@pytest_asyncio.fixture(params=["memory", "redis"])
+@pytest_asyncio.fixture(params=["memory", "redis", REDIS_TLS])
 async def directory(request: pytest.FixtureRequest) -> AsyncIterator[Directory]:
     if request.param == "memory":
         yield MemoryDirectory()
         return
-    client: Redis = Redis.from_url(request.getfixturevalue("valkey_url"))
+    client: Redis = Redis.from_url(redis_url(request))
     yield RedisDirectory(
         client,
         prefix=request.getfixturevalue("redis_prefix"),
