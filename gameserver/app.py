@@ -15,9 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
-from redis.asyncio import Redis
 
-from gameserver.adapters import gc_policy
+from gameserver.adapters import gc_policy, redis_client
 from gameserver.adapters.cognito import CognitoVerifier
 from gameserver.adapters.ecs import EcsTask
 from gameserver.adapters.http_api import HttpApi
@@ -42,6 +41,7 @@ from gameserver.session.gate import SessionGate
 logger = logging.getLogger(__name__)
 
 _LAG_PROBE_S = 0.25
+_TICKET_CONNECTIONS_MAX = 16
 _SESSIONS_SETTLE_S = 4.0
 
 
@@ -237,16 +237,12 @@ class App:
 
     async def _build_tickets(self, stack: AsyncExitStack, clock: Clock) -> RedisTickets:
         config = self.config
-        timeout_s = config.redis_timeout_ms / 1000
         # Its own few connections, so that a storm of tickets never delays a commit.
-        client = Redis.from_url(
-            config.redis_url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            max_connections=16,
-            client_name="gameserver-tickets",
+        client = redis_client.connect(
+            config, name="gameserver-tickets", connections_max=_TICKET_CONNECTIONS_MAX
         )
         stack.push_async_callback(client.aclose)
+        await redis_client.begin(client)
         return RedisTickets(
             client,
             prefix=config.redis_prefix,

@@ -53,6 +53,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     # Where state lives.
     redis_url: Text = "redis://127.0.0.1:6379/0"
+    redis_cluster: bool = False  # the URL names one server of a Redis Cluster
     redis_prefix: Annotated[str, Meta(pattern=r"^[a-z0-9:_-]{1,32}\Z")] = "gs"
     redis_timeout_ms: Millis = 1_000
     sqs_queue_url: Text = ""

@@ -17,6 +17,7 @@ from gameserver.devstack.postgres import Postgres
 from gameserver.devstack.process import free_port
 from gameserver.devstack.sqs import SqsEndpoint
 from gameserver.devstack.valkey import Valkey
+from tests.redis_cluster import RedisCluster
 from tests.redis_tls import TlsRedis
 
 # botocore refuses to sign without credentials, and must never find real ones here.
@@ -92,6 +93,13 @@ def redis_tls(devstack_dir: Path) -> Iterator[TlsRedis]:
     service.start()
     yield service
     service.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url(devstack_dir: Path) -> Iterator[str]:
+    """A Redis Cluster of three masters, by the URL of one of them."""
+    with RedisCluster(devstack_dir / "redis-cluster") as cluster:
+        yield cluster.url
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import logging
 from typing import Any, Self, cast
 
 import msgspec
-from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from gameserver.adapters import redis_client
 from gameserver.config import Config
 from gameserver.metrics import Metrics
 from gameserver.ports import BusReceiver, Entropy
@@ -54,21 +54,20 @@ class _Waiting:
         self.bytes = 0
 
 
+CONNECTIONS_MAX = 4
+
+
 class RedisBus:
     """Implements ``ports.NodeBus``, to be used as ``async with``."""
 
     def __init__(self, config: Config, *, node: str, entropy: Entropy, metrics: Metrics) -> None:
-        timeout_s = config.redis_timeout_ms / 1000
         self._node = node
         self._life = entropy.seed()
         self._entropy = entropy
         self._metrics = metrics
         self._prefix = f"{config.redis_prefix}:to:"
-        self._client: Redis = Redis.from_url(
-            config.redis_url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            client_name="gameserver-bus",
+        self._client = redis_client.connect_one(
+            config, name="gameserver-bus", connections_max=CONNECTIONS_MAX
         )
         self._waiting: dict[str, _Waiting] = {}
         self._numbers: dict[str, int] = {}

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import Any, Self, cast
 
 import msgspec
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from gameserver.adapters import redis_client
+from gameserver.adapters.redis_client import Client
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
@@ -23,6 +24,7 @@ from gameserver.metrics import Metrics
 from gameserver.ports import Clock, NodeInfo
 
 SEATS_AT_ONCE = 500
+CONNECTIONS_MAX = 16
 
 
 class _Entry(msgspec.Struct, array_like=True):
@@ -37,7 +39,7 @@ _decode = msgspec.msgpack.Decoder(_Entry).decode
 class RedisDirectory:
     """Implements ``ports.Directory``. Clocks of nodes may differ by less than a heartbeat's TTL."""
 
-    def __init__(self, client: Redis, *, prefix: str, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, client: Client, *, prefix: str, clock: Clock, metrics: Metrics) -> None:
         self._client = client
         self._nodes = f"{prefix}:nodes"
         self._seat = f"{prefix}:seat:"
@@ -47,17 +49,14 @@ class RedisDirectory:
     @classmethod
     def connect(cls, config: Config, *, clock: Clock, metrics: Metrics) -> Self:
         """A directory with a connection of its own, to be used as ``async with``."""
-        timeout_s = config.redis_timeout_ms / 1000
-        client: Redis = Redis.from_url(
-            config.redis_url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            max_connections=16,
-            client_name="gameserver-directory",
+        client = redis_client.connect(
+            config, name="gameserver-directory", connections_max=CONNECTIONS_MAX
         )
         return cls(client, prefix=config.redis_prefix, clock=clock, metrics=metrics)
 
     async def __aenter__(self) -> Self:
+        with self._call():
+            await redis_client.begin(self._client)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -5,9 +5,10 @@
     <prefix>:{m:<id>}:o   stream   the outbox: entry <seq>-0, field r = the record
     <prefix>:open         set      ids of matches that somebody should own
 
-Every change is one Lua script, and one call serves many matches. The open set is in another slot:
-an id enters it before its match exists and goes after it has, so that a crash in between leaves an
-id too many, which the next sweep clears away, and never a match that nobody looks for.
+Every change is one Lua script, and one call serves many matches; in a Redis Cluster, where each
+match has a slot of its own, one. The open set is in another slot: an id enters it before its match
+exists and goes after it has, so that a crash in between leaves an id too many, which the next sweep
+clears away, and never a match that nobody looks for.
 
 Nothing here retries: a call ends within ``redis_timeout_ms`` with an answer or with
 ``StoreUnavailable``, and the caller decides.
@@ -17,18 +18,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha1
 from importlib import resources
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import RedisCluster
 from redis.exceptions import NoScriptError, RedisError
 
+from gameserver.adapters import redis_client
+from gameserver.adapters.redis_client import Client
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId
@@ -43,6 +44,9 @@ CONNECTIONS_MAX = 16
 """Calls under way at once from this node; further ones wait, within their time limit."""
 MATCHES_PER_CALL = 64
 """A script blocks the server while it runs: 64 commits take about a millisecond."""
+CALLS_AT_ONCE = 16
+"""In a Redis Cluster: matches of one group whose calls are under way side by side."""
+GROUPS_AT_ONCE = 4
 OPEN_PAGE = 512
 OPEN_PAGES_PER_CALL = 4
 FENCE_KEPT_MS = 3_600_000
@@ -61,7 +65,7 @@ class Script:
         self._sha = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
     async def call(
-        self, client: Redis, keys: Sequence[str], arguments: Sequence[bytes | str | int]
+        self, client: Client, keys: Sequence[str], arguments: Sequence[bytes | str | int]
     ) -> Any:
         """The script's answer. A server that was restarted has forgotten it: send it again."""
         try:
@@ -73,8 +77,10 @@ class Script:
 class RedisMatchStore:
     """Implements ``ports.MatchStore``."""
 
-    def __init__(self, client: Redis, *, prefix: str, timeout_ms: int, metrics: Metrics) -> None:
+    def __init__(self, client: Client, *, prefix: str, timeout_ms: int, metrics: Metrics) -> None:
         self._client = client
+        self._in_cluster = isinstance(client, RedisCluster)
+        self._places = asyncio.Semaphore(GROUPS_AT_ONCE)
         self._prefix = prefix
         self._open = f"{prefix}:open"
         self._timeout_s = timeout_ms / 1000
@@ -88,27 +94,18 @@ class RedisMatchStore:
 
     @classmethod
     def connect(cls, config: Config, *, metrics: Metrics) -> Self:
-        """A store with connections of its own, to be used as ``async with``; connects lazily."""
-        timeout_s = config.redis_timeout_ms / 1000
-        pool = BlockingConnectionPool.from_url(
-            config.redis_url,
-            max_connections=CONNECTIONS_MAX,
-            timeout=timeout_s,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            # A retry inside the client would multiply the time limit and hide an unknown outcome.
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            client_name="gameserver",
-        )
+        """A store with connections of its own, to be used as ``async with``; that raises
+        ``StoreUnavailable`` where a cluster does not answer."""
         return cls(
-            Redis.from_pool(pool),
+            redis_client.connect(config, name="gameserver", connections_max=CONNECTIONS_MAX),
             prefix=config.redis_prefix,
             timeout_ms=config.redis_timeout_ms,
             metrics=metrics,
         )
 
     async def __aenter__(self) -> Self:
+        async with self._call():
+            await redis_client.begin(self._client)
         return self
 
     async def __aexit__(
@@ -126,8 +123,15 @@ class RedisMatchStore:
         """
         async with self._call():
             # INFO, because managed services such as ElastiCache do not allow CONFIG.
-            memory = await self._client.info("memory")
-        policy = memory.get("maxmemory_policy", "unknown")
+            if isinstance(self._client, RedisCluster):
+                answers = await self._client.info("memory", target_nodes=RedisCluster.PRIMARIES)
+            else:
+                answers = await self._client.info("memory")
+        # By server, where several have answered.
+        one_each = "maxmemory_policy" not in answers
+        each = [one for one in answers.values() if isinstance(one, dict)] if one_each else [answers]
+        policies = {str(one.get("maxmemory_policy", "unknown")) for one in each}
+        policy = ", ".join(sorted(policies))
         if policy != "noeviction":
             logger.warning(
                 "set maxmemory-policy to noeviction: a store that evicts keys loses matches",
@@ -167,35 +171,58 @@ class RedisMatchStore:
         return owner.decode() if owner is not None else ""
 
     async def renew(self, leases: Sequence[Lease], *, lease_ttl_ms: int) -> list[bool]:
-        renewed: list[bool] = []
-        for group in _groups(leases):
-            keys = [key for lease in group for key in self._keys(lease.match_id)[:2]]
-            fences = [lease.fence for lease in group]
-            async with self._call():
-                answer = await self._renew.call(self._client, keys, [lease_ttl_ms, *fences])
-            renewed += map(bool, answer)
-        return renewed
+        answers = await self._grouped(
+            leases, lambda group: self._renew_group(group, lease_ttl_ms=lease_ttl_ms)
+        )
+        return [bool(answer) for answer in answers]
+
+    async def _renew_group(self, group: Sequence[Lease], *, lease_ttl_ms: int) -> list[int]:
+        keys = [key for lease in group for key in self._keys(lease.match_id)[:2]]
+        fences = [lease.fence for lease in group]
+        answers: list[int] = await self._renew.call(self._client, keys, [lease_ttl_ms, *fences])
+        return answers
 
     async def commit(self, commits: Sequence[Commit], *, lease_ttl_ms: int) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for group in _groups(commits):
-            keys: list[str] = []
-            arguments: list[bytes | str | int] = [lease_ttl_ms]
-            for commit in group:
-                keys += self._keys(commit.match_id)
-                arguments += (
-                    commit.fence,
-                    commit.version,
-                    commit.checkpoint,
-                    commit.trim_seq,
-                    len(commit.records),
-                )
-                for entry in commit.records:
-                    arguments += (entry.seq, entry.record)
-            async with self._call():
-                answer = await self._commit.call(self._client, keys, arguments)
-            outcomes += [_OUTCOMES[number] for number in answer]
-        return outcomes
+        answers = await self._grouped(
+            commits, lambda group: self._commit_group(group, lease_ttl_ms=lease_ttl_ms)
+        )
+        return [_OUTCOMES[answer] for answer in answers]
+
+    async def _commit_group(self, group: Sequence[Commit], *, lease_ttl_ms: int) -> list[int]:
+        keys: list[str] = []
+        arguments: list[bytes | str | int] = [lease_ttl_ms]
+        for commit in group:
+            keys += self._keys(commit.match_id)
+            arguments += (
+                commit.fence,
+                commit.version,
+                commit.checkpoint,
+                commit.trim_seq,
+                len(commit.records),
+            )
+            for entry in commit.records:
+                arguments += (entry.seq, entry.record)
+        answers: list[int] = await self._commit.call(self._client, keys, arguments)
+        return answers
+
+    async def _grouped(
+        self,
+        items: Sequence[ItemT],
+        call: Callable[[Sequence[ItemT]], Awaitable[list[int]]],
+    ) -> list[int]:
+        """One call for many matches; in a cluster one for each, side by side, because each match
+        has a slot of its own."""
+        answers: list[int] = []
+        if not self._in_cluster:
+            for group in _groups(items, MATCHES_PER_CALL):
+                async with self._call():
+                    answers += await call(group)
+            return answers
+        for group in _groups(items, CALLS_AT_ONCE):
+            async with self._call(), self._places:
+                for part in await asyncio.gather(*(call([item]) for item in group)):
+                    answers += part
+        return answers
 
     async def release(self, lease: Lease) -> None:
         async with self._call():
@@ -225,11 +252,18 @@ class RedisMatchStore:
                 )
                 ids = [MatchId(member.decode()) for member in page]
                 leases = [self._keys(match_id)[1] for match_id in ids]
-                owners = await cast(Any, self._client.mget(leases)) if leases else []
+                owners = await self._owners(leases)
             found = [one for one, owner in zip(ids, owners, strict=True) if owner is None]
             if found or not self._cursor:
                 return found[:limit]
         return []
+
+    async def _owners(self, leases: Sequence[str]) -> list[Any]:
+        if not leases:
+            return []
+        if isinstance(self._client, RedisCluster):
+            return list(await self._client.mget_nonatomic(leases))
+        return list(await cast(Any, self._client.mget(leases)))
 
     def _keys(self, match_id: MatchId) -> tuple[str, str, str]:
         base = f"{self._prefix}:{{m:{match_id}}}"
@@ -247,6 +281,6 @@ class RedisMatchStore:
             raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
 
 
-def _groups(items: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
-    for start in range(0, len(items), MATCHES_PER_CALL):
-        yield items[start : start + MATCHES_PER_CALL]
+def _groups(items: Sequence[ItemT], size: int) -> Iterator[Sequence[ItemT]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -27,7 +27,7 @@ TTL_MS = 60_000
 REDIS_TLS = pytest.param("redis_tls", marks=pytest.mark.system)
 
 
-@pytest.fixture(params=["memory", "redis", REDIS_TLS])
+@pytest.fixture(params=["memory", "redis", "redis_cluster", REDIS_TLS])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[MatchStore]:
     if request.param == "memory":
         loop = asyncio.get_running_loop()
@@ -35,9 +35,11 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[MatchStore]:
         return
     config = Config(
         redis_url=redis_url(request),
+        redis_cluster=request.param == "redis_cluster",
         redis_prefix=request.getfixturevalue("redis_prefix"),
     )
     async with RedisMatchStore.connect(config, metrics=Metrics()) as redis:
+        await redis.check_server()
         yield redis
 
 
@@ -46,6 +48,8 @@ def redis_url(request: pytest.FixtureRequest) -> str:
     if request.param == "redis_tls":
         service: TlsRedis = request.getfixturevalue("redis_tls")
         return service.url
+    if request.param == "redis_cluster":
+        return str(request.getfixturevalue("redis_cluster_url"))
     return str(request.getfixturevalue("valkey_url"))
 
 

@@ -53,7 +53,7 @@ async def redis_node(config: Config, name: str, seed: int = 1) -> tuple[RedisBus
     return bus, ear
 
 
-@pytest_asyncio.fixture(params=["memory", "redis", REDIS_TLS])
+@pytest_asyncio.fixture(params=["memory", "redis", "redis_cluster", REDIS_TLS])
 async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, tuple[NodeBus, Ear]]]:
     """``a`` and ``b``, both listening."""
     made: dict[str, tuple[NodeBus, Ear]] = {}
@@ -67,6 +67,7 @@ async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, tuple
         else:
             config = Config(
                 redis_url=redis_url(request),
+                redis_cluster=request.param == "redis_cluster",
                 redis_prefix=request.getfixturevalue("redis_prefix"),
             )
             for name in ("a", "b"):
@@ -181,19 +182,18 @@ class Wall:
         return self.now_ms
 
 
-@pytest_asyncio.fixture(params=["memory", "redis", REDIS_TLS])
+@pytest_asyncio.fixture(params=["memory", "redis", "redis_cluster", REDIS_TLS])
 async def directory(request: pytest.FixtureRequest) -> AsyncIterator[Directory]:
     if request.param == "memory":
         yield MemoryDirectory()
         return
-    client: Redis = Redis.from_url(redis_url(request))
-    yield RedisDirectory(
-        client,
-        prefix=request.getfixturevalue("redis_prefix"),
-        clock=Wall(),
-        metrics=Metrics(),
+    config = Config(
+        redis_url=redis_url(request),
+        redis_cluster=request.param == "redis_cluster",
+        redis_prefix=request.getfixturevalue("redis_prefix"),
     )
-    await client.aclose()
+    async with RedisDirectory.connect(config, clock=Wall(), metrics=Metrics()) as connected:
+        yield connected
 
 
 def info(name: str, players: int = 0) -> NodeInfo:

@@ -111,7 +111,27 @@ async def _ten_frames(one: Client) -> None:
 async def test_a_session_plays_on_when_the_node_of_its_match_is_killed(
     nodes: tuple[Stack, Node, Node],
 ) -> None:
-    stack, first, second = nodes
+    await _plays_on(*nodes)
+
+
+@pytest.mark.timeout(120)
+async def test_so_it_does_over_a_redis_cluster(devstack_dir: Path, redis_cluster_url: str) -> None:
+    extra = Extra(
+        gameserver={
+            "GAMESERVER_REDIS_URL": redis_cluster_url,
+            "GAMESERVER_REDIS_CLUSTER": "true",
+        }
+    )
+    settings = on_free_ports(devstack_dir / "over-a-cluster")
+    with Stack(settings, extra=extra, fsync=False) as stack:
+        await asyncio.to_thread(stack.start, progress=lambda name: None)
+        first = next(iter(stack.nodes.values()))
+        second = stack.add_node()
+        await asyncio.to_thread(stack.start, second.name)
+        await _plays_on(stack, first, second)
+
+
+async def _plays_on(stack: Stack, first: Node, second: Node) -> None:
     async with client(stack, first, 1) as owner, client(stack, second, 2) as other:
         await owner.join(mode="crowd")
         await asyncio.sleep(1.5)  # The second node hears of the match.
