@@ -36,11 +36,12 @@ def main() -> int:
     if given.json:
         print(msgspec.json.encode(outcome).decode())
     else:
-        _show(outcome, directory)
+        command = f"python -m tests.chaos --seed {given.seed} --minutes {given.minutes:g}"
+        _show(outcome, directory, f"{command} --bots {given.bots}")
     return 1 if outcome.violations else 0
 
 
-def _show(outcome: Outcome, directory: Path) -> None:
+def _show(outcome: Outcome, directory: Path, command: str) -> None:
     verdict = outcome.verdict
     faults = ", ".join(f"{count} × {kind}" for kind, count in sorted(outcome.faults.items()))
     print(f"\n{sum(outcome.faults.values())} faults: {faults}")
@@ -52,7 +53,7 @@ def _show(outcome: Outcome, directory: Path) -> None:
     if verdict.violations:
         logs = directory.relative_to(ROOT)
         print(f"{len(verdict.violations)} violations; logs: {logs}/stack/logs")
-        print(f"again: python -m tests.chaos --seed {outcome.seed}")
+        print(f"again: {command}")
     else:
         print("No violation: what clients were told is in PostgreSQL, each once.")
 

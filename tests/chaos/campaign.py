@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ class Campaign:
             worker={"WORKER_VISIBILITY_S": "10"},
         )
         settings = on_free_ports(directory / "stack", nodes=3, workers=2)
-        self.stack = Stack(settings, extra=extra, fsync=False)
+        # With `everysec` Valkey may answer before its file is written, while an earlier fsync runs.
+        self.stack = Stack(settings, extra=extra, fsync=False, append_fsync="always")
         self._pending: list[tuple[float, Callable[[], bool]]] = []
         self._busy: set[str] = set()
         self._began = 0.0
@@ -92,11 +94,11 @@ class Campaign:
         try:
             time.sleep(RAMP_S)
             done = self._carry_out(plan)
-            output, _ = swarm.communicate(timeout=HEALED_S + FINISH_S + SETTLE_S)
+            with suppress(subprocess.TimeoutExpired):  # Then there is no report, which is judged.
+                swarm.wait(timeout=HEALED_S + FINISH_S + SETTLE_S)
         finally:
             swarm.kill()
             swarm.wait()
-        (self._directory / "swarm.log").write_text(output)
         report = self._directory / "report.json"
         figures = json.loads(report.read_text()) if report.exists() else {}
         verdict = judge(
@@ -104,11 +106,12 @@ class Campaign:
             ledger=self._directory / "ledger.jsonl",
             swarm=figures,
             swarm_exit=swarm.returncode,
+            bots=self._bots,
             wait_s=SETTLE_S,
         )
         return Outcome(seed=self._seed, faults=dict(done), swarm=figures, verdict=verdict)
 
-    def _start_swarm(self) -> subprocess.Popen[str]:
+    def _start_swarm(self) -> subprocess.Popen[bytes]:
         cognito, tokens = self.stack.moto.cognito(), self._directory / "tokens"
         tokens.write_text(
             "".join(
@@ -123,9 +126,8 @@ class Campaign:
         command += ["--ledger", str(self._directory / "ledger.jsonl")]
         # Lost connections, refusals and stalls are what chaos is made of; broken promises are not.
         command += ["--report", str(self._directory / "report.json"), "--max-error-rate", "1"]
-        return subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        with (self._directory / "swarm.log").open("wb") as log:
+            return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
 
     # ── faults ───────────────────────────────────────────────────────────────────────────────
 
@@ -135,7 +137,8 @@ class Campaign:
         for fault in plan:
             self._pass_time(fault.at_s)
             if fault.target in self._busy:
-                continue  # It has not recovered from the fault before.
+                self._tell(f"{fault.target} is left alone: it has not recovered yet")
+                continue
             self._tell(f"{fault.kind} {fault.target} for {fault.for_s:.1f} s")
             done[f"{fault.kind} {fault.target.partition('-')[0]}"] += 1
             self._do(fault)

@@ -16,6 +16,8 @@ from botswarm.check import Comparison, check
 from gameserver.devstack.stack import Stack
 
 _POLL_S = 0.5
+PLAYING_MIN = 0.75
+"""Share of the bots that must be in a match after the healing."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,10 +30,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(
-    stack: Stack, *, ledger: Path, swarm: dict[str, Any], swarm_exit: int, wait_s: float
+    stack: Stack, *, ledger: Path, swarm: dict[str, Any], swarm_exit: int, bots: int, wait_s: float
 ) -> Verdict:
     """Wait up to ``wait_s`` for what is still under way, then look at everything."""
-    violations = _of_swarm(swarm, swarm_exit)
+    violations = _of_swarm(swarm, swarm_exit, bots)
     until = time.monotonic() + wait_s
     violations += _within(until, lambda: _unforgotten(stack))
     violations += _within(until, lambda: _queued(stack, stack.queue_url, "the queue"))
@@ -51,13 +53,19 @@ def judge(
     )
 
 
-def _of_swarm(swarm: dict[str, Any], swarm_exit: int) -> list[str]:
+def _of_swarm(swarm: dict[str, Any], swarm_exit: int, bots: int) -> list[str]:
     """Promises that a bot has seen broken, and bots that did not come back."""
     if not swarm:
         return [f"the swarm has left no report (exit code {swarm_exit})"]
     errors: dict[str, int] = swarm["errors"]
     broken = {kind: count for kind, count in errors.items() if kind.startswith("protocol:")}
     found = [f"{count} times {kind}" for kind, count in sorted(broken.items())]
+    counts = swarm["counts"]
+    # Between two matches a bot is in none for a moment.
+    if counts["playing_at_end"] < PLAYING_MIN * bots or counts["given_up"]:
+        found.append(
+            f"of {bots} bots {counts['playing_at_end']} play, {counts['given_up']} have given up"
+        )
     if swarm_exit and not found:
         found.append(f"the swarm's exit code is {swarm_exit}")
     return found

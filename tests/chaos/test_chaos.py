@@ -45,9 +45,19 @@ def test_a_seed_is_a_plan_and_plans_meet_everyone_in_every_way() -> None:
     assert not any(met[store, Kind.DRAIN] for store in STORES)
 
 
+def report(errors: dict[str, int], *, playing: int = 4, given_up: int = 0) -> dict[str, object]:
+    return {"errors": errors, "counts": {"playing_at_end": playing, "given_up": given_up}}
+
+
 def test_a_promise_that_a_bot_saw_broken_is_a_violation() -> None:
     errors = {"close:abnormal": 5, "protocol:seq_gap": 2}
-    assert _of_swarm({"errors": errors}, 1) == ["2 times protocol:seq_gap"]
-    assert _of_swarm({"errors": {"stall": 1}}, 0) == []
-    assert _of_swarm({"errors": {}}, 1) == ["the swarm's exit code is 1"]
-    assert _of_swarm({}, 1) != []
+    assert _of_swarm(report(errors), 1, 4) == ["2 times protocol:seq_gap"]
+    assert _of_swarm(report({"stall": 1}), 0, 4) == []
+    assert _of_swarm(report({}), 1, 4) == ["the swarm's exit code is 1"]
+    assert _of_swarm({}, 1, 4) != []
+
+
+def test_bots_that_do_not_come_back_are_a_violation() -> None:
+    assert _of_swarm(report({}, playing=3), 0, 4) == []
+    assert _of_swarm(report({}, playing=2), 0, 4) != []
+    assert _of_swarm(report({}, given_up=1), 0, 4) != []
