@@ -16,7 +16,7 @@ from botswarm.check import Comparison, check
 from gameserver.devstack.stack import Stack
 
 _POLL_S = 0.5
-PLAYING_MIN = 0.75
+PLAYING_MIN = 0.25
 """Share of the bots that must be in a match after the healing."""
 
 
@@ -61,7 +61,7 @@ def _of_swarm(swarm: dict[str, Any], swarm_exit: int, bots: int) -> list[str]:
     broken = {kind: count for kind, count in errors.items() if kind.startswith("protocol:")}
     found = [f"{count} times {kind}" for kind, count in sorted(broken.items())]
     counts = swarm["counts"]
-    # Between two matches a bot is in none for a moment.
+    # Between two matches a bot is in none for a moment, and all of a room are so together.
     if counts["playing_at_end"] < PLAYING_MIN * bots or counts["given_up"]:
         found.append(
             f"of {bots} bots {counts['playing_at_end']} play, {counts['given_up']} have given up"

@@ -58,6 +58,6 @@ def test_a_promise_that_a_bot_saw_broken_is_a_violation() -> None:
 
 
 def test_bots_that_do_not_come_back_are_a_violation() -> None:
-    assert _of_swarm(report({}, playing=3), 0, 4) == []
-    assert _of_swarm(report({}, playing=2), 0, 4) != []
+    assert _of_swarm(report({}, playing=1), 0, 4) == []
+    assert _of_swarm(report({}, playing=0), 0, 4) != []
     assert _of_swarm(report({}, given_up=1), 0, 4) != []
