@@ -20,6 +20,7 @@ PREFIX = "GAMESERVER_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Millis = Annotated[int, Meta(ge=1, le=86_400_000)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Address = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,253}:[0-9]{1,5}\Z")]
 Text = Annotated[str, Meta(max_length=4096)]
 
 
@@ -54,6 +55,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # Where state lives.
     redis_url: Text = "redis://127.0.0.1:6379/0"
     redis_cluster: bool = False  # the URL names one server of a Redis Cluster
+    redis_cluster_seeds: tuple[Address, ...] = ()  # host:port of others, for when that one is away
     redis_prefix: Annotated[str, Meta(pattern=r"^[a-z0-9:_-]{1,32}\Z")] = "gs"
     redis_timeout_ms: Millis = 1_000
     sqs_queue_url: Text = ""

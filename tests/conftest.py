@@ -98,7 +98,7 @@ def redis_tls(devstack_dir: Path) -> Iterator[TlsRedis]:
 @pytest.fixture(scope="session")
 def redis_cluster_url(devstack_dir: Path) -> Iterator[str]:
     """A Redis Cluster of three masters, by the URL of one of them."""
-    with RedisCluster(devstack_dir / "redis-cluster") as cluster:
+    with RedisCluster(devstack_dir / "redis-cluster", prefix=REDIS_PREFIX) as cluster:
         yield cluster.url
 
 

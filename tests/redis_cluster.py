@@ -1,14 +1,18 @@
-"""A Redis Cluster of real processes: three masters, each with a third of the slots."""
+"""A Redis Cluster of real processes: three masters, each with a third of the slots, and on demand a
+replica for each. The server's user has no more rights there than it needs."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import redis
 
 from gameserver.devstack.process import LOOPBACK, free_port
 from gameserver.devstack.valkey import Valkey
+from tests.redis_tls import PASSWORD, USER, acl
 
 MASTERS = 3
 SLOTS = 16_384
@@ -19,7 +23,7 @@ _POLL_S = 0.05
 class ClusterMember(Valkey):
     """One server of a cluster."""
 
-    def __init__(self, number: int, directory: Path) -> None:
+    def __init__(self, number: int, directory: Path, rules: str) -> None:
         super().__init__(
             port=free_port(),
             data=directory / str(number),
@@ -28,56 +32,89 @@ class ClusterMember(Valkey):
             name=f"redis-cluster-{number}",
         )
         self.bus_port = free_port()
+        self._rules = rules
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
 
     def argv(self) -> list[str]:
         own = {
             "cluster-enabled": "yes",
             "cluster-port": str(self.bus_port),
-            "cluster-node-timeout": "2000",
+            "cluster-node-timeout": "1500",
+            "repl-diskless-sync-delay": "0",
         }
-        return [*super().argv(), *(word for k, v in own.items() for word in ("--" + k, v))]
+        words = [word for key, value in own.items() for word in ("--" + key, value)]
+        user = ["--user", USER, "on", f">{PASSWORD}", *self._rules.split()]
+        return [*super().argv(), *words, *user]
+
+    def ask(self, *command: str | int) -> Any:
+        """One command as the superuser."""
+        with redis.Redis(port=self.port, decode_responses=True) as client:
+            return client.execute_command(*command)
 
 
 class RedisCluster:
-    """``with RedisCluster(directory) as cluster``; ``url`` names one of its servers."""
+    """``with RedisCluster(directory, prefix="t") as cluster``; ``url`` names its first server."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, prefix: str, replicas: bool = False) -> None:
         directory.mkdir(parents=True)
-        self.members = [ClusterMember(number, directory) for number in range(MASTERS)]
-        self.url = self.members[0].url
+        count = 2 * MASTERS if replicas else MASTERS
+        rules = acl(prefix, cluster=True)
+        self.members = [ClusterMember(number, directory, rules) for number in range(count)]
+        self.url = f"redis://{USER}:{PASSWORD}@{self.members[0].address}/0"
 
     def __enter__(self) -> RedisCluster:
-        for member in self.members:
-            member.begin()
-        for member in self.members:
-            member.wait_ready()
-        self._form()
+        try:
+            for member in self.members:
+                member.begin()
+            for member in self.members:
+                member.wait_ready()
+            self._form()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def kill(self) -> None:
         for member in self.members:
             member.kill()
 
     def _form(self) -> None:
-        first = self.members[0]
-        for number, member in enumerate(self.members):
+        masters, replicas = self.members[:MASTERS], self.members[MASTERS:]
+        for number, member in enumerate(masters):
             start, end = (SLOTS * each // MASTERS for each in (number, number + 1))
-            with redis.Redis(port=member.port) as client:
-                client.execute_command("CLUSTER", "ADDSLOTSRANGE", start, end - 1)
-                if member is not first:
-                    client.execute_command("CLUSTER", "MEET", LOOPBACK, first.port, first.bus_port)
-        deadline = time.monotonic() + _FORMED_S
-        while not all(self._is_formed(member) for member in self.members):
-            if time.monotonic() > deadline:
-                raise TimeoutError("the cluster has not formed")
-            time.sleep(_POLL_S)
+            member.ask("CLUSTER", "ADDSLOTSRANGE", start, end - 1)
+        for number, member in enumerate(self.members):
+            member.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for member in self.members[1:]:
+            member.ask("CLUSTER", "MEET", LOOPBACK, masters[0].port, masters[0].bus_port)
+        until(lambda: all(self._sees_all(member) for member in self.members))
+        for master, replica in zip(masters, replicas, strict=False):
+            replica.ask("CLUSTER", "REPLICATE", master.ask("CLUSTER", "MYID"))
+        until(lambda: all(self._follows(replica) for replica in replicas))
+        until(lambda: all(self._is_ok(member) for member in self.members))
+
+    def _sees_all(self, member: ClusterMember) -> bool:
+        return len(str(member.ask("CLUSTER", "NODES")).splitlines()) == len(self.members)
 
     @staticmethod
-    def _is_formed(member: ClusterMember) -> bool:
-        with redis.Redis(port=member.port) as client:
-            answer = client.execute_command("CLUSTER", "INFO")
-        text = answer if isinstance(answer, str) else str(answer)
-        return (
-            "ok" in text.partition("cluster_state")[2][:8]
-            and str(MASTERS) in (text.partition("cluster_size")[2][:8])
-        )
+    def _follows(replica: ClusterMember) -> bool:
+        return bool(replica.ask("INFO", "replication").get("master_link_status") == "up")
+
+    @staticmethod
+    def _is_ok(member: ClusterMember) -> bool:
+        return "cluster_state:ok" in str(member.ask("CLUSTER", "INFO"))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Raises ``TimeoutError`` if ``condition`` does not come true."""
+    deadline = time.monotonic() + _FORMED_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the cluster has not formed")
+        time.sleep(_POLL_S)

@@ -16,12 +16,15 @@ COMMANDS = (
     "sadd set srem sscan subscribe time unsubscribe xadd xlen xrange xtrim"
 )
 """What the server calls, by itself or in its scripts; docs/redis.md has the same list."""
+IN_CLUSTER = "cluster|slots command"
+"""What a client needs beyond that in a Redis Cluster."""
 _CONNECTION = "auth client|setname hello ping select"
 
 
-def acl(prefix: str) -> str:
+def acl(prefix: str, *, cluster: bool = False) -> str:
     """The rules of the server's user for its keys and channels."""
-    allowed = " ".join(f"+{command}" for command in f"{_CONNECTION} {COMMANDS}".split())
+    commands = f"{_CONNECTION} {COMMANDS} {IN_CLUSTER if cluster else ''}"
+    allowed = " ".join(f"+{command}" for command in commands.split())
     return f"~{prefix}* &{prefix}* -@all {allowed}"
 
 

@@ -15,10 +15,10 @@ import logging
 from typing import Any, Self, cast
 
 import msgspec
+from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
 
-from gameserver.adapters import redis_client
+from gameserver.adapters.redis_client import FAILURES, AnyServer
 from gameserver.config import Config
 from gameserver.metrics import Metrics
 from gameserver.ports import BusReceiver, Entropy
@@ -55,6 +55,9 @@ class _Waiting:
 
 
 CONNECTIONS_MAX = 4
+LISTEN_S = 1.0
+SILENT_MAX = 4
+"""So many pings, ``LISTEN_S`` apart, may stay unanswered."""
 
 
 class RedisBus:
@@ -66,9 +69,7 @@ class RedisBus:
         self._entropy = entropy
         self._metrics = metrics
         self._prefix = f"{config.redis_prefix}:to:"
-        self._client = redis_client.connect_one(
-            config, name="gameserver-bus", connections_max=CONNECTIONS_MAX
-        )
+        self._server = AnyServer(config, name="gameserver-bus", connections_max=CONNECTIONS_MAX)
         self._waiting: dict[str, _Waiting] = {}
         self._numbers: dict[str, int] = {}
         self._expected: dict[str, tuple[int, int]] = {}
@@ -86,7 +87,7 @@ class RedisBus:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._client.aclose()
+        await self._server.aclose()
 
     def listen(self, receiver: BusReceiver) -> None:
         """See ``ports.NodeBus``."""
@@ -122,17 +123,19 @@ class RedisBus:
             await self._wake.wait()
             self._wake.clear()
             taken, self._waiting = self._waiting, {}
+            client = self._server.client
             try:
-                pipeline = self._client.pipeline(transaction=False)
+                pipeline = client.pipeline(transaction=False)
                 for node, waiting in taken.items():
                     pipeline.publish(self._prefix + node, self._batch(node, waiting))
                 await pipeline.execute()
-            except (RedisError, OSError, TimeoutError) as error:
+            except FAILURES as error:
                 # They may or may not have arrived; the next numbers tell the others.
                 logger.warning("messages to nodes failed", extra={"error": str(error)})
                 self._metrics.store_errors += 1
                 for node in taken:
                     self._numbers[node] = self._numbers.get(node, 0) + 1
+                await self._server.move(client)
                 await asyncio.sleep(RETRY_S * (0.5 + self._entropy.jitter()))
 
     def _batch(self, node: str, waiting: _Waiting) -> bytes:
@@ -146,26 +149,36 @@ class RedisBus:
     async def _subscribe(self) -> None:
         channel = self._prefix + self._node
         while True:
-            pubsub = self._client.pubsub(ignore_subscribe_messages=False)
+            client = self._server.client
+            pubsub = client.pubsub(ignore_subscribe_messages=False)
             try:
                 await pubsub.subscribe(channel)
-                await self._listen(pubsub)
-            except (RedisError, OSError, TimeoutError) as error:
+                await self._server.learn()
+                await self._listen(pubsub, client)
+            except FAILURES as error:
                 logger.warning("messages from nodes failed", extra={"error": str(error)})
                 self._metrics.store_errors += 1
+                await self._server.move(client)
             finally:
                 self._subscribed.clear()
                 await cast(Any, pubsub).aclose()
             self._interrupt_all()
             await asyncio.sleep(RETRY_S * (0.5 + self._entropy.jitter()))
 
-    async def _listen(self, pubsub: PubSub) -> None:
-        while True:
+    async def _listen(self, pubsub: PubSub, client: Redis) -> None:
+        """Until another server is to be listened to; raises where this one says nothing at all."""
+        silent = 0
+        while self._server.client is client:
             # The time limit is for the read of one message; nothing to read is no error.
-            message = await cast(Any, pubsub).get_message(timeout=5.0)
+            message = await cast(Any, pubsub).get_message(timeout=LISTEN_S)
             if message is None:
+                silent += 1
+                if silent > SILENT_MAX:
+                    raise TimeoutError(f"no answer to {SILENT_MAX} pings")
                 await cast(Any, pubsub).ping()
-            elif message["type"] == "subscribe":
+                continue
+            silent = 0
+            if message["type"] == "subscribe":
                 self._subscribed.set()
             elif message["type"] == "message":
                 self._received(message["data"])

@@ -1,37 +1,60 @@
 """Connections to Redis, to one server or to a cluster, as ``Config`` says.
 
 Nothing here retries by itself: a retry inside the client would multiply the caller's time limit
-and hide that an outcome is unknown. In a cluster a redirection is followed once the slots are known
-anew.
+and hide that an outcome is unknown.
+
+redis-py learns anew which server of a cluster has which slots when a single command has failed by
+a broken or silent connection, not when a pipeline has. So pipelines are kept out of clusters where
+a single command does, and a command must be given up by its connection before its caller gives up.
 """
 
 from __future__ import annotations
 
+import logging
+from typing import Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException, RedisError
 
 from gameserver.config import Config
 
+logger = logging.getLogger(__name__)
+
 Client = Redis | RedisCluster
-_RETRIES = 0
-_CLUSTER_FACTOR = 16
+Address = tuple[str, int]
+
+FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
+"""What a call may raise where Redis is not to be had; the second one is none of the first."""
+DEFAULT_PORT = 6379
+CLUSTER_CONNECTIONS = 16
+"""Connections to each server of a cluster for one to a single server: over them a call fails at
+once instead of waiting, so they are what nobody reaches."""
+CLUSTER_PATIENCE = 0.4
+"""Share of a call's time after which a server of a cluster is taken for gone: it leaves time to
+learn the slots from another."""
 
 
 def connect(config: Config, *, name: str, connections_max: int) -> Client:
     """A client with connections of its own, made when they are first needed."""
-    timeout_s = config.redis_timeout_ms / 1000
-    if config.redis_cluster:
-        return RedisCluster.from_url(
-            config.redis_url,
-            # Over it a call fails at once instead of waiting, so it is what nobody reaches.
-            max_connections=_CLUSTER_FACTOR * connections_max,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), _RETRIES),
-            client_name=name,
-        )
-    return connect_one(config, name=name, connections_max=connections_max)
+    if not config.redis_cluster:
+        return _connect_one(config.redis_url, config, name=name, connections_max=connections_max)
+    patience_s = config.redis_timeout_ms / 1000 * CLUSTER_PATIENCE
+    return RedisCluster.from_url(
+        config.redis_url,
+        startup_nodes=[ClusterNode(*address) for address in seeds(config)],
+        max_connections=CLUSTER_CONNECTIONS * connections_max,
+        socket_timeout=patience_s,
+        socket_connect_timeout=patience_s,
+        # Every few redirections it would close all connections, those of calls under way as well;
+        # a slot that has moved is noted without that.
+        reinitialize_steps=0,
+        retry=Retry(NoBackoff(), 0),
+        client_name=name,
+    )
 
 
 async def begin(client: Client) -> None:
@@ -41,18 +64,84 @@ async def begin(client: Client) -> None:
         await client.initialize()
 
 
-def connect_one(config: Config, *, name: str, connections_max: int) -> Redis:
-    """A client of the very server that the URL names, also in a cluster: enough for pub/sub, whose
-    messages a cluster carries to all of its servers."""
+def seeds(config: Config) -> list[Address]:
+    """The servers of ``redis_cluster_seeds``."""
+    return [_address(seed) for seed in config.redis_cluster_seeds]
+
+
+class AnyServer:
+    """A plain client of one server: the one in the URL, or, in a cluster, any that lives. That is
+    enough for pub/sub, whose messages a cluster carries to all of its servers."""
+
+    def __init__(self, config: Config, *, name: str, connections_max: int) -> None:
+        self._config = config
+        self._name = name
+        self._connections_max = connections_max
+        url = urlsplit(config.redis_url)
+        own = (url.hostname or "localhost", url.port or DEFAULT_PORT)
+        # In the order in which they are tried: the failed one goes to the end.
+        self._known: dict[Address, None] = dict.fromkeys([own, *seeds(config)])
+        self.client = self._connect(own)
+
+    async def learn(self) -> None:
+        """Ask the server at hand for the others. Raises redis-py's errors."""
+        if not self._config.redis_cluster:
+            return
+        # Raw, because redis-py's own form of the answer differs by version.
+        answer = await cast(Any, self.client).execute_command("CLUSTER", "SLOTS")
+        for slots in answer:
+            for host, port, *_ in slots[2:]:
+                name = host.decode() if isinstance(host, bytes) else host
+                if name:
+                    self._known.setdefault((name, int(port)))
+
+    async def move(self, failed: Redis) -> None:
+        """``failed`` does not answer: go to another server, unless somebody has done so."""
+        if failed is not self.client or len(self._known) < 2:
+            return
+        first = next(iter(self._known))
+        del self._known[first]
+        self._known[first] = None
+        there = next(iter(self._known))
+        self.client = self._connect(there)
+        logger.info("another Redis server", extra={"host": there[0], "port": there[1]})
+        try:
+            await failed.aclose()
+        except FAILURES:
+            pass  # It was broken anyway.
+
+    async def aclose(self) -> None:
+        await self.client.aclose()
+
+    def _connect(self, address: Address) -> Redis:
+        host, port = address
+        parts = urlsplit(self._config.redis_url)
+        user = parts.netloc.rpartition("@")[0]
+        bracketed = f"[{host}]" if ":" in host else host
+        netloc = f"{user}@{bracketed}:{port}" if user else f"{bracketed}:{port}"
+        return _connect_one(
+            urlunsplit(parts._replace(netloc=netloc)),
+            self._config,
+            name=self._name,
+            connections_max=self._connections_max,
+        )
+
+
+def _connect_one(url: str, config: Config, *, name: str, connections_max: int) -> Redis:
     timeout_s = config.redis_timeout_ms / 1000
     pool = BlockingConnectionPool.from_url(
-        config.redis_url,
+        url,
         max_connections=connections_max,
         timeout=timeout_s,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), _RETRIES),
+        retry=Retry(NoBackoff(), 0),
         protocol=2,
         client_name=name,
     )
     return Redis.from_pool(pool)
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)

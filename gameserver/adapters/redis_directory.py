@@ -8,15 +8,16 @@ The hash is read as a whole with every heartbeat: it has an entry a node, of a f
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self, cast
 
 import msgspec
-from redis.exceptions import RedisError
+from redis.asyncio import RedisCluster
 
 from gameserver.adapters import redis_client
-from gameserver.adapters.redis_client import Client
+from gameserver.adapters.redis_client import FAILURES, Client
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
@@ -25,6 +26,8 @@ from gameserver.ports import Clock, NodeInfo
 
 SEATS_AT_ONCE = 500
 CONNECTIONS_MAX = 16
+CALLS_AT_ONCE = 16
+"""In a Redis Cluster, where each player's seat has a slot of its own."""
 
 
 class _Entry(msgspec.Struct, array_like=True):
@@ -66,20 +69,19 @@ class RedisDirectory:
         """See ``ports.Directory``. Nodes long gone are taken out by whoever sees them."""
         now_ms = self._clock.wall_ms()
         with self._call():
-            pipeline = self._client.pipeline(transaction=False)
-            pipeline.hset(self._nodes, info.name, _encode(_Entry(now_ms + ttl_ms, info)))
-            pipeline.hgetall(self._nodes)
-            _, stored = await pipeline.execute()
+            entry = _encode(_Entry(now_ms + ttl_ms, info))
+            await cast(Any, self._client.hset(self._nodes, info.name, entry))
+            stored = await cast(Any, self._client.hgetall(self._nodes))
         infos: list[NodeInfo] = []
         stale: list[bytes] = []
         for name, data in stored.items():
             try:
-                entry = _decode(data)
+                found = _decode(data)
             except msgspec.DecodeError:  # Of another version of this server.
                 continue
-            if entry.until_ms > now_ms:
-                infos.append(entry.info)
-            elif entry.until_ms < now_ms - 10 * ttl_ms:
+            if found.until_ms > now_ms:
+                infos.append(found.info)
+            elif found.until_ms < now_ms - 10 * ttl_ms:
                 stale.append(name)
         if stale:
             with self._call():
@@ -100,20 +102,28 @@ class RedisDirectory:
     async def seats(self, changes: Mapping[PlayerId, MatchId | None], *, ttl_ms: int) -> None:
         """See ``ports.Directory``."""
         items = list(changes.items())
+        if isinstance(self._client, RedisCluster):
+            for start in range(0, len(items), CALLS_AT_ONCE):
+                some = items[start : start + CALLS_AT_ONCE]
+                with self._call():
+                    await asyncio.gather(*(self._note(self._client, *one, ttl_ms) for one in some))
+            return
         for start in range(0, len(items), SEATS_AT_ONCE):
             with self._call():
                 pipeline = self._client.pipeline(transaction=False)
                 for player_id, match_id in items[start : start + SEATS_AT_ONCE]:
-                    if match_id is None:
-                        pipeline.delete(self._seat + player_id)
-                    else:
-                        pipeline.set(self._seat + player_id, match_id, px=ttl_ms)
+                    self._note(pipeline, player_id, match_id, ttl_ms)
                 await pipeline.execute()
+
+    def _note(self, client: Any, player_id: PlayerId, match_id: MatchId | None, ttl_ms: int) -> Any:
+        if match_id is None:
+            return client.delete(self._seat + player_id)
+        return client.set(self._seat + player_id, match_id, px=ttl_ms)
 
     @contextmanager
     def _call(self) -> Iterator[None]:
         try:
             yield
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             self._metrics.store_errors += 1
             raise StoreUnavailable(f"the directory did not answer: {error}") from error

@@ -26,10 +26,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from redis.asyncio import RedisCluster
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gameserver.adapters import redis_client
-from gameserver.adapters.redis_client import Client
+from gameserver.adapters.redis_client import FAILURES, Client
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId
@@ -162,10 +164,11 @@ class RedisMatchStore:
 
     async def holder(self, match_id: MatchId) -> str | None:
         state, lease, _ = self._keys(match_id)
-        async with self._call(), self._client.pipeline(transaction=False) as pipeline:
-            pipeline.hmget(state, ["fence", "forgotten"])
-            pipeline.get(lease)
-            (fence, forgotten), owner = await pipeline.execute()
+        async with self._call():
+            (fence, forgotten), owner = await asyncio.gather(
+                cast(Any, self._client.hmget(state, ["fence", "forgotten"])),
+                cast(Any, self._client.get(lease)),
+            )
         if fence is None or forgotten is not None:
             return None
         return owner.decode() if owner is not None else ""
@@ -262,7 +265,13 @@ class RedisMatchStore:
         if not leases:
             return []
         if isinstance(self._client, RedisCluster):
-            return list(await self._client.mget_nonatomic(leases))
+            try:
+                return list(await self._client.mget_nonatomic(leases))
+            except (RedisConnectionError, RedisTimeoutError):
+                # That was a pipeline: a single command has to meet the server that is silent.
+                for lease in leases:
+                    await self._client.get(lease)
+                raise
         return list(await cast(Any, self._client.mget(leases)))
 
     def _keys(self, match_id: MatchId) -> tuple[str, str, str]:
@@ -276,7 +285,7 @@ class RedisMatchStore:
         try:
             async with asyncio.timeout(self._timeout_s):
                 yield
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             self._metrics.store_errors += 1
             raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
 

@@ -14,8 +14,8 @@ import secrets
 from typing import TYPE_CHECKING
 
 import msgspec
-from redis.exceptions import RedisError
 
+from gameserver.adapters.redis_client import FAILURES
 from gameserver.errors import StoreUnavailable, TokenRefused
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock, Identity
@@ -55,7 +55,7 @@ class RedisTickets:
             stored = await self._redis.set(
                 self._key(ticket), _encode(identity), nx=True, px=self._ttl_ms
             )
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             raise self._unavailable() from error
         if not stored:
             # Two equal draws of 128 bits do not happen; a key already there means a broken
@@ -70,7 +70,7 @@ class RedisTickets:
             raise self._refused("bad_ticket", "this is not a ticket")
         try:
             stored = await self._redis.getdel(self._key(ticket))
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             raise self._unavailable() from error
         if stored is None:
             raise self._refused(
