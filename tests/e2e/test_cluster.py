@@ -115,11 +115,14 @@ async def test_a_session_plays_on_when_the_node_of_its_match_is_killed(
 
 
 @pytest.mark.timeout(120)
-async def test_so_it_does_over_a_redis_cluster(devstack_dir: Path, redis_cluster_url: str) -> None:
+async def test_so_it_does_over_a_redis_cluster(
+    devstack_dir: Path, redis_cluster_url: str, redis_prefix: str
+) -> None:
     extra = Extra(
         gameserver={
             "GAMESERVER_REDIS_URL": redis_cluster_url,
             "GAMESERVER_REDIS_CLUSTER": "true",
+            "GAMESERVER_REDIS_PREFIX": redis_prefix,
         }
     )
     settings = on_free_ports(devstack_dir / "over-a-cluster")
