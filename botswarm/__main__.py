@@ -22,7 +22,7 @@ from botswarm.swarm import check_url, tls_context
 from botswarm.tokens import load_tokens
 from gameserver.errors import ConfigError
 
-PASSED, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+PASSED, FAILED, WRONG, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,10 +47,17 @@ def _run(command: Command) -> int:
     load_brains(settings.game, kind=settings.brain, format=settings.format, seed=settings.seed)
     tokens = load_tokens(command.tokens, settings.bots)
     outcome = uvloop.run(_swarm(command, tokens))
-    report = make_report(outcome, settings=settings, limits=command.limits)
+    report = make_report(
+        outcome,
+        settings=settings,
+        limits=command.limits,
+        allow_saturation=command.allow_saturation,
+    )
     _write(command, report, outcome)
     if report.interrupted:
         return INTERRUPTED
+    if not report.valid:
+        return INVALID
     return PASSED if report.passed else FAILED
 
 

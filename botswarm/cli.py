@@ -16,7 +16,7 @@ from gameserver.wire.codec import Format
 
 EPILOG = """\
 exit codes: 0 all limits kept, 1 a limit broken, 2 the command or its files are wrong,
-130 interrupted (with a report of what there was)
+3 invalid because the generator was saturated, 130 interrupted (with a report of what there was)
 
 also: python -m botswarm check --help    compare a run's ledger with PostgreSQL"""
 CONNECTS_PER_S = 150
@@ -28,6 +28,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     settings: Settings
     limits: Limits
+    allow_saturation: bool
     tokens: str
     processes: int
     report: Path | None
@@ -142,6 +143,12 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     add("--max-p99-ms", type=_number(0, 3_600_000), help="input to snapshot")
     add("--min-snapshots", type=_whole(0, many), help="received in all")
     add("--min-matches-ended", type=_whole(0, many), help="matches that a bot saw end")
+    add(
+        "--allow-saturation",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="judge a run by the limits alone, though the generator was the bottleneck",
+    )
 
 
 def parse_run(arguments: Sequence[str]) -> Command:
@@ -178,6 +185,7 @@ def parse_run(arguments: Sequence[str]) -> Command:
             ca_file=given.ca,
         ),
         limits=Limits(**{name: getattr(given, name) for name in Limits.__struct_fields__}),
+        allow_saturation=given.allow_saturation,
         tokens=given.tokens,
         processes=given.processes,
         report=given.report,

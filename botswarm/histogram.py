@@ -39,8 +39,8 @@ class Histogram(msgspec.Struct, kw_only=True):
     total: int = 0
     max: int = 0
 
-    def record(self, value: int) -> None:
-        """Count one value; below 0 counts as 0."""
+    def record(self, value: int, times: int = 1) -> None:
+        """Count a value that was found so many times; below 0 counts as 0."""
         if value < 0:
             value = 0
         elif value > VALUE_MAX:
@@ -48,9 +48,9 @@ class Histogram(msgspec.Struct, kw_only=True):
         shift = value.bit_length() - _LEADING_BITS
         bucket = value if shift <= 0 else (shift << (_LEADING_BITS - 1)) + (value >> shift)
         buckets = self.buckets
-        buckets[bucket] = buckets.get(bucket, 0) + 1
-        self.count += 1
-        self.total += value
+        buckets[bucket] = buckets.get(bucket, 0) + times
+        self.count += times
+        self.total += value * times
         if value > self.max:
             self.max = value
 

@@ -282,7 +282,10 @@ class Play:
         if due < now - self._period:
             # The generator fell behind, and its lag is reported. What was missed is left out, not
             # sent at once, and at its old phase: else bots that were late together stay together.
-            due += (now - due) // self._period * self._period
+            missed = (now - due) // self._period
+            due += missed * self._period
+            if not self._paused:
+                self._stats.inputs_missed += int(missed)
         self._due = due
         self._wheel.set(self, due)
         if self.polled:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from botswarm.ledger import Ledger
+from botswarm.saturation import Load, load_of
 from botswarm.settings import Settings, Share
 from botswarm.stats import Progress, Stats
 from botswarm.swarm import Result, Swarm
@@ -26,13 +27,13 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole run. ``cpu``: of each process in the steady part, 1.0 being a core. ``lost``: how
-    many processes ended without a result."""
+    """A whole run. ``loads``: of each process in the steady part. ``lost``: how many processes
+    ended without a result."""
 
     total: Stats
     steady: Stats
     steady_s: float
-    cpu: list[float]
+    loads: list[Load]
     interrupted: bool
     lost: int
     ledger: Ledger
@@ -154,7 +155,11 @@ def _add_up(results: Sequence[Result | None], *, settings: Settings) -> Outcome:
         total=total,
         steady=steady,
         steady_s=max((result.steady_s for result in found), default=0.0),
-        cpu=[result.steady_cpu_s / result.steady_s for result in found if result.steady_s > 0],
+        loads=[
+            load_of(result.steady, cpu=result.steady_cpu_s / result.steady_s)
+            for result in found
+            if result.steady_s > 0
+        ],
         interrupted=any(result.interrupted for result in found),
         lost=len(results) - len(found),
         ledger=ledger,

@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 
 from botswarm.processes import Overview
+from botswarm.saturation import load_of, reasons
 
 LINE_S = 5.0
 WINDOW = 4
@@ -67,16 +68,18 @@ class Display:
         first, last = self._window[0], self._window[-1]
         seconds = last.at_s - first.at_s
         stats = last.stats
-        summary = stats.latency.since(first.stats.latency).summary()
+        recent = stats.since(first.stats)
+        summary = recent.latency.summary()
 
         def rate(name: str) -> str:
             grown: int = getattr(stats, name) - getattr(first.stats, name)
             return f"{grown / seconds:.0f}" if seconds > 0 else "0"
 
         cpu = [
-            f"{(now - then) / seconds:.0%}" if seconds > 0 else "0%"
+            (now - then) / seconds if seconds > 0 else 0.0
             for now, then in zip(last.cpu_s, first.cpu_s, strict=False)
         ]
+        saturated = reasons([load_of(recent, cpu=max(cpu, default=0.0))])
         worst = sorted(stats.errors.items(), key=lambda item: -item[1])[:3]
         kinds = ", ".join(f"{kind} {count}" for kind, count in worst)
         return {
@@ -87,5 +90,6 @@ class Display:
             "snapshots/s": rate("snapshots"),
             "p50/p99": f"{summary.p50_ms:.1f}/{summary.p99_ms:.1f} ms",
             "errors": f"{stats.error_count}" + (f" ({kinds})" if kinds else ""),
-            "CPU": " ".join(cpu),
+            "CPU": " ".join(f"{share:.0%}" for share in cpu),
+            "generator": "SATURATED: " + ", ".join(saturated) if saturated else "keeps up",
         }

@@ -12,10 +12,8 @@ from rich.text import Text
 from botswarm.histogram import Summary
 from botswarm.processes import Outcome
 from botswarm.reading import Reading
+from botswarm.saturation import reasons
 from botswarm.settings import Settings
-
-LAG_P99_MS_MAX = 10.0
-CPU_MAX = 0.9
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +56,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     given_up: int
     playing_at_end: int
     inputs: int
+    inputs_missed: int
     snapshots: int
     full_snapshots: int
     events: int
@@ -69,10 +68,13 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The report file. ``error_rate``: errors per input sent or connection tried. ``reading``:
     how sockets were read in fact, ``woken`` or ``polled``; ``measured_bots``: those that
-    ``latency`` and ``ping`` are of."""
+    ``latency`` and ``ping`` are of. ``saturated``: the generator was the bottleneck, as
+    ``bottleneck`` says. ``valid``: it was not, or that was allowed."""
 
     passed: bool
     interrupted: bool
+    valid: bool
+    saturated: bool
     bottleneck: str
     reading: Reading
     measured_bots: int
@@ -85,14 +87,20 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     connect: Summary
     stall: Summary
     lag: Summary
+    late: Summary
     cpu: list[float]
     errors: dict[str, int]
     error_rate: float
     limits: list[Verdict]
 
 
-def make_report(outcome: Outcome, *, settings: Settings, limits: Limits) -> Report:
-    """Judge a run. Latency and rates are those of the steady part, counts of the whole run."""
+def make_report(
+    outcome: Outcome, *, settings: Settings, limits: Limits, allow_saturation: bool = False
+) -> Report:
+    """Judge a run. Latency and rates are those of the steady part, counts of the whole run.
+
+    A run of a saturated generator is not valid, and so has not passed, unless that is allowed.
+    """
     total, steady = outcome.total, outcome.steady
     errors = dict(sorted(total.errors.items(), key=lambda item: (-item[1], item[0])))
     if outcome.lost:
@@ -116,10 +124,15 @@ def make_report(outcome: Outcome, *, settings: Settings, limits: Limits) -> Repo
         verdicts.append(_at_least("latency_samples", 1, steady.latency.count))
     seconds = outcome.steady_s or 1.0
     polled = total.polled_joins > 0
+    bottleneck = _bottleneck(outcome)
+    valid = allow_saturation or not bottleneck
+    kept = all(verdict.kept for verdict in verdicts)
     return Report(
-        passed=all(verdict.kept for verdict in verdicts) and not outcome.interrupted,
+        passed=kept and valid and not outcome.interrupted,
         interrupted=outcome.interrupted,
-        bottleneck=_bottleneck(outcome),
+        valid=valid,
+        saturated=bool(bottleneck),
+        bottleneck=bottleneck,
         reading=Reading.POLLED if polled else Reading.WOKEN,
         measured_bots=total.measured_bots if polled else settings.bots,
         settings=settings,
@@ -136,7 +149,8 @@ def make_report(outcome: Outcome, *, settings: Settings, limits: Limits) -> Repo
         connect=total.connect.summary(),
         stall=total.stall.summary(),
         lag=steady.lag.summary(),
-        cpu=[round(share, 3) for share in outcome.cpu],
+        late=steady.late.summary(),
+        cpu=[round(load.cpu, 3) for load in outcome.loads],
         errors=errors,
         error_rate=round(error_rate, 6),
         limits=verdicts,
@@ -171,6 +185,7 @@ def _counts(outcome: Outcome, errors: int) -> Counts:
         given_up=total.given_up,
         playing_at_end=outcome.steady.playing,
         inputs=total.inputs,
+        inputs_missed=total.inputs_missed,
         snapshots=total.snapshots,
         full_snapshots=total.full_snapshots,
         events=total.events,
@@ -182,18 +197,12 @@ def _counts(outcome: Outcome, errors: int) -> Counts:
 
 def _bottleneck(outcome: Outcome) -> str:
     """Why the figures say less about the server than about the generator; empty if they do not."""
-    lag_ms = outcome.steady.lag.summary().p99_ms
-    busiest = max(outcome.cpu, default=0.0)
-    reasons = []
-    if busiest >= CPU_MAX:
-        reasons.append(f"a process used {busiest:.0%} of a core")
-    if lag_ms > LAG_P99_MS_MAX:
-        reasons.append(f"its event loop woke up {lag_ms:.0f} ms late (p99)")
-    if not reasons:
+    found = reasons(outcome.loads)
+    if not found:
         return ""
     return (
         "the generator was the bottleneck; figures understate the server: "
-        + " and ".join(reasons)
+        + " and ".join(found)
         + " (use more --processes, --brain scripted, or a machine of its own)"
     )
 
@@ -211,7 +220,7 @@ def render(report: Report) -> Group:
         f"{counts.reconnects} reconnects, {counts.resumes} resumes, {counts.given_up} given up",
         "matches": f"{counts.joins} joins, {counts.matches_joined} matches, "
         f"{counts.matches_ended} seen to end, {counts.playing_at_end} bots playing at the end",
-        "inputs sent": f"{counts.inputs} ({rates.inputs:.0f}/s)",
+        "inputs sent": f"{counts.inputs} ({rates.inputs:.0f}/s), {counts.inputs_missed} left out",
         "snapshots": f"{counts.snapshots} ({rates.snapshots:.0f}/s), {counts.full_snapshots} full",
         "events": str(counts.events),
         "traffic": f"{rates.bytes_in / 1000:.0f} kB/s in, {rates.bytes_out / 1000:.0f} kB/s out",
@@ -232,7 +241,7 @@ def render(report: Report) -> Group:
         parts.append(Text(report.bottleneck, style="yellow"))
     if report.interrupted:
         parts.append(Text("interrupted: this is a part of the run", style="yellow"))
-    verdict = "passed" if report.passed else "failed"
+    verdict = "passed" if report.passed else "failed" if report.valid else "invalid"
     parts.append(Text(verdict, style="green" if report.passed else "red"))
     return Group(*parts)
 
@@ -247,6 +256,7 @@ def _durations(report: Report) -> Table:
         "connect": report.connect,
         "stall": report.stall,
         "generator lag": report.lag,
+        "sent late": report.late,
     }
     for name, summary in named.items():
         if summary.count:

@@ -18,7 +18,8 @@ class Stats(msgspec.Struct, kw_only=True):
     ``latency``: from sending an input to the first snapshot that acknowledges it. ``ping``: from a
     ``Ping`` to its ``Pong``. ``connect``: from the TCP connect to the end of the handshake.
     ``stall``: lengths of the gaps over 1 s between two snapshots. ``lag``: how late the event loop
-    of the generator woke up. All in µs.
+    of the generator woke up. ``late``: how late at most each thing was done that its timers held,
+    which are the sends above all. All in µs. ``inputs_missed``: those left out for want of time.
     """
 
     connected: int = 0
@@ -32,6 +33,7 @@ class Stats(msgspec.Struct, kw_only=True):
     resumes: int = 0
     polled_joins: int = 0
     inputs: int = 0
+    inputs_missed: int = 0
     snapshots: int = 0
     full_snapshots: int = 0
     events: int = 0
@@ -44,6 +46,7 @@ class Stats(msgspec.Struct, kw_only=True):
     connect: Histogram = msgspec.field(default_factory=Histogram)
     stall: Histogram = msgspec.field(default_factory=Histogram)
     lag: Histogram = msgspec.field(default_factory=Histogram)
+    late: Histogram = msgspec.field(default_factory=Histogram)
 
     def error(self, kind: str, count: int = 1) -> None:
         """Count an error under ``kind``, for instance ``close:slow_consumer``."""
@@ -86,7 +89,7 @@ class Stats(msgspec.Struct, kw_only=True):
 
 
 GAUGES = frozenset({"connected", "playing", "given_up", "measured_bots"})
-HISTOGRAMS = ("latency", "ping", "connect", "stall", "lag")
+HISTOGRAMS = ("latency", "ping", "connect", "stall", "lag", "late")
 COUNTERS = tuple(
     name for name in Stats.__struct_fields__ if name not in HISTOGRAMS and name != "errors"
 )

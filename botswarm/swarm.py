@@ -57,7 +57,7 @@ class Swarm:
         self._tls = tls_context(settings)
         self._stats = Stats()
         self._ledger = Ledger(record_events=settings.record_events)
-        self._wheel = Wheel(now=time.monotonic())
+        self._wheel = Wheel(now=time.monotonic(), served=self._served)
         self._table = Table(
             settings=settings,
             brains=load_brains(
@@ -214,6 +214,10 @@ class Swarm:
         # uvloop rounds to whole milliseconds: rounded down, the loop would spin until it is time.
         delay_s = math.ceil(max(0.0, due - time.monotonic()) * 1000) / 1000
         self._tick_handle = self._loop.call_later(delay_s, self._tick, due)
+
+    def _served(self, due: float, fired: int) -> None:
+        """All that fired counts as late as the last of it."""
+        self._stats.late.record(int((time.monotonic() - due) * 1e6), fired)
 
     async def _report(self, progress: Callable[[Progress], None]) -> None:
         while True:

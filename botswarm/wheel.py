@@ -48,14 +48,23 @@ class Timer:
 class Wheel:
     """Timers of one event loop. Times are seconds of a monotonic clock."""
 
-    __slots__ = ("_current", "_slots", "resolution_s")
+    __slots__ = ("_current", "_served", "_slots", "resolution_s")
 
-    def __init__(self, *, now: float, resolution_s: float = 0.002) -> None:
+    def __init__(
+        self,
+        *,
+        now: float,
+        resolution_s: float = 0.002,
+        served: Callable[[float, int], None] | None = None,
+    ) -> None:
+        """``served(at, fired)`` is called after each slot in which something fired; ``at``: when
+        the slot was due."""
         if resolution_s <= 0:
             raise ValueError("resolution_s must be above 0")
         self.resolution_s = resolution_s
         self._slots: dict[int, list[Due]] = {}
         self._current = int(now / resolution_s)
+        self._served = served
 
     def set(self, timer: Due, due: float) -> None:
         """Fire ``timer`` at ``due``, at most one resolution late; a time that has passed means the
@@ -85,11 +94,14 @@ class Wheel:
             timers = slots.pop(self._current, None)
             if timers is None:
                 continue
+            before = fired
             for timer in timers:
                 if timer.slot == self._current:
                     timer.slot = NOT_SET
                     timer.fire(now)
                     fired += 1
+            if self._served is not None and fired > before:
+                self._served(self._current * self.resolution_s, fired - before)
         return fired
 
     @property

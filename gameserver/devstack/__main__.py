@@ -51,6 +51,8 @@ def swarm(environ: Mapping[str, str], arguments: list[str]) -> int:
     command = [sys.executable, "-m", "botswarm", "--url", settings.ws_url]
     ledger = settings.directory / "ledger.jsonl"
     command += ["--tokens", f"{settings.page_url}/dev/tokens", "--ledger", str(ledger)]
+    # Everything is on one machine here: the verdict is about what was promised, not about speed.
+    command += ["--allow-saturation"]
     played = subprocess.run([*command, *arguments], check=False).returncode
     if "--ledger" in arguments or not ledger.exists():
         return played

@@ -126,6 +126,7 @@ class Campaign:
         command += ["--ledger", str(self._directory / "ledger.jsonl")]
         # Lost connections, refusals and stalls are what chaos is made of; broken promises are not.
         command += ["--report", str(self._directory / "report.json"), "--max-error-rate", "1"]
+        command += ["--allow-saturation"]
         with (self._directory / "swarm.log").open("wb") as log:
             return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
 

@@ -62,7 +62,7 @@ class Swarm:
         )
         command = [sys.executable, "-m", "botswarm", "--url", self.stack.settings.ws_url]
         command += ["--tokens", str(self._tokens), "--bots", str(bots), "--mode", mode]
-        command += ["--duration", str(seconds), "--finish", "25", "--quiet"]
+        command += ["--duration", str(seconds), "--finish", "25", "--quiet", "--allow-saturation"]
         command += ["--ledger", str(self.ledger), "--report", str(self.report), *arguments]
         return subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
