@@ -20,6 +20,7 @@ from gameserver.cluster.link import Link
 from gameserver.config import Config
 from gameserver.match.attendance import Attendance
 from gameserver.match.birth import Birth
+from gameserver.match.pacer import Slot
 from gameserver.match.pause import Pause
 from gameserver.match.play import Play
 from gameserver.match.runner import Runner
@@ -49,7 +50,7 @@ from tests.sim.checkers import (
 )
 from tests.sim.faults import FaultyQueue
 from tests.sim.loop import Deadlock, run
-from tests.sim.services import WatchedStore, WorkerQueue
+from tests.sim.services import WatchedSink, WatchedStore, WorkerQueue
 from tests.sim.world import CONFIG, LIMITS, World, simulate
 
 SEEDS = 12
@@ -325,6 +326,43 @@ def test_events_that_a_node_misses_in_its_sleep_are_caught(
     monkeypatch.setattr(Link, "told", told)
     monkeypatch.setattr(Guests, "lost", lost)
     caught(AnnouncedWithoutGap, "was told of .* after", storm=nap)
+
+
+def test_an_event_that_nobody_committed_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = WatchedSink.apply
+
+    async def inventive(self: WatchedSink, events: Sequence[Event]) -> list[Verdict]:
+        return await apply(
+            self,
+            [
+                msgspec.structs.replace(
+                    event, record=msgspec.structs.replace(event.record, seq=event.record.seq + 999)
+                )
+                for event in events
+            ],
+        )
+
+    monkeypatch.setattr(WatchedSink, "apply", inventive)
+    caught(AppliedOnce, "applied but never committed")
+
+
+def test_a_message_that_is_never_deleted_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def forgetful(self: WorkerQueue, messages: Sequence[Message]) -> list[Message]:
+        return []
+
+    monkeypatch.setattr(WorkerQueue, "delete", forgetful)
+    caught(None, "messages are left in the queue")
+
+
+def test_a_match_that_moves_no_more_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = World._check_liveness
+
+    def then_freeze(self: World, clients: Sequence[Any]) -> None:
+        check(self, clients)
+        monkeypatch.setattr(Slot, "_fire", lambda self: None)
+
+    monkeypatch.setattr(World, "_check_liveness", then_freeze)
+    caught(None, "stands at", seeds=1)
 
 
 def test_an_outbox_that_loses_records_is_caught() -> None:

@@ -175,6 +175,7 @@ class World:
         if self.store.has_turned_since(replica):
             return  # Nobody may be left who could write that again.
         self.note("redis fails over")
+        self.history.counts["failovers"] = self.history.counts.get("failovers", 0) + 1
         self.store.fail_over(replica)
         self.hub.interrupt_all()
 
