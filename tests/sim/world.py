@@ -292,6 +292,7 @@ class World:
         self._man()
         await asyncio.sleep(STOPPED_S_MAX + HEALING_S / 6)
         self._check_liveness(clients)
+        await asyncio.sleep(1)  # A step that was due already is no sign of life.
         before = self._ticks()
         await asyncio.sleep(HEALING_S / 6)
         self._check_progress(before)
