@@ -132,9 +132,11 @@ async def test_a_full_server_is_named(page: Page, stage: Stage) -> None:
     stage.not_ready = "server_full"
     await page.click('.mode[data-mode="standard"]')
     await expect(page.locator("#banner-text")).to_contain_text("server is full", timeout=20_000)
+    await expect(page.locator("#retry")).to_be_visible()
     await stage.open_doors()
     stage.not_ready = None
-    await page.click("#retry")
+    # The page may come back by itself before the mouse would reach the button, and hide it.
+    await page.locator("#retry").dispatch_event("click")
     await wait_for(page, "it.seated && it.tick >= 0")
 
 
