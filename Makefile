@@ -67,10 +67,13 @@ format: $(STAMP) ## Format and fix what can be fixed
 bench: $(COMPILED) ## Measure beside other servers; QUICK=1, or ARGS=--scaling for this server's curves
 	@$(PY) -m bench.run $(if $(QUICK),--quick) $(ARGS)
 
+failover: $(COMPILED) ## Measure what players notice when nodes are killed and exchanged
+	@$(PY) -m bench.failover $(ARGS)
+
 clean: ## Remove the venv, caches and the development data
 	@if [ -x $(PY) ]; then $(PY) -m gameserver.devstack clean; fi
 	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f gameserver/*/*.so
 
-.PHONY: help setup run swarm test sim chaos check lock bench format clean
+.PHONY: help setup run swarm test sim chaos check lock bench failover format clean

@@ -11,7 +11,7 @@ import msgspec
 import uvloop
 from rich.console import Console
 
-from botswarm import check, ledger, processes
+from botswarm import check, ledger, pauses, processes
 from botswarm.brain import load_brains
 from botswarm.cli import CheckCommand, Command, parse_check, parse_run
 from botswarm.processes import Outcome
@@ -86,6 +86,13 @@ def _write(command: Command, report: Report, outcome: Outcome) -> None:
             command.report.write_bytes(encoded + b"\n")
         if command.ledger is not None:
             ledger.write(command.ledger, outcome.ledger.lines())
+        if command.pauses is not None:
+            header = pauses.Header(
+                over_ms=command.settings.pause_s * 1000,
+                bots=command.settings.bots,
+                uncounted=outcome.pauses_uncounted,
+            )
+            pauses.write(command.pauses, header, outcome.pauses)
     except OSError as error:
         raise ConfigError(f"{error.filename}: cannot be written ({error.strerror})") from error
     if command.json:

@@ -33,6 +33,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     processes: int
     report: Path | None
     ledger: Path | None
+    pauses: Path | None
     quiet: bool
     json: bool
 
@@ -123,6 +124,7 @@ _READING_HELP = (
 _REJOIN_HELP = "join the next match when one ends (default: yes)"
 _TIME_HELP = "seconds of load after the ramp (default: 30)"
 _RAMP_HELP = f"seconds over which the bots connect (default: bots / {CONNECTS_PER_S})"
+_PAUSES_HELP = "write every wait of a bot for a frame that was longer than --pause-ms"
 _FINISH_HELP = "then up to S seconds more until the matches being played have ended"
 
 
@@ -130,6 +132,8 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("output").add_argument
     add("--report", type=Path, metavar="FILE", help="write the report as JSON")
     add("--ledger", type=Path, metavar="FILE", help="write every event that was announced")
+    add("--pauses", type=Path, metavar="FILE", help=_PAUSES_HELP)
+    add("--pause-ms", type=_number(1, 3_600_000), default=200.0, help="default: %(default)s")
     add("--quiet", action="store_true", help="no progress")
     add("--json", action="store_true", help="the report on stdout as JSON instead of a table")
 
@@ -161,7 +165,7 @@ def parse_run(arguments: Sequence[str]) -> Command:
         parser.error("--reading polled: only for a ws:// URL; with TLS all sockets are woken")
     if given.processes > given.bots:
         parser.error(f"--processes {given.processes}: more than there are bots ({given.bots})")
-    for path in (given.report, given.ledger):
+    for path in (given.report, given.ledger, given.pauses):
         if path is not None and not path.parent.is_dir():
             parser.error(f"{path}: the directory {path.parent} does not exist")
     ramp_s = given.bots / CONNECTS_PER_S if given.ramp is None else given.ramp
@@ -183,6 +187,7 @@ def parse_run(arguments: Sequence[str]) -> Command:
             rejoin=given.rejoin,
             record_events=given.ledger is not None,
             ca_file=given.ca,
+            pause_s=0.0 if given.pauses is None else given.pause_ms / 1000,
         ),
         limits=Limits(**{name: getattr(given, name) for name in Limits.__struct_fields__}),
         allow_saturation=given.allow_saturation,
@@ -190,6 +195,7 @@ def parse_run(arguments: Sequence[str]) -> Command:
         processes=given.processes,
         report=given.report,
         ledger=given.ledger,
+        pauses=given.pauses,
         quiet=given.quiet or given.json,
         json=given.json,
     )

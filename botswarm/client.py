@@ -224,12 +224,15 @@ class Bot:
         self._stats.joins += 1
         self._stats.playing += 1
         self._stats.resumes += before is not None
+        same = before if before is not None and before.match == message.match else None
         self._play = Play(
             message,
             table=self._table,
             brain=self._brain,
+            number=self._number,
             player=self._player,
-            sent=before.sent if before is not None and before.match == message.match else 0,
+            sent=same.sent if same is not None else 0,
+            seen_at=same.seen_at if same is not None else None,
             connection=connection,
             polled=self._polled,
             chance=self._chance,

@@ -12,6 +12,7 @@ from botswarm.brain import Brain, Brains
 from botswarm.connection import Connection
 from botswarm.heads import DELTA, SNAPSHOT, decode_delta_head, decode_snapshot_head
 from botswarm.ledger import Ledger
+from botswarm.pauses import Pauses
 from botswarm.reading import POLL_S, inputs_per_read
 from botswarm.settings import Settings
 from botswarm.stats import Stats
@@ -45,17 +46,20 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     stats: Stats
     ledger: Ledger
     wheel: Wheel
+    pauses: Pauses
 
 
 class Play:
     """From ``Joined`` to ``Left`` or to the end of the connection. Afterwards it still knows what
-    a resume needs: ``match``, ``epoch``, ``seq`` and ``sent``.
+    a resume needs: ``match``, ``epoch``, ``seq`` and ``sent``; and ``seen_at``, the time of the
+    last frame.
 
     It is its own timer (``wheel.Due``) and has slots: between two inputs of a bot come those of
     thousands of others, so that every object touched is a miss of the processor's cache.
     """
 
     __slots__ = (
+        "_alert_s",
         "_brain",
         "_connection",
         "_decided",
@@ -65,7 +69,9 @@ class Play:
         "_inputs_per_read",
         "_inputs_to_read",
         "_ledger",
+        "_number",
         "_paused",
+        "_pauses",
         "_period",
         "_player",
         "_record_events",
@@ -79,6 +85,7 @@ class Play:
         "end_seen",
         "match",
         "polled",
+        "seen_at",
         "sent",
         "slot",
     )
@@ -89,14 +96,17 @@ class Play:
         *,
         table: Table,
         brain: Brain,
+        number: int,
         player: str,
         sent: int,
+        seen_at: float | None,
         connection: Connection,
         polled: bool,
         chance: random.Random,
         now: float,
     ) -> None:
-        """``sent``: the newest input's seq of an earlier connection to the same match.
+        """``sent``: the newest input's seq of an earlier connection to the same match;
+        ``seen_at``: when that one saw its last frame. ``number``: the bot's.
         ``polled``: see ``botswarm.reading``; ``self.polled`` says whether it came to that."""
         settings = table.settings
         self.match = joined.match
@@ -108,7 +118,9 @@ class Play:
         self._format = settings.format
         self._record_events = settings.record_events
         self._brain = brain
+        self._number = number
         self._player = player
+        self._pauses = table.pauses
         self._connection = connection
         self._track = Track(joined)
         self._view: ViewTracker | None = None
@@ -117,6 +129,7 @@ class Play:
         self._tick_rate = joined.tick_rate
         self._paused = False
         self._frame_at = now
+        self.seen_at = now if seen_at is None else seen_at
         self._decided: tuple[int, float] = (-1, now)
         self._sent_at = [0.0] * _RING
         self._period = 1 / (settings.rate or joined.tick_rate or TURN_RATE)
@@ -130,6 +143,7 @@ class Play:
             # Frames that came up to ``POLL_S`` apart are seen at the same moment.
             self._stall_s += POLL_S
             self._stats.polled_joins += 1
+        self._alert_s = min(self._stall_s, self._pauses.over_s)
         self.slot = NOT_SET
         self._wheel.set(self, self._due)
         self._ledger.joined(joined.match, game=joined.game, mode=joined.mode)
@@ -203,9 +217,15 @@ class Play:
     def _seen(self, acked: int, now: float) -> None:
         if not self.polled:
             self._measure(acked, now)
-        if now - self._frame_at > self._stall_s:
-            self._check_stall(now)
-        self._frame_at = now
+        if now - self.seen_at > self._alert_s:
+            self._waited(now)
+        self._frame_at = self.seen_at = now
+
+    def _waited(self, now: float) -> None:
+        self._check_stall(now)
+        length_s = now - self.seen_at
+        if length_s > self._pauses.over_s and self._tick_rate:
+            self._pauses.note(self._number, ended=now, length_s=length_s)
 
     def _measure(self, acked: int, now: float) -> None:
         """Record the latency of each input after ``acked`` that is acknowledged now."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from botswarm.ledger import Ledger
+from botswarm.pauses import Pause
 from botswarm.saturation import Load, load_of
 from botswarm.settings import Settings, Share
 from botswarm.stats import Progress, Stats
@@ -37,6 +38,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: bool
     lost: int
     ledger: Ledger
+    pauses: list[Pause]
+    pauses_uncounted: int
 
 
 Watch = Callable[[Overview], None]
@@ -163,4 +166,6 @@ def _add_up(results: Sequence[Result | None], *, settings: Settings) -> Outcome:
         interrupted=any(result.interrupted for result in found),
         lost=len(results) - len(found),
         ledger=ledger,
+        pauses=[pause for result in found for pause in result.pauses],
+        pauses_uncounted=sum(result.pauses_uncounted for result in found),
     )

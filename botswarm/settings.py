@@ -18,7 +18,8 @@ SECONDS_MAX = 86_400.0
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """One run. ``rate``: inputs per second and bot, 0 = the match's own tick rate. ``brain``:
     ``full`` decodes every view and decides by it, ``scripted`` sends valid random inputs.
-    ``reading``: see ``botswarm.reading``."""
+    ``reading``: see ``botswarm.reading``. ``pause_s``: longer waits for a frame are kept;
+    0: none."""
 
     url: str
     bots: Annotated[int, Meta(ge=1, le=BOTS_MAX)]
@@ -36,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rejoin: bool = True
     record_events: bool = False
     ca_file: str = ""
+    pause_s: float = 0.0
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from botswarm.brain import load_brains
 from botswarm.client import ANSWER_S, Bot, Host
 from botswarm.connection import Connection
 from botswarm.ledger import Ledger, Line
+from botswarm.pauses import Pause, Pauses
 from botswarm.play import Table
 from botswarm.reading import is_measured, measured_count, polls
 from botswarm.settings import Settings, Share
@@ -43,6 +44,8 @@ class Result(msgspec.Struct, kw_only=True, tag="result"):
     steady_cpu_s: float
     interrupted: bool
     ledger: list[Line]
+    pauses: list[Pause]
+    pauses_uncounted: int
 
 
 class Swarm:
@@ -57,6 +60,9 @@ class Swarm:
         self._tls = tls_context(settings)
         self._stats = Stats()
         self._ledger = Ledger(record_events=settings.record_events)
+        self._pauses = Pauses(
+            over_s=settings.pause_s or math.inf, offset_s=time.time() - time.monotonic()
+        )
         self._wheel = Wheel(now=time.monotonic(), served=self._served)
         self._table = Table(
             settings=settings,
@@ -66,6 +72,7 @@ class Swarm:
             stats=self._stats,
             ledger=self._ledger,
             wheel=self._wheel,
+            pauses=self._pauses,
         )
         host = Host(time=time.monotonic, dial=self._dial, done=self._done)
         count = len(share.numbers)
@@ -126,6 +133,8 @@ class Swarm:
             steady_cpu_s=steady_cpu_s,
             interrupted=interrupted,
             ledger=list(self._ledger.lines()),
+            pauses=self._pauses.found,
+            pauses_uncounted=self._pauses.uncounted,
         )
 
     # ── phases ───────────────────────────────────────────────────────────────────────────────

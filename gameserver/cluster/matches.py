@@ -168,11 +168,12 @@ class ClusterMatches:
         found = self.peers.open_match(game, mode)
         if found is not None:
             owner, match = found
-            self.peers.took(owner, match.id)
+            self.peers.sent(owner, match, game)
             named = msgspec.structs.replace(request, match=match.id, game="", mode="")
             try:
                 return await self.ask(owner, named, link), owner
             except (JoinRefused, TimeoutError):
+                self.peers.refused(owner, match)
                 return None
         calmer = self.peers.calmer(self._load)
         if calmer is not None:

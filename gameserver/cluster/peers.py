@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from gameserver.game.contract import AnyGame
 from gameserver.ports import NodeInfo, OpenMatch
 
@@ -46,12 +48,21 @@ class Peers:
             default=None,
         )
 
-    def took(self, node: str, match_id: str) -> None:
-        """A player has been sent to the match: until the next heartbeat it counts as one fuller,
-        and is left out when it did not take the player."""
+    def sent(self, node: str, match: OpenMatch, game: AnyGame) -> None:
+        """A player is on the way to the match: until the next heartbeat it counts as one fuller,
+        so that many who come at once fill a match and do not overfill it."""
+        fuller = msgspec.structs.replace(match, players=match.players + 1)
+        kept = [fuller] if fuller.players < game.modes[match.mode].players_max else []
+        self._replace(node, match.id, kept)
+
+    def refused(self, node: str, match: OpenMatch) -> None:
+        """It did not take the player: until the next heartbeat nobody is sent there."""
+        self._replace(node, match.id, [])
+
+    def _replace(self, node: str, match_id: str, by: list[OpenMatch]) -> None:
         info = self._infos.get(node)
         if info is not None:
-            info.open[:] = [match for match in info.open if match.id != match_id]
+            info.open[:] = [match for match in info.open if match.id != match_id] + by
 
     def calmer(self, load: float) -> str | None:
         """The least loaded node, if it is ``LOAD_GAP`` calmer than ``load``."""

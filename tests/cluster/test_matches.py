@@ -16,7 +16,7 @@ from gameserver.ports import Identity
 from gameserver.wire import from_client
 from gameserver.wire.to_client import ErrorCode
 from tests.cluster.town import Town
-from tests.match.games import Do
+from tests.match.games import Count, Do
 from tests.match.house import Watcher, in_virtual_time
 
 
@@ -44,6 +44,19 @@ async def test_quick_join_fills_the_match_of_another_node_and_it_is_played_there
         second.handle.leave(LeaveReason.LEFT)
         await asyncio.sleep(0.1)
         assert runner.players == 1
+
+
+@in_virtual_time
+async def test_many_who_come_at_once_fill_the_match_of_another_node() -> None:
+    async with Town(2) as (one, two):
+        first, _ = await one.join("a")
+        await asyncio.sleep(1)
+        most = Count.modes["eight"].players_max
+        seated = [await two.join(f"p{number}") for number in range(most)]
+        matches = [each.joined.match for each, _ in seated]
+        assert matches[:-1] == [first.joined.match] * (most - 1)
+        assert matches[-1] != first.joined.match
+        assert (one.matches, two.matches) == (1, 1)
 
 
 @in_virtual_time
