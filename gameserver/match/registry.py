@@ -115,7 +115,7 @@ class Registry:
         """See ``ports.Matches``. The seat is taken in the very turn of the loop in which this
         returns, so that nothing is told to the subscriber before ``Joined``."""
         if self.draining:
-            raise JoinRefused(ErrorCode.DRAINING, "this node is going away; connect again")
+            self._check_not_left(self.runners.get(MatchId(request.match)))
         current = self._current(identity.player_id)
         if request.match:
             if current is not None and current.match_id == request.match:
@@ -130,6 +130,11 @@ class Registry:
             return current.attendance.join(request, identity, subscriber)
         self._check_elsewhere(current, identity.player_id)
         return await self._quick_join(game, kind, request, identity, subscriber)
+
+    def _check_not_left(self, runner: Runner | None) -> None:
+        """In a drain: who names a match that is still played here may come back to it."""
+        if runner is None or runner.frozen:
+            raise JoinRefused(ErrorCode.DRAINING, "this node is going away; connect again")
 
     def _current(self, player_id: PlayerId) -> Runner | None:
         """The match that the player sits in, unless it is over."""
@@ -215,7 +220,7 @@ class Registry:
         subscriber: Subscriber,
     ) -> Seated:
         if self.draining:
-            raise JoinRefused(ErrorCode.DRAINING, "this node is going away; connect again")
+            self._check_not_left(runner)
         # Looked up again: the player may have taken a seat by another connection meanwhile.
         current = self._current(identity.player_id)
         if current is not None and current is not runner:

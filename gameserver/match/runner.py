@@ -134,6 +134,11 @@ class Runner:
         return self._stopped or self._ledger.settled
 
     @property
+    def frozen(self) -> bool:
+        """Whether it is being handed over."""
+        return bool(self._paused & Pause.HANDOVER)
+
+    @property
     def lease(self) -> Lease:
         return Lease(self.match_id, self._ledger.fence)
 

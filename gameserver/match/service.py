@@ -51,6 +51,9 @@ logger = logging.getLogger(__name__)
 
 _SWEEPS_PER_TTL = 2
 _DRAIN_POLL_S = 0.01
+_HANDOVERS_AT_ONCE = 4
+_HANDOVER_ROUNDS = 200
+"""A node of many matches hands more of them over at once, so that it takes a few seconds."""
 
 
 class MatchInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,21 +238,25 @@ class MatchService:
         await self._registry.adopt_orphans()
 
     async def drain(self, deadline_s: float) -> None:
-        """Hand the matches over: no new ones and no joins, a last commit, the lease given back,
+        """Hand the matches over: no new ones, and of each a last commit, the lease given back;
         then the outbox emptied as far as the time allows. Subscribers keep quiet seats: their
-        sessions tell them to reconnect, and another node continues the match for them."""
+        sessions tell them to reconnect, and another node continues the match for them.
+
+        A few matches at a time, so that each stands still for no longer than its own handover
+        takes; the others are played meanwhile."""
         until = self._loop.time() + deadline_s
-        self._registry.draining = True
-        leaving = list(self._registry.runners.values())
-        for runner in leaving:
-            runner.freeze()
-        while leaving and self._loop.time() < until:
-            settled = [runner for runner in leaving if runner.settled]
-            leaving = [runner for runner in leaving if not runner.settled]
+        registry = self._registry
+        registry.draining = True
+        at_once = max(_HANDOVERS_AT_ONCE, len(registry.runners) // _HANDOVER_ROUNDS)
+        while registry.runners and self._loop.time() < until:
+            playing = [one for one in registry.runners.values() if not one.frozen]
+            leaving = len(registry.runners) - len(playing)
+            for runner in playing[: max(1, at_once - leaving)]:
+                runner.freeze()
+            settled = [one for one in registry.runners.values() if one.frozen and one.settled]
             await asyncio.gather(*(self._release(runner, until) for runner in settled))
-            if leaving:
-                await asyncio.sleep(_DRAIN_POLL_S)
-        for runner in leaving:
+            await asyncio.sleep(_DRAIN_POLL_S)
+        for runner in list(registry.runners.values()):
             logger.warning("match not handed over", extra={"match": runner.match_id})
             self._registry.remove(runner)
         try:
