@@ -19,7 +19,7 @@ from botswarm.ending import Ending
 from botswarm.phase import OVERDUE, Phase
 from botswarm.pinger import Pinger
 from botswarm.play import OfMatch, Play, Table
-from botswarm.recovery import Next, after_close, after_refusal, backoff_s
+from botswarm.recovery import Next, after_close, after_refusal, backoff_s, wish_s
 from botswarm.verify import check_joined
 from botswarm.wheel import Timer
 from gameserver.wire import from_client, to_client
@@ -267,7 +267,8 @@ class Bot:
         if not refused:
             return
         self._attempt += 1
-        pause_s = backoff_s(self._attempt, jitter=self._chance.random())
+        wish = wish_s(message.code)
+        pause_s = backoff_s(self._attempt, jitter=self._chance.random(), at_least_s=wish)
         match after_refusal(message.code, fixed_match=bool(self._settings.match)):
             case Next.GIVE_UP:
                 self._give_up()

@@ -9,6 +9,8 @@ from gameserver.wire.to_client import ErrorCode
 
 BASE_S = 0.25
 CAP_S = 10.0
+MAINTENANCE_S = 10.0
+"""An operator's maintenance lasts minutes at least."""
 
 _RETRY_STATUS = frozenset({408, 425, 429})
 """The 4xx after which the same handshake may succeed (RFC 9110, 6585, 8470)."""
@@ -48,6 +50,11 @@ def after_refusal(code: ErrorCode, *, fixed_match: bool) -> Next:
     if code is ErrorCode.UNKNOWN_MATCH:
         return Next.GIVE_UP if fixed_match else Next.START_OVER
     return Next.RECONNECT if code is ErrorCode.DRAINING else Next.RESUME
+
+
+def wish_s(code: ErrorCode) -> float:
+    """How long a refused join should wait at least: ``at_least_s`` of ``backoff_s``."""
+    return MAINTENANCE_S if code is ErrorCode.MAINTENANCE else 0.0
 
 
 def backoff_s(attempt: int, *, jitter: float, at_least_s: float = 0.0) -> float:

@@ -1,4 +1,4 @@
-"""``python -m gameserver run | check | games | config | healthcheck``."""
+"""``python -m gameserver run | check | games | config | healthcheck | maintenance``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import msgspec
 import uvloop
 
+from gameserver import cli_maintenance
 from gameserver.adapters import json_log
 from gameserver.app import App
 from gameserver.config import Config, load, redacted
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "check":
             verb.add_argument("--steps", type=_steps, default=2_000, help="default: %(default)s")
             verb.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    cli_maintenance.add_to(verbs)
     return parser
 
 

@@ -29,6 +29,7 @@ from gameserver.adapters.redis_tickets import RedisTickets
 from gameserver.adapters.sqs import SqsQueue
 from gameserver.adapters.wall_clock import SystemEntropy, WallClock, process_cpu_s
 from gameserver.adapters.ws_server import WsServer
+from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.config import Config
 from gameserver.game.loader import load_games
@@ -58,6 +59,7 @@ class App:
         self._stop = asyncio.Event()
         self._again = asyncio.Event()
         self._matches: MatchService
+        self._maintenance: MaintenanceWatch
         self._gate: SessionGate
         self._ecs: EcsTask | None = None
         self._ws: WsServer
@@ -181,6 +183,7 @@ class App:
             tickets=tickets,
             login=login,
             matches=self._matches,
+            maintenance=self._maintenance,
             metrics=metrics,
             ready=self._not_ready,
         )
@@ -211,6 +214,16 @@ class App:
             metrics=metrics,
             cpu_s=process_cpu_s,
         )
+        self._maintenance = MaintenanceWatch(
+            node=self.node.name,
+            local=self._matches,
+            directory=directory,
+            clock=clock,
+            entropy=entropy,
+            metrics=metrics,
+        )
+        await self._maintenance.start()
+        stack.push_async_callback(self._maintenance.stop)
         await bus.subscribed()
         await cluster.start()
         stack.push_async_callback(cluster.stop)

@@ -21,6 +21,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Millis = Annotated[int, Meta(ge=1, le=86_400_000)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Address = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,253}:[0-9]{1,5}\Z")]
+GroupName = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(max_length=4096)]
 
 
@@ -45,6 +46,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     jwks_max_age_ms: Millis = 3_600_000
     token_leeway_ms: Annotated[int, Meta(ge=0, le=60_000)] = 5_000
     ticket_ttl_ms: Millis = 30_000
+    admin_group: GroupName = "gameserver-admins"  # its members are operators: /v1/admin
 
     # HTTP API.
     http_body_bytes_max: Annotated[int, Meta(ge=1024, le=1_048_576)] = 16_384  # over it: 413

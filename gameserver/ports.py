@@ -18,6 +18,7 @@ import msgspec
 from gameserver.game.contract import AnyGame, LeaveReason
 from gameserver.hot import Line
 from gameserver.ids import MatchId, PlayerId, SessionId
+from gameserver.maintenance import Maintenance, Notice
 from gameserver.wire import from_client, to_client
 from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import Format
@@ -196,6 +197,8 @@ class LocalMatches(Matches, Protocol):
     """Called when a player takes a seat, or (``None``) has none any more."""
     on_released: Callable[[MatchId, list[Subscriber]], None]
     """Called in a drain when a match has been given up, with those who were present."""
+    maintenance: Maintenance | None
+    """While it is set, no match is opened and no new seat is given: ``Error maintenance``."""
 
     @property
     def draining(self) -> bool: ...
@@ -365,7 +368,8 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Directory(Protocol):
-    """Who else is there, and where players sit; every method may raise ``StoreUnavailable``."""
+    """Who else is there, where players sit, and whether the cluster is in maintenance; every method
+    may raise ``StoreUnavailable``."""
 
     async def beat(self, info: NodeInfo, *, ttl_ms: int) -> list[NodeInfo]:
         """Say that this node is there, and hear of all nodes whose word is younger than its TTL."""
@@ -378,6 +382,25 @@ class Directory(Protocol):
 
     async def seats(self, changes: Mapping[PlayerId, MatchId | None], *, ttl_ms: int) -> None:
         """Note where players sit now; ``None``: nowhere."""
+
+    async def maintenance(self) -> Maintenance | None:
+        """The cluster's maintenance mode; ``None`` while it is off."""
+
+    async def set_maintenance(self, wanted: Maintenance | None) -> None:
+        """Turn it on, change it, or (``None``) turn it off."""
+
+
+class MaintenanceControl(Protocol):
+    """The maintenance mode of the cluster, as this node knows it."""
+
+    @property
+    def current(self) -> Maintenance | None: ...
+    async def turn_on(self, notice: Notice, *, by: str) -> Maintenance:
+        """On, or on with other words; this node knows at once, the others within a second. Raises
+        ``ValueError`` where its end lies in the past, or ``StoreUnavailable``."""
+
+    async def turn_off(self) -> None:
+        """Off; no effect if it is. Raises ``StoreUnavailable``."""
 
 
 # ── the world ────────────────────────────────────────────────────────────────────────────────────

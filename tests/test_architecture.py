@@ -14,6 +14,7 @@ PURE_BASE = {"gameserver.ids", "gameserver.errors"}
 SHARED = PURE_BASE | {
     "gameserver.ports",
     "gameserver.hot",
+    "gameserver.maintenance",
     "gameserver.config",
     "gameserver.metrics",
     "gameserver.game",
@@ -21,6 +22,7 @@ SHARED = PURE_BASE | {
 }
 ALLOWED: dict[str, set[str]] = {
     "gameserver.ids": set(),
+    "gameserver.maintenance": set(),
     "gameserver.errors": set(),
     "gameserver.config": {"gameserver.errors"},
     "gameserver.metrics": set(),
@@ -29,7 +31,8 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.games": PURE_BASE | {"gameserver.game"},
     "gameserver.wire": PURE_BASE | {"gameserver.game"},
     "gameserver.hot": PURE_BASE | {"gameserver.game"},
-    "gameserver.ports": PURE_BASE | {"gameserver.game", "gameserver.wire", "gameserver.hot"},
+    "gameserver.ports": PURE_BASE
+    | {"gameserver.game", "gameserver.wire", "gameserver.hot", "gameserver.maintenance"},
     "gameserver.match": SHARED | {"gameserver.lobby"},
     "gameserver.session": SHARED,
     "gameserver.lobby": SHARED,
@@ -43,7 +46,9 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.adapters",
         "gameserver.node",
     },
-    "gameserver.__main__": SHARED | {"gameserver.app", "gameserver.adapters.json_log"},
+    "gameserver.cli_maintenance": SHARED | {"gameserver.adapters"},
+    "gameserver.__main__": SHARED
+    | {"gameserver.app", "gameserver.adapters.json_log", "gameserver.cli_maintenance"},
     "gameserver.devstack": SHARED | {"gameserver.games", "botswarm"},
     "botswarm": PURE_BASE | {"gameserver.wire", "gameserver.games", "gameserver.game"},
     "persistence_worker": {"gameserver.wire.event_record"},
@@ -55,10 +60,17 @@ IMPURE_ALLOWED = (
     "gameserver.adapters",
     "gameserver.devstack",
     "gameserver.__main__",
+    "gameserver.cli_maintenance",
     "persistence_worker",
     "botswarm",
 )
-PURE = ("gameserver.game", "gameserver.games", "gameserver.wire", "gameserver.ids")
+PURE = (
+    "gameserver.game",
+    "gameserver.games",
+    "gameserver.wire",
+    "gameserver.ids",
+    "gameserver.maintenance",
+)
 IO_MODULES = {
     "asyncio",
     "socket",

@@ -1,13 +1,15 @@
 """The HTTP API: health, metrics, log-in, tickets and what is being played.
 
     GET  /healthz          200 while the event loop lives; depends on nothing else
-    GET  /readyz           200 while new sockets are accepted, else 503 with the reason
+    GET  /readyz           200 while new sockets are accepted, else 503 with the reason; also what
+                           players are told, if the cluster is in maintenance
     GET  /metrics          Prometheus text format
     POST /v1/auth/login    {username, password} → Tokens
     POST /v1/auth/refresh  {refresh_token} → Tokens
     POST /v1/tickets       Bearer → {ticket, expires_ms}
     GET  /v1/matches       Bearer; ?game=&mode=&limit= → {matches, total}
     GET  /v1/games         → {games}
+    …    /v1/admin/…       operators only: ``http_admin``
 
 Errors are ``application/problem+json`` (RFC 9457) with a stable ``code``.
 """
@@ -19,12 +21,12 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import msgspec
 from aiohttp import hdrs, web
 
 from gameserver.adapters.client_address import limit_key
+from gameserver.adapters.http_admin import HttpAdmin
 from gameserver.adapters.http_auth import AttemptLimit, Login, LoginBody, RefreshBody
 from gameserver.adapters.http_problem import (
     Problem,
@@ -34,14 +36,13 @@ from gameserver.adapters.http_problem import (
     json_response,
     retry_after,
 )
+from gameserver.adapters.http_request import identify, read_body
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
 from gameserver.metrics import Metrics
-from gameserver.ports import Identity, Tickets, TokenVerifier
+from gameserver.ports import MaintenanceControl, Tickets, TokenVerifier
 
 logger = logging.getLogger(__name__)
-
-BodyT = TypeVar("BodyT")
 
 _LISTED_MAX = 500
 _LISTED_DEFAULT = 100
@@ -88,6 +89,7 @@ class HttpApi:
         tickets: Tickets,
         login: Login,
         matches: Listing,
+        maintenance: MaintenanceControl,
         metrics: Metrics,
         ready: Callable[[], str | None],
     ) -> None:
@@ -96,6 +98,10 @@ class HttpApi:
         self._tickets = tickets
         self._login = login
         self._matches = matches
+        self._maintenance = maintenance
+        self._admin = HttpAdmin(
+            verifier=verifier, maintenance=maintenance, group=config.admin_group
+        )
         self._metrics = metrics
         self._ready = ready
         self._attempts = AttemptLimit(config.auth_per_minute)
@@ -122,6 +128,7 @@ class HttpApi:
         app.router.add_post("/v1/tickets", self._issue_ticket)
         app.router.add_get("/v1/matches", self._list_matches)
         app.router.add_get("/v1/games", self._list_games)
+        self._admin.add_to(app.router)
         self._runner = web.AppRunner(
             app,
             handle_signals=False,
@@ -156,10 +163,16 @@ class HttpApi:
         return json_response({"status": "ok"})
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        reason = self._ready()
+        reason, maintenance = self._ready(), self._maintenance.current
+        told = {}
+        if maintenance is not None:
+            told["maintenance"] = {
+                "message": maintenance.message,
+                "until_ms": maintenance.until_ms,
+            }
         if reason is not None:
-            return json_response({"status": "not_ready", "reason": reason}, status=503)
-        return json_response({"status": "ready"})
+            return json_response({"status": "not_ready", "reason": reason, **told}, status=503)
+        return json_response({"status": "ready", **told})
 
     async def _render_metrics(self, request: web.Request) -> web.Response:
         return web.Response(
@@ -171,16 +184,16 @@ class HttpApi:
 
     async def _log_in(self, request: web.Request) -> web.Response:
         self._count_attempt(request)
-        body = await _read(request, LoginBody)
+        body = await read_body(request, LoginBody)
         return json_response(await self._login.login(body.username, body.password))
 
     async def _refresh(self, request: web.Request) -> web.Response:
         self._count_attempt(request)
-        body = await _read(request, RefreshBody)
+        body = await read_body(request, RefreshBody)
         return json_response(await self._login.refresh(body.refresh_token))
 
     async def _issue_ticket(self, request: web.Request) -> web.Response:
-        identity = await self._identify(request)
+        identity = await identify(request, self._verifier)
         _spend(self._issued, identity.player_id)
         # Taken before the issue, so that the answer never promises more than the store keeps.
         expires_ms = time.time_ns() // 1_000_000 + self._config.ticket_ttl_ms
@@ -197,21 +210,10 @@ class HttpApi:
         )
         _spend(self._attempts, key)
 
-    async def _identify(self, request: web.Request) -> Identity:
-        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Problem(
-                401,
-                "token_missing",
-                "Send the access token as Authorization: Bearer <token>.",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        return await self._verifier.verify(token.strip())
-
     # ── what is played ───────────────────────────────────────────────────────────────────────────
 
     async def _list_matches(self, request: web.Request) -> web.Response:
-        await self._identify(request)
+        await identify(request, self._verifier)
         game = request.query.get("game", "")
         mode = request.query.get("mode", "")
         limit = _limit(request.query.get("limit", str(_LISTED_DEFAULT)))
@@ -278,15 +280,3 @@ def _shown(info: MatchInfo) -> dict[str, Any]:
         "tick": info.tick,
         "state": info.state,
     }
-
-
-async def _read(request: web.Request, body_type: type[BodyT]) -> BodyT:
-    # Only this content type makes a browser ask for permission first (WHATWG Fetch).
-    if request.content_type != "application/json":
-        raise Problem(415, "bad_content_type", "Send the body as application/json.")
-    raw = await request.read()
-    try:
-        return msgspec.json.decode(raw, type=body_type)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        # msgspec names the field and the bound, never the value.
-        raise Problem(400, "bad_body", f"The body is not what is asked for: {error}.") from None

@@ -2,6 +2,7 @@
 
     <prefix>:nodes              hash     name ──► NodeInfo, with the time until which it counts
     <prefix>:seat:<player>      string   match id, with a TTL
+    <prefix>:maintenance        string   Maintenance as JSON, while it is on; without a TTL
 
 The hash is read as a whole with every heartbeat: it has an entry a node, of a few kilobytes.
 """
@@ -21,6 +22,7 @@ from gameserver.adapters.redis_client import FAILURES, Client
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
+from gameserver.maintenance import Maintenance
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock, NodeInfo
 
@@ -37,6 +39,7 @@ class _Entry(msgspec.Struct, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Entry).decode
+_decode_maintenance = msgspec.json.Decoder(Maintenance).decode
 
 
 class RedisDirectory:
@@ -46,6 +49,7 @@ class RedisDirectory:
         self._client = client
         self._nodes = f"{prefix}:nodes"
         self._seat = f"{prefix}:seat:"
+        self._maintenance = f"{prefix}:maintenance"
         self._clock = clock
         self._metrics = metrics
 
@@ -114,6 +118,26 @@ class RedisDirectory:
                 for player_id, match_id in items[start : start + SEATS_AT_ONCE]:
                     self._note(pipeline, player_id, match_id, ttl_ms)
                 await pipeline.execute()
+
+    async def maintenance(self) -> Maintenance | None:
+        """See ``ports.Directory``. What cannot be read counts as no answer."""
+        with self._call():
+            stored = cast(bytes | None, await self._client.get(self._maintenance))
+        if stored is None:
+            return None
+        try:
+            return _decode_maintenance(stored)
+        except msgspec.DecodeError as error:
+            raise StoreUnavailable(f"{self._maintenance} cannot be read: {error}") from None
+
+    async def set_maintenance(self, wanted: Maintenance | None) -> None:
+        """See ``ports.Directory``."""
+        with self._call():
+            if wanted is None:
+                await cast(Any, self._client.delete(self._maintenance))
+            else:
+                data = msgspec.json.encode(wanted)
+                await cast(Any, self._client.set(self._maintenance, data))
 
     def _note(self, client: Any, player_id: PlayerId, match_id: MatchId | None, ttl_ms: int) -> Any:
         if match_id is None:

@@ -142,7 +142,8 @@ class ClusterMatches:
             return kept
         game = self.local.games.get(request.game)
         mode = request.mode or (next(iter(game.modes)) if game is not None else "")
-        if game is not None and not self.local.has_room(game, mode):
+        elsewhere = self.local.maintenance is None  # Else a new seat is refused everywhere.
+        if elsewhere and game is not None and not self.local.has_room(game, mode):
             there = await self._place_elsewhere(request, link, game, mode)
             if there is not None:
                 return there

@@ -34,7 +34,20 @@ class Cognito:
     demo_username: str
     demo_password: str
     demo_sub: str
+    admin_username: str
+    admin_password: str
+    admin_sub: str
+    admin_group: str
     mint: TokenMint
+
+    def admin_token(self, *, expires_in_s: int = 3600) -> str:
+        """A token of the operator, who is in the server's admin group."""
+        return self.token(
+            self.admin_sub,
+            username=self.admin_username,
+            groups=[self.admin_group],
+            expires_in_s=expires_in_s,
+        )
 
     def token(
         self,
@@ -97,5 +110,9 @@ class Moto(Service):
             demo_username=self.identity["demo_username"],
             demo_password=self.identity["demo_password"],
             demo_sub=self.identity["demo_sub"],
+            admin_username=self.identity["admin_username"],
+            admin_password=self.identity["admin_password"],
+            admin_sub=self.identity["admin_sub"],
+            admin_group=self.identity["admin_group"],
             mint=TokenMint(issuer=issuer, client_id=client),
         )

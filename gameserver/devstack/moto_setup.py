@@ -14,7 +14,9 @@ USER_POOL = "gameserver"
 APP_CLIENT = "web"
 DEMO_USERNAME = "demo"
 DEMO_PASSWORD = "Demo-Player-1"
-ADMIN_GROUP = "admins"
+ADMIN_GROUP = "gameserver-admins"
+ADMIN_USERNAME = "operator"
+ADMIN_PASSWORD = "Demo-Operator-1"
 KMS_ALIAS = "alias/gameserver-sensitive"
 PROFILES_TABLE = "gameserver-profiles"
 SESSIONS_TABLE = "gameserver-sessions"
@@ -38,9 +40,13 @@ def provision(endpoint_url: str, *, region: str) -> dict[str, str]:
         "client_id": client_id,
         "demo_username": DEMO_USERNAME,
         "demo_password": DEMO_PASSWORD,
-        "demo_sub": _demo_user(cognito, user_pool_id),
+        "demo_sub": _user(cognito, user_pool_id, DEMO_USERNAME, DEMO_PASSWORD),
         "kms_key_id": _key(client("kms")),
         **_tables(client("dynamodb")),
+        "admin_username": ADMIN_USERNAME,
+        "admin_password": ADMIN_PASSWORD,
+        "admin_sub": _admin(cognito, user_pool_id),
+        "admin_group": ADMIN_GROUP,
     }
 
 
@@ -53,7 +59,6 @@ def _user_pool(cognito: Any) -> str:
         AutoVerifiedAttributes=["email"],
         Policies={"PasswordPolicy": {"MinimumLength": 8}},
     )["UserPool"]
-    cognito.create_group(UserPoolId=pool["Id"], GroupName=ADMIN_GROUP)
     return str(pool["Id"])
 
 
@@ -70,20 +75,32 @@ def _app_client(cognito: Any, user_pool_id: str) -> str:
     return str(created["UserPoolClient"]["ClientId"])
 
 
-def _demo_user(cognito: Any, user_pool_id: str) -> str:
+def _admin(cognito: Any, user_pool_id: str) -> str:
+    sub = _user(cognito, user_pool_id, ADMIN_USERNAME, ADMIN_PASSWORD)
+    group = {"UserPoolId": user_pool_id, "GroupName": ADMIN_GROUP}
     try:
-        user = cognito.admin_get_user(UserPoolId=user_pool_id, Username=DEMO_USERNAME)
+        cognito.get_group(**group)
+    except cognito.exceptions.ResourceNotFoundException:
+        cognito.create_group(**group)
+    cognito.admin_add_user_to_group(Username=ADMIN_USERNAME, **group)
+    return sub
+
+
+def _user(cognito: Any, user_pool_id: str, username: str, password: str) -> str:
+    """The user's ``sub``."""
+    try:
+        user = cognito.admin_get_user(UserPoolId=user_pool_id, Username=username)
         attributes = user["UserAttributes"]
     except cognito.exceptions.UserNotFoundException:
         created = cognito.admin_create_user(
             UserPoolId=user_pool_id,
-            Username=DEMO_USERNAME,
+            Username=username,
             MessageAction="SUPPRESS",
-            UserAttributes=[{"Name": "email", "Value": "demo@example.com"}],
+            UserAttributes=[{"Name": "email", "Value": f"{username}@example.com"}],
         )
         attributes = created["User"]["Attributes"]
         cognito.admin_set_user_password(
-            UserPoolId=user_pool_id, Username=DEMO_USERNAME, Password=DEMO_PASSWORD, Permanent=True
+            UserPoolId=user_pool_id, Username=username, Password=password, Permanent=True
         )
     return next(str(item["Value"]) for item in attributes if item["Name"] == "sub")
 

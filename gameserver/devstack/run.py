@@ -113,9 +113,11 @@ def _read_out(stack: Stack, console: Console, took_s: float) -> None:
     token = cognito.token(
         cognito.demo_sub, username=cognito.demo_username, expires_in_s=TOKEN_LIFETIME_S
     )
-    token_file = settings.directory / "token"
-    token_file.write_text(token)
-    token_file.chmod(0o600)
+    admin_token = cognito.admin_token(expires_in_s=TOKEN_LIFETIME_S)
+    for name, content in (("token", token), ("admin-token", admin_token)):
+        token_file = settings.directory / name
+        token_file.write_text(content)
+        token_file.chmod(0o600)
 
     def line(label: str, value: str, note: str = "") -> None:
         # One piece a line and never wrapped, so that it can be copied from any terminal.
@@ -135,6 +137,7 @@ def _read_out(stack: Stack, console: Console, took_s: float) -> None:
         line(name.capitalize(), f"http://{LOOPBACK}:{settings.ports[name]}", "/healthz /metrics")
     request = f'curl -H "Authorization: Bearer $(cat {show / "token"})" {settings.api_url}'
     line("Try", f"{request}/v1/matches")
+    line("Maintenance", _maintenance(show, settings.api_url), "the same with DELETE ends it")
     console.print()
     if stack.balancer is not None:
         _read_out_nodes(stack, console, line)
@@ -147,6 +150,13 @@ def _read_out(stack: Stack, console: Console, took_s: float) -> None:
     console.print(f"\nA token of {cognito.demo_username} for 12 hours, also in {show / 'token'}:")
     console.print(token, soft_wrap=True, style="dim")
     console.print("\nCtrl-C stops everything.\n")
+
+
+def _maintenance(directory: Path, api_url: str) -> str:
+    """How to turn maintenance on; ``operator`` is in the group that may."""
+    bearer = f'-H "Authorization: Bearer $(cat {directory / "admin-token"})"'
+    body = """-H "Content-Type: application/json" -d '{"message": "Back at noon."}'"""
+    return escape(f"curl -X PUT {bearer} {body} {api_url}/v1/admin/maintenance")
 
 
 def _read_out_nodes(stack: Stack, console: Console, line: Callable[..., None]) -> None:

@@ -12,6 +12,7 @@ from gameserver.errors import JoinRefused, StoreUnavailable
 from gameserver.game.contract import AnyGame, LeaveReason
 from gameserver.ids import MatchId, PlayerId
 from gameserver.lobby import quick_join
+from gameserver.maintenance import Maintenance
 from gameserver.match.backoff import delay_s
 from gameserver.match.birth import Birth
 from gameserver.match.opening import Kind, Openings
@@ -63,6 +64,7 @@ class Registry:
         self.games = games
         self.runners: dict[MatchId, Runner] = {}
         self.draining = False
+        self.maintenance: Maintenance | None = None
         self.on_seat: Callable[[PlayerId, MatchId | None], None] = _not_noted
         self._config = config
         self._birth = birth
@@ -163,6 +165,11 @@ class Registry:
                 ErrorCode.ALREADY_JOINED, f"leave match {current.match_id} before joining another"
             )
 
+    def _check_maintenance(self) -> None:
+        """For who has no seat yet: those who have one play on and come back to it."""
+        if self.maintenance is not None:
+            raise JoinRefused(ErrorCode.MAINTENANCE, self.maintenance.message)
+
     async def _find(self, match_id: MatchId) -> Runner:
         """The match, continued here if nobody owns it: a player who comes back after the loss of
         a node need not wait for the next sweep."""
@@ -192,6 +199,7 @@ class Registry:
         identity: Identity,
         subscriber: Subscriber,
     ) -> Seated:
+        self._check_maintenance()
         for _ in range(REFUSALS_MAX):
             runner = quick_join.choose(
                 one for one in self._by_kind.get(kind, {}).values() if one.open
@@ -225,6 +233,8 @@ class Registry:
         current = self._current(identity.player_id)
         if current is not None and current is not runner:
             self._check_elsewhere(current, identity.player_id)
+        if runner.attendance.roster.find(identity.player_id) is None:
+            self._check_maintenance()
         seated = runner.attendance.join(request, identity, subscriber)
         if current is not None and current is not runner:
             member = current.attendance.roster.find(identity.player_id)

@@ -24,6 +24,7 @@ from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.game.contract import AnyGame
 from gameserver.ids import MatchId, PlayerId
+from gameserver.maintenance import Maintenance
 from gameserver.match.birth import Birth
 from gameserver.match.committer import Committer
 from gameserver.match.lease import LeaseKeeper
@@ -149,6 +150,14 @@ class MatchService:
     @on_seat.setter
     def on_seat(self, noted: Callable[[PlayerId, MatchId | None], None]) -> None:
         self._registry.on_seat = noted
+
+    @property
+    def maintenance(self) -> Maintenance | None:
+        return self._registry.maintenance
+
+    @maintenance.setter
+    def maintenance(self, maintenance: Maintenance | None) -> None:
+        self._registry.maintenance = maintenance
 
     @property
     def draining(self) -> bool:

@@ -45,6 +45,7 @@ class ErrorCode(StrEnum):
     REFUSED = "refused"  # the game said no; the message is the game's
     SERVER_FULL = "server_full"
     DRAINING = "draining"  # no new matches here: connect again
+    MAINTENANCE = "maintenance"  # no new seats anywhere for a while; the message is the operator's
     UNAVAILABLE = "unavailable"  # try again shortly
     BAD_TOKEN = "bad_token"  # the token of a Refresh is not accepted; the old one still holds
 

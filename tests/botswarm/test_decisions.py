@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botswarm.brain import load_brains
-from botswarm.recovery import CAP_S, Next, after_close, after_refusal, backoff_s
+from botswarm.recovery import CAP_S, Next, after_close, after_refusal, backoff_s, wish_s
 from botswarm.verify import Track, check_joined
 from gameserver.errors import ConfigError
 from gameserver.game.loader import load_game
@@ -43,6 +43,13 @@ def test_after_a_refusal():
     assert after_refusal(ErrorCode.UNKNOWN_MATCH, fixed_match=False) is Next.START_OVER
     assert after_refusal(ErrorCode.DRAINING, fixed_match=False) is Next.RECONNECT
     assert after_refusal(ErrorCode.UNAVAILABLE, fixed_match=False) is Next.RESUME
+
+
+@pytest.mark.parametrize("fixed_match", [False, True])
+def test_after_a_refusal_for_maintenance_the_join_is_tried_again_much_later(fixed_match):
+    assert after_refusal(ErrorCode.MAINTENANCE, fixed_match=fixed_match) is Next.RESUME
+    assert backoff_s(1, jitter=0, at_least_s=wish_s(ErrorCode.MAINTENANCE)) == 10
+    assert wish_s(ErrorCode.UNAVAILABLE) == 0
 
 
 @given(st.integers(1, 10**6), st.floats(0, 1), st.floats(0, 60))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.ids import PlayerId
 from gameserver.ports import Identity, Seated
 from gameserver.wire import from_client
-from tests.fakes.clock import EPOCH_MS, SeededEntropy
+from tests.fakes.clock import EPOCH_MS, LoopClock, SeededEntropy
 from tests.fakes.memory_bus import MemoryDirectory, MemoryHub
 from tests.match.house import House, Queue, Store, Watcher
 
@@ -31,6 +32,14 @@ class TownHouse:
             entropy=SeededEntropy(7, int(name[1:])),
             metrics=self.house.metrics,
             cpu_s=lambda: self.used_s,
+        )
+        self.maintenance = MaintenanceWatch(
+            node=name,
+            local=self.house.service,
+            directory=town.directory,
+            clock=LoopClock(asyncio.get_running_loop().time),
+            entropy=SeededEntropy(8, int(name[1:])),
+            metrics=self.house.metrics,
         )
         self._town = town
 
@@ -56,6 +65,7 @@ class TownHouse:
     async def kill(self) -> None:
         """As SIGKILL: nothing is said to anybody."""
         self._town.hub.kill(self.name)
+        await self.maintenance.stop()
         for task in [*self.cluster._runs, *self.cluster._tasks]:
             task.remove_done_callback(self.cluster._local_failed)
             task.cancel()
@@ -84,6 +94,7 @@ class Town:
         house = TownHouse(self, f"n{len(self.houses) + 1}", **self._config)
         self.houses.append(house)
         await house.house.service.start()
+        await house.maintenance.start()
         await house.cluster.start()
         return house
 
@@ -96,4 +107,5 @@ class Town:
     async def __aexit__(self, *_: Any) -> None:
         for house in self.houses:
             await house.cluster.stop()
+            await house.maintenance.stop()
             await house.house.service.stop()

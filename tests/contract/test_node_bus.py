@@ -19,6 +19,7 @@ from gameserver.devstack.process import free_port
 from gameserver.devstack.valkey import Valkey
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
+from gameserver.maintenance import Maintenance
 from gameserver.metrics import Metrics
 from gameserver.ports import Directory, NodeBus, NodeInfo, OpenMatch
 from tests.adapters.ws_peer import until
@@ -229,6 +230,39 @@ async def test_seats_are_noted_and_forgotten(directory: Directory) -> None:
     assert await directory.seat(b) is None
 
 
+async def test_maintenance_is_on_until_it_is_turned_off(directory: Directory) -> None:
+    assert await directory.maintenance() is None
+    first = Maintenance(message="Zurück um 12 ⏰", since_ms=1, until_ms=None, by="ann")
+    await directory.set_maintenance(first)
+    assert await directory.maintenance() == first
+    second = Maintenance(message="Later.", since_ms=1, until_ms=4_000_000_000_000, by="bob@host")
+    await directory.set_maintenance(second)
+    assert await directory.maintenance() == second
+    for _ in range(2):
+        await directory.set_maintenance(None)
+        assert await directory.maintenance() is None
+
+
+async def test_maintenance_is_one_key_that_people_can_read(
+    valkey_url: str, redis_prefix: str
+) -> None:
+    client: Redis = Redis.from_url(valkey_url)
+    directory = RedisDirectory(client, prefix=redis_prefix, clock=Wall(), metrics=Metrics())
+    on = Maintenance(message="Back soon.", since_ms=1, until_ms=2, by="ann")
+    await directory.set_maintenance(on)
+    key = f"{redis_prefix}:maintenance"
+    stored = b'{"message":"Back soon.","since_ms":1,"until_ms":2,"by":"ann"}'
+    assert await client.get(key) == stored
+    assert await client.ttl(key) == -1
+    newer = stored.replace(b"}", b',"reason":"of a newer version"}')
+    await client.set(key, newer)
+    assert await directory.maintenance() == on
+    await client.set(key, b"{}")
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        await directory.maintenance()
+    await client.aclose()
+
+
 async def test_old_words_of_nodes_do_not_count(valkey_url: str, redis_prefix: str) -> None:
     client: Redis = Redis.from_url(valkey_url)
     wall = Wall()
@@ -250,6 +284,8 @@ async def test_a_directory_that_does_not_answer_is_unavailable() -> None:
         directory.leave("a"),
         directory.seat(PlayerId("a")),
         directory.seats({PlayerId("a"): None}, ttl_ms=1),
+        directory.maintenance(),
+        directory.set_maintenance(None),
     ):
         with pytest.raises(StoreUnavailable):
             await call

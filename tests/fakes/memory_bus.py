@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
+from gameserver.maintenance import Maintenance
 from gameserver.ports import BusReceiver, NodeInfo
 
 LATENCY_S = 0.001
@@ -69,6 +70,7 @@ class MemoryDirectory:
         self.down = False
         self._infos: dict[str, tuple[float, NodeInfo]] = {}
         self._seats: dict[PlayerId, tuple[float, MatchId]] = {}
+        self._maintenance: Maintenance | None = None
 
     async def beat(self, info: NodeInfo, *, ttl_ms: int) -> list[NodeInfo]:
         now = self._now()
@@ -91,6 +93,14 @@ class MemoryDirectory:
                 self._seats.pop(player_id, None)
             else:
                 self._seats[player_id] = (until, match_id)
+
+    async def maintenance(self) -> Maintenance | None:
+        self._now()
+        return self._maintenance
+
+    async def set_maintenance(self, wanted: Maintenance | None) -> None:
+        self._now()
+        self._maintenance = wanted
 
     def _now(self) -> float:
         if self.down:

@@ -8,6 +8,7 @@ import pytest
 
 from gameserver.errors import JoinRefused, StoreUnavailable
 from gameserver.game.contract import LeaveReason
+from gameserver.maintenance import Maintenance
 from gameserver.wire.to_client import ErrorCode
 from tests.match.games import Do
 from tests.match.house import House, in_virtual_time
@@ -73,6 +74,81 @@ async def test_what_cannot_be_joined_says_why() -> None:
         house.store.down = False
         await house.service.drain(1)
         assert await refused("a", game="count") == ErrorCode.DRAINING
+
+
+@in_virtual_time
+async def test_in_maintenance_new_seats_are_refused_and_kept_ones_are_not() -> None:
+    async with House() as house:
+        first, _ = await house.join("a")
+        match = first.joined.match
+        await house.join("b", "count", "two")
+        await asyncio.sleep(1)
+        first.handle.detach()
+        house.service.maintenance = Maintenance(
+            message="Back at noon.", since_ms=1, until_ms=None, by="op"
+        )
+
+        async def refused(player: str, **request: str) -> None:
+            with pytest.raises(JoinRefused) as caught:
+                await house.join(player, **request)  # type: ignore[arg-type]
+            assert (caught.value.code, caught.value.message) == (
+                ErrorCode.MAINTENANCE,
+                "Back at noon.",
+            )
+
+        await refused("c")  # though the match has a free seat
+        await refused("c", game="calm")
+        await refused("c", match=match)
+        await refused("a", game="calm")  # their seat here is kept, another is a new one
+        with pytest.raises(JoinRefused) as unknown:
+            await house.join("c", game="chess")
+        assert unknown.value.code == ErrorCode.UNKNOWN_GAME
+        assert house.metrics.matches_started == 2
+
+        resumed, there = await house.join("a", match=match, resume=(first.joined.epoch, 1))
+        assert (resumed.joined.seat, resumed.joined.resumed) == (0, True)
+        by_kind, _ = await house.join("a")
+        assert by_kind.joined.match == match and there.reasons == ["replaced"]
+        assert by_kind.handle.input(1, Do("emit")) is None
+        ticks = house.metrics.ticks
+        await asyncio.sleep(1)
+        assert house.metrics.ticks >= ticks + 19, "matches that run play on"
+
+        house.service.maintenance = None
+        assert (await house.join("c"))[0].joined.match == match
+
+
+@in_virtual_time
+async def test_a_match_of_another_node_is_adopted_in_maintenance_for_those_who_play_it() -> None:
+    async with House() as house:
+        seated, _ = await house.join("a")
+        await house.join("b")
+        await asyncio.sleep(1)
+        await house.service.stop()
+        async with House(store=house.store, queue=house.queue, node="n2") as heir:
+            heir.service.maintenance = Maintenance(
+                message="Back at noon.", since_ms=1, until_ms=None, by="op"
+            )
+            await asyncio.sleep(4)  # The lease has run out.
+            assert heir.metrics.matches_adopted == 1
+            again, _ = await heir.join("a", match=seated.joined.match)
+            assert again.joined.epoch > seated.joined.epoch
+            with pytest.raises(JoinRefused, match="noon"):
+                await heir.join("c", match=seated.joined.match)
+
+
+@in_virtual_time
+async def test_who_waits_for_a_match_when_maintenance_begins_gets_no_seat() -> None:
+    async with House() as house:
+        joining = asyncio.ensure_future(house.join("a"))
+        await asyncio.sleep(0)
+        house.service.maintenance = Maintenance(
+            message="Back at noon.", since_ms=1, until_ms=None, by="op"
+        )
+        with pytest.raises(JoinRefused, match="noon"):
+            await joining
+        await asyncio.sleep(12)
+        assert house.service.matches_open == 0, "an empty match ends by itself"
 
 
 @in_virtual_time

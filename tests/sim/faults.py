@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from gameserver.errors import QueueUnavailable, StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
+from gameserver.maintenance import Maintenance
 from gameserver.ports import Acquired, Commit, Lease, NodeInfo, Outcome
 from tests.fakes.memory_bus import MemoryDirectory
 from tests.fakes.memory_store import MemoryStore
@@ -211,6 +212,12 @@ class FaultyDirectory(_OfNode):
     async def seats(self, changes: Mapping[PlayerId, MatchId | None], *, ttl_ms: int) -> None:
         noted = dict(changes)
         await self._call(lambda: self._directory.seats(noted, ttl_ms=ttl_ms))
+
+    async def maintenance(self) -> Maintenance | None:
+        return await self._call(self._directory.maintenance)
+
+    async def set_maintenance(self, wanted: Maintenance | None) -> None:
+        await self._call(lambda: self._directory.set_maintenance(wanted))
 
 
 class FaultyQueue:

@@ -10,6 +10,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
+from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.errors import StoreUnavailable
 from gameserver.match.service import MatchService
@@ -49,6 +50,7 @@ class Node:
 
     service: MatchService
     cluster: ClusterMatches
+    maintenance: MaintenanceWatch
 
     def __init__(self, world: World, number: int) -> None:
         self.name = f"n{number}"
@@ -76,19 +78,29 @@ class Node:
         )
         await self.service.start()
         self.service.failed.add_done_callback(world.side_task_failed)
+        directory = FaultyDirectory(world.directory, world.network, self.name)
+        self.maintenance = MaintenanceWatch(
+            node=self.name,
+            local=self.service,
+            directory=directory,
+            clock=LoopClock(loop.time),
+            entropy=entropy,
+            metrics=self.metrics,
+        )
         self.cluster = ClusterMatches(
             world.config,
             node=self.name,
             local=self.service,
             store=store,
             bus=SimBus(world.hub, self.process),
-            directory=FaultyDirectory(world.directory, world.network, self.name),
+            directory=directory,
             entropy=entropy,
             metrics=self.metrics,
             cpu_s=lambda: 0.0,
         )
         while True:
             try:
+                await self.maintenance.start()
                 await self.cluster.start()
             except StoreUnavailable:
                 await asyncio.sleep(0.5)  # Its supervisor starts it again.
@@ -112,6 +124,8 @@ class Node:
             await self.cluster.stop()
             for task in list(self.cluster._tasks):
                 await asyncio.wait([task])
+        if hasattr(self, "maintenance"):
+            await self.maintenance.stop()
         if hasattr(self, "service"):
             await self.service.stop()
 
