@@ -206,7 +206,14 @@ function listen(to) {
   to.on("left", onLeft);
   to.on("paused", () => hud.banner("The match stands still for a moment…"));
   to.on("resumed", () => hud.banner(null));
-  to.on("error", ({ code, message }) => console.info("server:", code, message));
+  to.on("error", onError);
+}
+
+function onError({ code, message }) {
+  console.info("server:", code, message);
+  if (code === "maintenance") {
+    hud.banner(`${message} – you will join as soon as it is over.`, { retry: true });
+  }
 }
 
 async function onStatus({ state, attempt, reason }) {
@@ -285,7 +292,8 @@ function onLeft({ reason, error }) {
     kicked: "An operator removed you from the match.",
     game_error: "An error ended the match.",
   };
-  toLobby(words[reason] ?? error?.message ?? "The match cannot be joined.");
+  const told = error?.code === "maintenance" ? error.message : words[reason] ?? error?.message;
+  toLobby(told ?? "The match cannot be joined.");
 }
 
 function sendInput() {

@@ -18,6 +18,7 @@
 //   left     { match, reason }                       left | ended | over | lost | kicked |
 //                                                  game_error | gone
 //   paused   { reason }    resumed {}    pong { rttMs }    error { code, message, ref }
+//                                        `maintenance`: it waits, and joins when that is over
 
 import { decode, encode } from "./msgpack.js";
 
@@ -40,6 +41,10 @@ const TOKEN_EXPIRED = 4001;
 const PASSING = new Set([
   "unavailable", "draining", "server_full", "match_elsewhere", "rate_limited", "match_full",
 ]);
+
+/** An operator keeps new players out, for minutes at least: asked again rarely, but for ever. */
+const MAINTENANCE = "maintenance";
+const MAINTENANCE_RETRY_MS = 20_000;
 
 const BACKOFF_FIRST_MS = 400;
 const BACKOFF_MAX_MS = 10_000;
@@ -140,6 +145,7 @@ export class GameClient {
   /** Skip the pause before the next attempt. */
   retryNow() {
     if (!this.#closed && this.#socket === null) this.#open();
+    else if (this.#timers.has("join")) this.#joinAgain();
   }
 
   // ── the connection ──────────────────────────────────────────────────────────────────────────
@@ -280,6 +286,11 @@ export class GameClient {
     this.#send([1, this.#joining, game, mode, match, held ? [held.epoch, held.seq] : null]);
   }
 
+  #joinAgain() {
+    this.#cancel("join");
+    if (this.connected && this.#wish) this.#sendJoin();
+  }
+
   #joined([ref, match, game, mode, epoch, tick, tickRate, seat, inputSeq, seq, resumed, seats]) {
     if (ref !== this.#joining) {
       this.#send([3, ++this.#ref]); // no longer wanted
@@ -320,6 +331,11 @@ export class GameClient {
     if (error.ref === 0 || error.ref !== this.#joining) return;
     this.#joining = 0;
     const held = this.#seat;
+    if (error.code === MAINTENANCE && !held) {
+      this.#attempt = 0;
+      this.#after("join", MAINTENANCE_RETRY_MS * (0.5 + Math.random() / 2), () => this.#joinAgain());
+      return;
+    }
     const passes = PASSING.has(error.code) && this.#joinAttempt < JOIN_ATTEMPTS_MAX;
     if (passes) {
       const delay = backoffMs(this.#joinAttempt++);
@@ -327,7 +343,7 @@ export class GameClient {
       const elsewhere = error.code === "match_elsewhere" || error.code === "draining";
       this.#after("join", delay, () => {
         if (elsewhere) this.#lost(this.#socket, 1006, error.message);
-        else if (this.connected && this.#wish) this.#sendJoin();
+        else this.#joinAgain();
       });
       return;
     }
@@ -338,9 +354,7 @@ export class GameClient {
   #left([ref, match, reason]) {
     if (ref === 0 && reason === "moved" && this.#seat) {
       // The match goes on elsewhere: ask for the seat again, from where we stand.
-      this.#after("join", 50 + 200 * Math.random(), () => {
-        if (this.connected && this.#wish) this.#sendJoin();
-      });
+      this.#after("join", 50 + 200 * Math.random(), () => this.#joinAgain());
       return;
     }
     // The answer to our own Leave may come while the next seat is asked for already.

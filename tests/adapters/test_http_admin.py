@@ -12,7 +12,8 @@ from gameserver.errors import StoreUnavailable
 from gameserver.ids import PlayerId
 from gameserver.maintenance import MESSAGE_CHARS_MAX
 from gameserver.ports import Identity
-from tests.adapters.test_http_api import BEARER, LONG_MS, NOW_MS, World, serving
+from tests.adapters.test_http_api import BEARER, LONG_MS, World, serving
+from tests.fakes.memory_maintenance import NOW_MS
 
 PATH = "/v1/admin/maintenance"
 ON = {"message": "Back at noon."}

@@ -29,12 +29,11 @@ from gameserver.errors import (
 )
 from gameserver.games.arena import Arena
 from gameserver.ids import PlayerId
-from gameserver.maintenance import Maintenance, Notice, begun
 from gameserver.metrics import Metrics
 from gameserver.ports import Identity
+from tests.fakes.memory_maintenance import MemoryMaintenance
 
 PAGE = "https://play.example"
-NOW_MS = 2_000_000_000_000
 LONG_MS = 4_000_000_000_000
 SECRET = "correct-horse-battery"
 
@@ -51,23 +50,6 @@ class Info:
 
 
 @dataclass
-class Board:
-    """Implements ``ports.MaintenanceControl``."""
-
-    current: Maintenance | None = None
-    failure: Exception | None = None
-
-    async def turn_on(self, notice: Notice, *, by: str) -> Maintenance:
-        if self.failure:
-            raise self.failure
-        self.current = begun(notice, earlier=self.current, by=by, now_ms=NOW_MS)
-        return self.current
-
-    async def turn_off(self) -> None:
-        self.current = None
-
-
-@dataclass
 class World:
     """Everything behind the API; a test changes what it needs."""
 
@@ -77,7 +59,7 @@ class World:
     running: list[Info] = field(default_factory=list)
     delay_s: float = 0
     metrics: Metrics = field(default_factory=Metrics)
-    maintenance: Board = field(default_factory=Board)
+    maintenance: MemoryMaintenance = field(default_factory=MemoryMaintenance)
 
     def listing(self) -> list[Info]:
         return self.running

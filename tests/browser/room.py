@@ -17,6 +17,7 @@ from gameserver.ids import MatchId, PlayerId
 from gameserver.ports import Identity, Seated, Subscriber
 from gameserver.wire import from_client, to_client
 from gameserver.wire.frame import Broadcast, Frame
+from tests.fakes.memory_maintenance import MemoryMaintenance
 
 
 @dataclass
@@ -186,12 +187,16 @@ class Rooms:
     def __init__(self) -> None:
         self.games: dict[str, AnyGame] = {"arena": Arena()}
         self.rooms: list[Room] = []
+        self.maintenance = MemoryMaintenance()
         self._task: asyncio.Task[None] | None = None
 
     async def join(
         self, request: from_client.Join, identity: Identity, subscriber: Subscriber
     ) -> Seated:
         open_rooms = [room for room in self.rooms if not room.over]
+        seated = any(identity.player_id in room.places for room in open_rooms)
+        if self.maintenance.current is not None and not seated:
+            raise JoinRefused("maintenance", self.maintenance.current.message)
         if request.match:
             found = [room for room in open_rooms if room.id == request.match]
             if not found:

@@ -90,6 +90,7 @@ class Stage:
             tickets=self.tickets,
             login=login,
             matches=self.rooms,
+            maintenance=self.rooms.maintenance,
             metrics=metrics,
             ready=lambda: self.not_ready,
         )

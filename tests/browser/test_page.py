@@ -8,6 +8,7 @@ import math
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from gameserver.maintenance import Notice
 from tests.browser.page import join, login, play, seen, wait_for
 from tests.browser.stage import Stage
 
@@ -138,6 +139,39 @@ async def test_a_full_server_is_named(page: Page, stage: Stage) -> None:
     # The page may come back by itself before the mouse would reach the button, and hide it.
     await page.locator("#retry").dispatch_event("click")
     await wait_for(page, "it.seated && it.tick >= 0")
+
+
+async def test_maintenance_is_waited_for_and_a_kept_seat_is_not_touched(
+    page: Page, stage: Stage
+) -> None:
+    await login(page)
+    await stage.rooms.maintenance.turn_on(Notice(message="Back at noon."), by="op")
+    await page.click('.mode[data-mode="standard"]')
+    await expect(page.locator("#banner-text")).to_contain_text("Back at noon.")
+    await expect(page.locator("#game")).to_be_visible()
+    await expect(page.locator("#retry")).to_be_visible()
+    await stage.rooms.maintenance.turn_off()
+    await page.locator("#retry").dispatch_event("click")
+    await wait_for(page, "it.seated && it.tick >= 0")
+    await expect(page.locator("#banner")).to_be_hidden()
+    before = await seen(page)
+    await stage.rooms.maintenance.turn_on(Notice(message="Back at noon."), by="op")
+    await stage.close_doors()
+    await stage.open_doors()
+    await wait_for(page, f"it.seated && it.tick > {before['tick']}")
+    assert (await seen(page))["match"] == before["match"]
+
+
+async def test_a_seat_that_is_gone_in_maintenance_leads_back_to_the_modes(
+    page: Page, stage: Stage
+) -> None:
+    await login(page)
+    await join(page, "standard")
+    await stage.rooms.maintenance.turn_on(Notice(message="Back at noon."), by="op")
+    await stage.close_doors()
+    stage.rooms.rooms.clear()
+    await stage.open_doors()
+    await expect(page.locator("#lobby-notice")).to_have_text("Back at noon.", timeout=20_000)
 
 
 async def test_wrong_password(page: Page, stage: Stage) -> None:
