@@ -8,6 +8,7 @@ import pytest
 import redis.asyncio as redis
 from aiobotocore.session import get_session
 
+from gameserver.config import Config
 from tests.conftest import needs_system
 
 
@@ -54,20 +55,34 @@ def test_minted_tokens_verify_against_the_served_keys(cognito, token_use):
     assert claims["token_use"] == token_use
 
 
+async def test_the_operator_can_log_in_and_is_one(cognito):
+    claims = await _log_in(cognito, cognito.admin_username, cognito.admin_password)
+    minted = _verify(cognito, cognito.admin_token())
+    assert claims["cognito:groups"] == minted["cognito:groups"] == [Config().admin_group]
+    assert claims["sub"] == minted["sub"]
+    assert claims["username"] == minted["username"] == "operator"
+
+
 async def test_the_demo_player_can_log_in(cognito):
+    claims = await _log_in(cognito, cognito.demo_username, cognito.demo_password)
+    minted = _verify(cognito, cognito.token(cognito.demo_sub, username=cognito.demo_username))
+    assert claims["sub"] == minted["sub"]
+    assert claims["client_id"] == cognito.client_id
+    assert claims.keys() == minted.keys()
+    assert "cognito:groups" not in claims
+
+
+async def _log_in(cognito, username, password):
+    """The claims of the access token."""
     async with get_session().create_client(
         "cognito-idp", endpoint_url=cognito.endpoint_url, region_name=cognito.region
     ) as idp:
         answer = await idp.initiate_auth(
             AuthFlow="USER_PASSWORD_AUTH",
             ClientId=cognito.client_id,
-            AuthParameters={"USERNAME": cognito.demo_username, "PASSWORD": cognito.demo_password},
+            AuthParameters={"USERNAME": username, "PASSWORD": password},
         )
-    claims = _verify(cognito, answer["AuthenticationResult"]["AccessToken"])
-    minted = _verify(cognito, cognito.token(cognito.demo_sub, username=cognito.demo_username))
-    assert claims["sub"] == minted["sub"]
-    assert claims["client_id"] == cognito.client_id
-    assert claims.keys() == minted.keys()
+    return _verify(cognito, answer["AuthenticationResult"]["AccessToken"])
 
 
 def test_an_ended_token_is_minted_on_demand(cognito):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
@@ -80,6 +82,16 @@ def fetch(url: str, **headers: str) -> bytes:
         return answer.read()
 
 
+def as_curl_does(command: str) -> bytes:
+    """What ``curl -X PUT -H … -H … -d … URL`` prints; curl itself need not be there."""
+    command = re.sub(r"\$\(cat (.+?)\)", lambda found: Path(found[1]).read_text(), command)
+    _, _, method, _, first, _, second, _, body, url = shlex.split(command)
+    headers = dict(header.split(": ", 1) for header in (first, second))
+    request = urllib.request.Request(url, body.encode(), headers, method=method)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.read()
+
+
 @pytest.mark.timeout(300)
 def test_it_starts_shows_the_way_and_leaves_nothing_behind(start):
     running = start()
@@ -99,6 +111,9 @@ def test_it_starts_shows_the_way_and_leaves_nothing_behind(start):
     [token] = re.findall(r"^eyJ\S+$", said, re.MULTILINE)
     matches = json.loads(fetch(f"{settings.api_url}/v1/matches", Authorization=f"Bearer {token}"))
     assert "matches" in matches
+    [command] = re.findall(r"curl -X PUT .+/v1/admin/maintenance", said)
+    assert json.loads(as_curl_does(command))["on"] is True
+    assert b"Back at noon." in fetch(f"{settings.api_url}/readyz")
     family = running.family()
     assert len(family) >= 6
     again = subprocess.run(

@@ -45,6 +45,7 @@ class Client:
         self.frames: list[tuple[float, int, int]] = []
         self.events: list[int] = []
         self.told: list[str] = []
+        self.errors: list[dict[str, Any]] = []
         self.acks: list[int] = []
         self._seq = 0
 
@@ -66,6 +67,8 @@ class Client:
                 self.joined = message
             elif kind not in ("welcome", "pong"):
                 self.told.append(kind)
+                if kind == "error":
+                    self.errors.append(message)
 
     async def play(self) -> None:
         while True:

@@ -1,0 +1,138 @@
+"""Maintenance of two real nodes: what an operator says to one holds on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gameserver.devstack.settings import on_free_ports
+from gameserver.devstack.stack import Extra, Node, Stack
+from tests.adapters.ws_peer import until
+from tests.e2e.make_run import ROOT
+from tests.e2e.test_cluster import Client, client
+
+SEEN_S = 1.0
+MESSAGE = "Back at noon."
+PATH = "/v1/admin/maintenance"
+
+
+@pytest.fixture
+def nodes(devstack_dir: Path) -> Iterator[tuple[Stack, Node, Node]]:
+    """A stack of its own, because nobody may join it for a while."""
+    settings = on_free_ports(devstack_dir / "maintenance")
+    with Stack(settings, extra=Extra(), fsync=False) as stack:
+        stack.start(progress=lambda name: None)
+        first = next(iter(stack.nodes.values()))
+        second = stack.add_node()
+        stack.start(second.name)
+        yield stack, first, second
+
+
+@asynccontextmanager
+async def operator(stack: Stack, node: Node) -> AsyncIterator[Any]:
+    """``await ask("PUT", PATH, json=…)``, logged in through the API as a person would."""
+    cognito = stack.moto.cognito()
+    async with aiohttp.ClientSession(node.api_url) as http:
+        body = {"username": cognito.admin_username, "password": cognito.admin_password}
+        async with http.post("/v1/auth/login", json=body) as answer:
+            token = (await answer.json())["access_token"]
+
+        async def ask(method: str, path: str, **options: Any) -> Any:
+            headers = {"Authorization": f"Bearer {token}"}
+            async with http.request(method, path, headers=headers, **options) as answer:
+                assert answer.status == 200, await answer.text()
+                return await answer.json()
+
+        yield ask
+
+
+async def refused(one: Client, **named: str) -> None:
+    """A join that is refused with the operator's words."""
+    count = len(one.errors)
+    await one.socket.send(json.dumps({"type": "join", "ref": 7, "game": "arena"} | named))
+    await until(lambda: len(one.errors) > count)
+    error = one.errors[-1]
+    assert (error["code"], error["message"], error["ref"]) == ("maintenance", MESSAGE, 7)
+    assert not one.joined
+
+
+def command(stack: Stack, *arguments: str) -> dict[str, Any]:
+    """``python -m gameserver maintenance`` with the settings of a node."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gameserver", "maintenance", *arguments, "--json"],
+        cwd=ROOT,
+        env={**os.environ, **stack.gameserver_environ(ws_port=0, http_port=0)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(json.loads(done.stdout))
+
+
+async def ten_frames(one: Client) -> None:
+    count = len(one.frames)
+    await until(lambda: len(one.frames) >= count + 10)
+
+
+async def readyz(node: Node) -> Any:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{node.api_url}/readyz") as answer,
+    ):
+        return answer.status, await answer.json()
+
+
+@pytest.mark.timeout(120)
+async def test_turned_on_through_one_node_it_holds_on_the_other_and_the_match_plays_on(
+    nodes: tuple[Stack, Node, Node],
+) -> None:
+    stack, first, second = nodes
+    async with (
+        client(stack, first, 1) as owner,
+        client(stack, second, 3) as late,
+        operator(stack, first) as ask,
+    ):
+        await owner.join(mode="crowd")
+        match = owner.joined["match"]
+        async with client(stack, second, 2) as other:
+            await other.join(match=match, game="")
+            await ten_frames(other)
+            on = await ask("PUT", PATH, json={"message": MESSAGE})
+            assert (on["on"], on["by"]) == (True, "operator")
+            await asyncio.sleep(SEEN_S)
+            await refused(late)
+            await refused(late, mode="crowd")
+            await refused(late, match=match, game="")
+            told = {"message": MESSAGE, "until_ms": None}
+            for node in (first, second):
+                assert await readyz(node) == (200, {"status": "ready", "maintenance": told})
+            await ten_frames(owner)
+            await ten_frames(other)
+            seat = other.joined["seat"]
+        async with client(stack, second, 2) as back:
+            await back.join(match=match, game="")
+            assert back.joined["seat"] == seat, "the seat was kept"
+            await asyncio.to_thread(stack.stop, first.name)
+            epoch = back.joined["epoch"]
+            await until(lambda: back.frames[-1][1] > epoch)
+            await ten_frames(back)
+            assert set(back.told) <= {"paused", "resumed"}, back.told
+        await refused(late, match=match, game="")
+
+        on = await asyncio.to_thread(command, stack, "status")
+        assert (on["message"], on["by"]) == (MESSAGE, "operator")
+        assert await asyncio.to_thread(command, stack, "off") == {"on": False}
+        await asyncio.sleep(SEEN_S)
+        await late.join(match=match, game="")
+        assert late.joined["match"] == match
+        assert await readyz(second) == (200, {"status": "ready"})
