@@ -212,7 +212,7 @@ function listen(to) {
 function onError({ code, message }) {
   console.info("server:", code, message);
   if (code === "maintenance") {
-    hud.banner(`${message} – you will join as soon as it is over.`, { retry: true });
+    hud.banner(`${message} (You will join as soon as it is over.)`, { retry: true });
   }
 }
 
