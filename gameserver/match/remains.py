@@ -48,11 +48,14 @@ class Undertaker:
         self._relay = relay
         self._entropy = entropy
         self._wake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self.all: dict[MatchId, Remains] = {}
 
     def take(self, remains: Remains) -> None:
         """The match has ended, durably."""
         self.all[remains.lease.match_id] = remains
+        self._empty.clear()
         remains.outbox.on_relayed = self._wake.set
         self._wake.set()
 
@@ -72,6 +75,21 @@ class Undertaker:
                 await asyncio.sleep(pause_s)
                 self._wake.set()
 
+    async def leave(self, *, within_s: float) -> None:
+        """Wait until all is forgotten, and leave the rest to whoever sweeps next."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._empty.wait()
+        except TimeoutError:
+            pass
+        for match_id, remains in list(self.all.items()):
+            self._drop(match_id, remains)
+            try:
+                await self._store.release(remains.lease)
+            except StoreUnavailable as error:
+                logger.warning("lease not released", extra={"error": str(error)})
+                return  # They run out by themselves.
+
     async def _forget_relayed(self) -> None:
         for match_id, remains in list(self.all.items()):
             if remains.lost:
@@ -84,4 +102,6 @@ class Undertaker:
 
     def _drop(self, match_id: MatchId, remains: Remains) -> None:
         self.all.pop(match_id, None)
+        if not self.all:
+            self._empty.set()
         self._relay.close(remains.outbox)

@@ -274,6 +274,7 @@ class MatchService:
         except TimeoutError:
             # They are in the store's outbox; whoever owns the matches next relays them.
             logger.warning("events left to others", extra={"events": self.events_unrelayed})
+        await self._undertaker.leave(within_s=max(0.0, until - self._loop.time()))
 
     async def _release(self, runner: Runner, until: float) -> None:
         present = [

@@ -7,6 +7,8 @@ import asyncio
 import msgspec
 import pytest
 
+from gameserver.errors import JoinRefused
+from gameserver.ids import MatchId
 from gameserver.match import checkpoint as checkpoints
 from gameserver.wire import event_record
 from tests.match.games import GAMES, Do
@@ -199,6 +201,45 @@ async def test_a_drain_hands_over_at_once_without_losing_a_tick() -> None:
         await asyncio.sleep(3)
         assert second.service.matches_open == 20
         assert second.metrics.commits_conflicting == first.metrics.commits_fenced == 0
+
+
+@in_virtual_time
+async def test_in_a_drain_matches_are_played_until_it_is_their_turn() -> None:
+    async with House(node="n2") as second:
+        first = House(node="n1", store=second.store, queue=second.queue)
+        await first.service.start()
+        seats = [await first.join(f"p{number}", mode="two") for number in range(40)]
+        draining = asyncio.ensure_future(first.service.drain(10))
+        await asyncio.sleep(0)
+        frozen = [first.runner(seat.joined.match).frozen for seat, _ in seats]
+        assert 0 < sum(frozen) <= 10, "at most a few matches of two"
+        last, _ = seats[-1]
+        again, _ = await first.join("p39", match=last.joined.match)
+        assert again.joined.seat == last.joined.seat
+        with pytest.raises(JoinRefused, match="going away"):
+            await first.join("p0", match=seats[0][0].joined.match)
+        with pytest.raises(JoinRefused, match="going away"):
+            await first.join("new", mode="two")
+        await draining
+        assert first.service.matches_open == 0
+        await first.service.stop()
+
+
+@in_virtual_time
+async def test_a_drained_node_holds_no_lease_of_a_match_that_has_ended() -> None:
+    async with House(node="n2") as second:
+        first = House(node="n1", store=second.store, queue=second.queue)
+        await first.service.start()
+        seated, _ = await first.join("p0", mode="two")
+        second.queue.down = True
+        seated.handle.input(1, Do("end"))
+        await asyncio.sleep(1)
+        assert first.service.matches_open == 0
+        assert await second.store.holder(MatchId(seated.joined.match)) == "n1"
+        await first.service.drain(1)
+        assert await second.store.holder(MatchId(seated.joined.match)) in ("", "n2")
+        second.queue.down = False
+        await first.service.stop()
 
 
 @in_virtual_time

@@ -14,7 +14,7 @@ from gameserver.maintenance import Maintenance
 from gameserver.match.registry import Registry
 from gameserver.ports import Commit
 from gameserver.wire import event_record
-from tests.sim.checkers import Checker, NoLeaseAfterDrain, Violated, all_checkers
+from tests.sim.checkers import Checker, Violated, all_checkers
 from tests.sim.world import CONFIG, LIMITS, World, simulate
 
 SEEDS = 6
@@ -69,9 +69,7 @@ def play(seed: int) -> World:
             world._man()
 
     def make(seed: int) -> World:
-        # A match that ended right before a drain is held until it is forgotten, and here many end.
-        others = [one for one in all_checkers(LIMITS) if not isinstance(one, NoLeaseAfterDrain)]
-        checkers = [*others, checker]
+        checkers = [*all_checkers(LIMITS), checker]
         worlds.append(World(seed, config=CONFIG, storm=storm, watched_by=checkers))
         return worlds[-1]
 
