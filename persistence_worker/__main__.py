@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), EXIT_FAILED)
     except BaseExceptionGroup as group:
         logger.critical("ended by an error", exc_info=group)
-        return _fail(f"ended by an error: {group.exceptions[0]!r}", EXIT_FAILED)
+        return _fail(f"ended by an error: {_cause(group)!r}", EXIT_FAILED)
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_FAILED)
 
@@ -48,6 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _fail(message: str, code: int) -> int:
     print(f"persistence_worker: error: {message}", file=sys.stderr)
     return code
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group, however deep."""
+    first = group.exceptions[0]
+    return _cause(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def parser() -> argparse.ArgumentParser:
@@ -75,7 +81,9 @@ def parser() -> argparse.ArgumentParser:
         const="-1",
         help="one revision down; what only the newer schema holds is dropped",
     )
-    letters = add("dlq", None, QUEUES, "look at the dead-letter queue, and send letters back")
+    letters = add(
+        "dlq", None, (), "dead letters, in their queue and parked: look, redrive, discard"
+    )
     cli_dlq.add_verbs(letters, command=_dlq)
     add("config", _config, (), "print the settings in force, without secrets")
     add("healthcheck", _healthcheck, (), "exit 0 if the worker on this machine is alive")
@@ -96,10 +104,17 @@ def _run(_: argparse.Namespace, config: Config) -> int:
 
 
 def _migrate(arguments: argparse.Namespace, config: Config) -> int:
+    from persistence_worker.databases import password_of
     from persistence_worker.migrate import migrate
 
-    timeout_s = config.postgres_connect_ms / 1000
-    done = asyncio.run(migrate(config.postgres_dsn, to=arguments.to, connect_s=timeout_s))
+    done = asyncio.run(
+        migrate(
+            config.postgres_dsn,
+            to=arguments.to,
+            connect_s=config.postgres_connect_ms / 1000,
+            password=password_of(config),
+        )
+    )
     before, after = done.before or "empty", done.after or "empty"
     print(f"schema at {after}" if before == after else f"schema from {before} to {after}")
     return 0

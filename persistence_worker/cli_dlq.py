@@ -1,46 +1,90 @@
-"""``dlq list | show | redrive``: tables for people, ``--json`` for programs."""
+"""``dlq list | show | redrive | park | discard | stats``, for the queue and the parked table.
+
+Verbs that look see both places; verbs that change something change the queue's letters unless
+``--place`` says otherwise.
+"""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import getpass
+import re
+import socket
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from persistence_worker import dlq
-from persistence_worker.config import Config
-from persistence_worker.dlq import Letter, Redriven, Selection
-from persistence_worker.errors import UsageError
-from persistence_worker.messages import Message
+from persistence_worker import cli_show, dlq
+from persistence_worker.config import DATABASE, QUEUES, Config, need
+from persistence_worker.dlq import Done, Found
+from persistence_worker.errors import DatabaseUnavailable, UsageError
+from persistence_worker.letters import Letter, Selection, records
+from persistence_worker.pace import Pace
+from persistence_worker.parked import Count, Discarding, Parked
 
-EVENTS_SHOWN = 3
+PLACES = ("queue", "parked", "all")
+_AGE = re.compile(r"(\d{1,6})([smhd])")
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class Open(msgspec.Struct, frozen=True, kw_only=True):
+    """What a verb works on; what it has no use for is ``None``."""
+
+    queue: Any = None
+    dead_letters: Any = None
+    parked: Any = None
+    started_ms: int
+
+
+Verb = Callable[[argparse.Namespace, Open], Awaitable[int]]
 
 
 def add_verbs(parser: argparse.ArgumentParser, *, command: Callable[..., int]) -> None:
     """The verbs below ``dlq``."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    listing = verbs.add_parser("list", help="list dead letters without consuming them")
-    _add_selection(listing, limit=100)
-    listing.set_defaults(command=command, verb=_list)
+    def add(name: str, verb: Verb, meaning: str, *, queue: bool, database: bool) -> Any:
+        one = verbs.add_parser(name, help=meaning, description=meaning)
+        # `queue` and `database`: needed whatever the place.
+        one.set_defaults(command=command, verb=verb, needs=(queue, database), place="queue")
+        one.add_argument("--json", action="store_true", help="print JSON")
+        return one
 
-    show = verbs.add_parser("show", help="show one dead letter with its records")
-    show.add_argument("message_id", metavar="MESSAGE_ID", help="as `dlq list` prints it")
-    show.add_argument("--json", action="store_true", help="print JSON")
-    show.set_defaults(command=command, verb=_show)
-
-    redrive = verbs.add_parser(
-        "redrive", help="send dead letters back to the queue; harmless if repeated"
+    one = add("list", _list, "list dead letters, consuming none", queue=False, database=False)
+    _add_place(one, default="all")
+    _add_selection(one, limit=100)
+    one = add("show", _show, "show one dead letter whole", queue=False, database=False)
+    _add_place(one, default="all")
+    one.add_argument("id", metavar="ID", help="as `dlq list` prints it")
+    one = add("stats", _stats, "count what waits, by reason", queue=True, database=False)
+    _add_place(one, default="all")
+    one = add(
+        "redrive", _redrive, "send letters to the queue again: harmless", queue=True, database=False
     )
-    _add_selection(redrive, limit=1_000)
-    redrive.add_argument("--id", metavar="MESSAGE_ID", help="only this one")
-    redrive.add_argument("--dry-run", action="store_true", help="say what would be sent back")
-    redrive.set_defaults(command=command, verb=_redrive)
+    _add_place(one, default="queue")
+    _add_selection(one, limit=1_000)
+    _add_change(one)
+    one = add(
+        "park", _park, "move letters from the queue into the table", queue=True, database=True
+    )
+    _add_selection(one, limit=1_000)
+    _add_change(one)
+    one = add("discard", _discard, "throw letters away for good", queue=False, database=True)
+    _add_place(one, default="queue")
+    _add_selection(one, limit=1_000)
+    _add_change(one)
+    one.add_argument("--why", required=True, metavar="TEXT", help="kept in discarded_letters")
+    one.add_argument("--who", default=_whoami(), metavar="NAME", help="default %(default)s")
+    one.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_place(parser: argparse.ArgumentParser, *, default: str) -> None:
+    parser.add_argument("--place", choices=PLACES, default=default, help=f"default {default}")
 
 
 def _add_selection(parser: argparse.ArgumentParser, *, limit: int) -> None:
@@ -49,132 +93,253 @@ def _add_selection(parser: argparse.ArgumentParser, *, limit: int) -> None:
         type=_limit,
         default=limit,
         metavar="N",
-        help=f"at most N messages, 1 to {dlq.SCAN_MAX} (default {limit})",
+        help=f"at most N letters of a place, 1 to {dlq.SCAN_MAX} (default {limit})",
     )
+    parser.add_argument("--id", metavar="ID", help="only this one")
     parser.add_argument("--reason", metavar="WORD", help="only those with this reason")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--game", metavar="NAME", help="only those with a record of this game")
+    parser.add_argument("--match", metavar="ID", help="only those with a record of this match")
+    parser.add_argument(
+        "--older", type=_age_ms, metavar="AGE", help="only those older than 90s, 15m, 2h, 3d, …"
+    )
+    parser.add_argument("--newer", type=_age_ms, metavar="AGE", help="only those newer than that")
+
+
+def _add_change(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument(
+        "--rate", type=_rate, metavar="N", help="at most N letters a second (default: no bound)"
+    )
 
 
 def _limit(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= dlq.SCAN_MAX:
+    if not (text.isdecimal() and 1 <= int(text[:9]) <= dlq.SCAN_MAX):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {dlq.SCAN_MAX}")
     return int(text)
 
 
+def _rate(text: str) -> float:
+    if not (re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text) and float(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0, such as 5 or 0.5")
+    return float(text)
+
+
+def _age_ms(text: str) -> int:
+    parts = _AGE.fullmatch(text)
+    if parts is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an age such as 90s, 15m, 2h or 3d")
+    return int(parts[1]) * _UNITS_S[parts[2]] * 1000
+
+
+def _whoami() -> str:
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError):
+        # In a container there may be a user without a name.
+        return f"unknown@{socket.gethostname()}"
+
+
 async def run(arguments: argparse.Namespace, config: Config) -> int:
-    """Carry out a verb; raises ``UsageError`` and ``QueueUnavailable``."""
-    from persistence_worker.queues import open_queues  # loads the AWS libraries
+    """Carry out a verb; raises ``ConfigError``, ``UsageError`` and ``Unavailable``."""
+    queue, database = arguments.needs
+    queue = queue or arguments.place != "parked"
+    hint = "" if database else "; `--place queue` needs no database"
+    database = database or arguments.place != "queue"
+    need(config, (QUEUES if queue else ()) + (DATABASE if database else ()))
+    async with _opened(config, queue=queue, database=database) as places:
+        try:
+            return int(await arguments.verb(arguments, places))
+        except DatabaseUnavailable as error:
+            raise DatabaseUnavailable(f"PostgreSQL: {error}{hint}", kind=error.kind) from error
+
+
+@asynccontextmanager
+async def _opened(config: Config, *, queue: bool, database: bool) -> AsyncIterator[Open]:
+    # Both load libraries that other commands have no use for.
+    from persistence_worker.databases import open_database
+    from persistence_worker.queues import open_queues
 
     started_ms = time.time_ns() // 1_000_000
-    async with open_queues(config) as (queue, dead_letters):
-        return int(await arguments.verb(arguments, queue, dead_letters, started_ms))
+    async with AsyncExitStack() as stack:
+        pair: tuple[Any, Any] = (None, None)
+        parked = None
+        if queue:
+            pair = await stack.enter_async_context(open_queues(config))
+        if database:
+            opened = await stack.enter_async_context(open_database(config, connections_max=1))
+            parked = Parked(opened)
+        yield Open(queue=pair[0], dead_letters=pair[1], parked=parked, started_ms=started_ms)
 
 
-async def _list(arguments: argparse.Namespace, _: Any, dead_letters: Any, __: int) -> int:
-    selection = Selection(reason=arguments.reason)
-    messages = await dlq.peek(dead_letters, limit=arguments.limit, selection=selection)
-    letters = [dlq.describe(message) for message in messages]
+def _selection(arguments: argparse.Namespace, now_ms: int) -> Selection:
+    return Selection(
+        id=arguments.id,
+        reason=arguments.reason,
+        match=arguments.match,
+        game=arguments.game,
+        sent_from_ms=None if arguments.newer is None else now_ms - arguments.newer,
+        sent_to_ms=None if arguments.older is None else now_ms - arguments.older,
+    )
+
+
+async def _found(places: Open, place: str, selection: Selection, *, limit: int) -> list[Letter]:
+    letters: list[Letter] = []
+    if place != "parked":
+        found = await dlq.peek(places.dead_letters, limit=limit, selection=selection)
+        letters += [each.letter for each in found]
+    if place != "queue":
+        letters += await places.parked.letters(selection, limit=limit)
+    return letters
+
+
+async def _list(arguments: argparse.Namespace, places: Open) -> int:
+    selection = _selection(arguments, places.started_ms)
+    letters = await _found(places, arguments.place, selection, limit=arguments.limit)
     if arguments.json:
-        _print_json(letters)
+        cli_show.as_json(letters)
     else:
-        _print_letters(letters, limit=arguments.limit)
+        cli_show.letters(letters, limit=arguments.limit)
     return 0
 
 
-async def _show(arguments: argparse.Namespace, _: Any, dead_letters: Any, __: int) -> int:
-    selection = Selection(message_id=arguments.message_id)
-    found = await dlq.peek(dead_letters, limit=1, selection=selection)
+async def _show(arguments: argparse.Namespace, places: Open) -> int:
+    if arguments.place != "queue":
+        whole = await places.parked.show(arguments.id)
+        if whole is not None:
+            shown = cli_show.Shown(
+                letter=whole.letter,
+                attributes=whole.attributes,
+                records=records(whole.body),
+                body=whole.body,
+                first_at_ms=whole.first_at_ms,
+                parked_at_ms=whole.parked_at_ms,
+                schema=whole.schema,
+            )
+            cli_show.letter(shown, json=arguments.json)
+            return 0
+    found: list[Found] = []
+    if arguments.place != "parked":
+        selection = Selection(id=arguments.id)
+        found = await dlq.peek(places.dead_letters, limit=1, selection=selection)
     if not found:
         raise UsageError(
-            f"no dead letter {arguments.message_id!r} can be seen now; "
-            "`dlq list` prints those that can"
+            f"no dead letter {arguments.id!r} can be seen now; `dlq list` prints those that can"
         )
-    message = found[0]
-    shown = {
-        "letter": dlq.describe(message),
-        "attributes": message.attributes,
-        "records": dlq.records(message),
-        "body": message.body,
-    }
-    if arguments.json:
-        _print_json(shown)
-    else:
-        _print_letter(message)
+    message = found[0].message
+    shown = cli_show.Shown(
+        letter=found[0].letter,
+        attributes=dict(message.attributes),
+        records=records(message.body),
+        body=message.body,
+    )
+    cli_show.letter(shown, json=arguments.json)
     return 0
 
 
-async def _redrive(
-    arguments: argparse.Namespace, queue: Any, dead_letters: Any, started_ms: int
-) -> int:
-    done = await dlq.redrive(
-        dead_letters,
-        queue,
-        limit=arguments.limit,
-        selection=Selection(reason=arguments.reason, message_id=arguments.id),
-        started_ms=started_ms,
-        dry_run=arguments.dry_run,
+async def _stats(arguments: argparse.Namespace, places: Open) -> int:
+    groups: dict[tuple[str, tuple[str, ...]], list[Letter]] = {}
+    if arguments.place != "parked":
+        for each in await dlq.peek(places.dead_letters, limit=dlq.SCAN_MAX):
+            groups.setdefault((each.letter.reason, tuple(each.letter.games)), []).append(
+                each.letter
+            )
+    in_queue = [
+        Count(
+            reason=reason,
+            games=list(games),
+            letters=len(letters),
+            oldest_ms=min(letter.sent_at_ms for letter in letters),
+        )
+        for (reason, games), letters in sorted(groups.items())
+    ]
+    stats = cli_show.Stats(
+        queue=await places.queue.depths(),
+        dead_letters=await places.dead_letters.depths(),
+        in_queue=in_queue,
+        parked=await places.parked.counts() if arguments.place != "queue" else [],
     )
-    if arguments.json:
-        _print_json(done)
-    else:
-        _print_redriven(done)
-    return 1 if done.failed else 0
+    cli_show.stats(stats, json=arguments.json)
+    return 0
 
 
-def _print_json(value: Any) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+async def _redrive(arguments: argparse.Namespace, places: Open) -> int:
+    async def act(found: Found) -> bool:
+        return await dlq.send_back(places.dead_letters, places.queue, found)
+
+    pace = Pace(arguments.rate)
+    done = Done(moved=[], failed=[], dry_run=arguments.dry_run)
+    if arguments.place != "parked":
+        done = await _in_queue(arguments, places, act, pace)
+    if arguments.place != "queue":
+        more = await places.parked.redrive(
+            places.queue,
+            limit=arguments.limit,
+            selection=_selection(arguments, places.started_ms),
+            dry_run=arguments.dry_run,
+            pace=pace,
+        )
+        done = _both(done, more)
+    return cli_show.done(done, "sent back", json=arguments.json)
 
 
-def _print_letters(letters: Sequence[Letter], *, limit: int) -> None:
-    if not letters:
-        print("no dead letters")
-        return
-    table = Table(box=None, pad_edge=False)
-    for name in ("MESSAGE ID", "SENT", "REASON", "REDRIVES", "EVENTS", "DETAIL"):
-        table.add_column(name, overflow="fold")
-    for letter in letters:
-        more = len(letter.events) - EVENTS_SHOWN
-        events = " ".join(letter.events[:EVENTS_SHOWN]) + (f" +{more}" if more > 0 else "")
-        cells = (letter.id, _moment(letter.sent_at_ms), letter.reason, str(letter.redrives))
-        # As Text: what came over the wire may hold rich's markup.
-        table.add_row(*(Text(cell) for cell in (*cells, events, letter.detail)))
-    Console().print(table)
-    if len(letters) == limit:
-        print(f"the first {limit}; --limit shows more")
+async def _park(arguments: argparse.Namespace, places: Open) -> int:
+    async def act(found: Found) -> bool:
+        await places.parked.park([found])
+        return not await places.dead_letters.delete([found.message])
+
+    done = await _in_queue(arguments, places, act, Pace(arguments.rate))
+    return cli_show.done(done, "parked", json=arguments.json)
 
 
-def _print_letter(message: Message) -> None:
-    letter = dlq.describe(message)
-    table = Table(box=None, pad_edge=False, show_header=False)
-    rows = {
-        "message id": letter.id,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "sent": _moment(letter.sent_at_ms),
-        "receives": str(letter.receives),
-        "redrives": str(letter.redrives),
-        "source": message.attributes.get("source_message_id", ""),
-    }
-    for name, value in rows.items():
-        table.add_row(name, Text(value))
-    Console().print(table)
-    found = dlq.records(message)
-    for record in found:
-        print(msgspec.json.format(msgspec.json.encode(record), indent=2).decode())
-    if not found:
-        print(message.body.encode("utf-8", "backslashreplace").decode())
+async def _discard(arguments: argparse.Namespace, places: Open) -> int:
+    selection = _selection(arguments, places.started_ms)
+    if not (arguments.yes or arguments.dry_run):
+        letters = await _found(places, arguments.place, selection, limit=arguments.limit)
+        if letters and not await asyncio.to_thread(_confirmed, len(letters)):
+            raise UsageError("nothing was discarded")
+    discarding = Discarding(who=arguments.who, why=arguments.why)
+
+    async def act(found: Found) -> bool:
+        await places.parked.note_discarded(found, discarding)
+        return not await places.dead_letters.delete([found.message])
+
+    pace = Pace(arguments.rate)
+    done = Done(moved=[], failed=[], dry_run=arguments.dry_run)
+    if arguments.place != "parked":
+        done = await _in_queue(arguments, places, act, pace)
+    if arguments.place != "queue":
+        more = await places.parked.discard(
+            discarding,
+            limit=arguments.limit,
+            selection=selection,
+            dry_run=arguments.dry_run,
+            pace=pace,
+        )
+        done = _both(done, more)
+    return cli_show.done(done, "discarded", json=arguments.json)
 
 
-def _print_redriven(done: Redriven) -> None:
-    if done.dry_run:
-        print(f"{len(done.moved)} would be sent back")
-    else:
-        print(f"{len(done.moved)} sent back")
-    for message_id in done.moved:
-        print(f"  {message_id}")
-    for message_id in done.failed:
-        print(f"  {message_id}: not moved completely; repeat the command")
+def _confirmed(count: int) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here: discarding needs --yes")
+    # On the error stream, so that --json stays JSON.
+    print(f"Throw {count} dead letters away for good? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _moment(at_ms: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at_ms / 1000))
+async def _in_queue(arguments: argparse.Namespace, places: Open, act: dlq.Act, pace: Pace) -> Done:
+    return await dlq.for_each(
+        places.dead_letters,
+        act,
+        limit=arguments.limit,
+        selection=_selection(arguments, places.started_ms),
+        started_ms=places.started_ms,
+        dry_run=arguments.dry_run,
+        pace=pace,
+    )
+
+
+def _both(one: Done, other: Done) -> Done:
+    return Done(
+        moved=one.moved + other.moved, failed=one.failed + other.failed, dry_run=one.dry_run
+    )

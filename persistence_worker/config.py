@@ -38,6 +38,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     postgres_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 30_000  # one statement
     postgres_connect_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
     statement_cache: Annotated[int, Meta(ge=0, le=1_000)] = 100  # 0 behind a pooling proxy
+    postgres_iam: bool = False  # passwords are tokens of Amazon RDS; needs sslmode=verify-full
 
     # Where health and metrics are served. Port 0 picks a free one (tests).
     http_host: Text = "0.0.0.0"
@@ -53,6 +54,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # Applying.
     batch_records_max: Annotated[int, Meta(ge=1, le=50_000)] = 2_000  # one message may exceed it
     attempts_max: Annotated[int, Meta(ge=1, le=1_000)] = 5  # unexpected failures; then dead letter
+
+    # Dead letters that are sent back by themselves, or parked, by one worker at a time.
+    redrive_every_s: Annotated[int, Meta(ge=0, le=3_600)] = 30  # between two looks; 0 = never
+    redrive_per_s: Annotated[int, Meta(ge=1, le=1_000)] = 5  # letters sent back in a second
+    redrives_max: Annotated[int, Meta(ge=0, le=100)] = 5  # of one letter; then it is parked
+    redrive_first_s: Annotated[int, Meta(ge=1, le=43_200)] = 60  # then four times that, and so on
+
+    watch_s: Annotated[int, Meta(ge=1, le=300)] = 10  # between heartbeats, and looks at the queues
 
     drain_ms: Annotated[int, Meta(ge=0, le=600_000)] = 20_000  # then what is left is given back
 
@@ -100,9 +109,7 @@ def _explain(error: msgspec.ValidationError) -> str:
 
 
 def _check(config: Config, required: tuple[str, ...]) -> None:
-    for name in required:
-        if not getattr(config, name):
-            raise ConfigError(f"{_variable(name)} is required")
+    need(config, required)
     for name, allowed in _SCHEMES.items():
         value = getattr(config, name)
         if value and not _is_url(value, allowed):
@@ -113,6 +120,13 @@ def _check(config: Config, required: tuple[str, ...]) -> None:
             f"{PREFIX}SQS_DLQ_URL is the same as {PREFIX}SQS_QUEUE_URL: "
             "dead letters need a queue of their own"
         )
+
+
+def need(config: Config, names: tuple[str, ...]) -> None:
+    """Raises ``ConfigError`` unless all of these are set."""
+    for name in names:
+        if not getattr(config, name):
+            raise ConfigError(f"{_variable(name)} is required")
 
 
 def _is_url(value: str, schemes: tuple[str, ...]) -> bool:

@@ -48,6 +48,11 @@ class Health:
         self._up.set()
         self._metrics.database_up.set(1)
 
+    @property
+    def database_is_up(self) -> bool:
+        """Whether PostgreSQL took events when it was last asked."""
+        return self._up.is_set()
+
     async def database_up(self) -> None:
         """Wait until PostgreSQL answers."""
         await self._up.wait()

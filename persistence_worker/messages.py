@@ -33,6 +33,19 @@ RECEIVE_MAX = 10
 """SQS' limit of one receive, and of one batch (AWS: "Amazon SQS message quotas")."""
 
 
+class Depth(msgspec.Struct, frozen=True, kw_only=True):
+    """About how many messages can be received, are held by somebody, and are not yet due."""
+
+    visible: int
+    held: int
+    delayed: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.visible + self.held + self.delayed
+
+
 class MessageQueue(Protocol):
     """One queue. Every method may raise ``QueueUnavailable``; what was asked may have happened."""
 

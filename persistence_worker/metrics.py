@@ -48,6 +48,38 @@ class Metrics:
         self.database_up = Gauge("worker_database_up", "1 while PostgreSQL answers.", registry=r)
         self.queue_up = Gauge("worker_queue_up", "1 while SQS answers.", registry=r)
 
+        self.redrives = Counter(
+            "worker_redrives",
+            "Dead letters taken up by themselves: sent_back, parked, or failed and left.",
+            ["outcome"],
+            registry=r,
+        )
+        # What all workers share; each that is asked gives about the same answer.
+        self.queue_messages = Gauge(
+            "worker_queue_messages", "About how many the queue holds.", ["state"], registry=r
+        )
+        self.dead_letter_messages = Gauge(
+            "worker_dead_letter_messages",
+            "About how many the dead-letter queue holds, seen or held.",
+            registry=r,
+        )
+        self.parked = Gauge("worker_parked_events", "Rows parked.", ["reason"], registry=r)
+        self.oldest_age = Gauge(
+            "worker_oldest_event_age_seconds",
+            "Age of the oldest event held now or stored since the last look; 0 = none seen.",
+            registry=r,
+        )
+        self.live_workers = Gauge("worker_live_workers", "Workers that live.", registry=r)
+        self.backlog = Gauge(
+            "worker_backlog_per_worker", "Visible messages by live workers.", registry=r
+        )
+        self.watch_failures = Counter(
+            "worker_watch_failures",
+            "Looks at queues and tables that were not answered.",
+            ["service"],
+            registry=r,
+        )
+
     def render(self) -> bytes:
         """The text format, version 0.0.4."""
         return generate_latest(self.registry)

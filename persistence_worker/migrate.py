@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from persistence_worker.errors import ConfigError, DatabaseUnavailable, UsageError
-from persistence_worker.postgres import told
+from persistence_worker.postgres import Password, told
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,9 @@ class Migrated(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None
 
 
-async def migrate(dsn: str, *, to: str = "head", connect_s: float = 10.0) -> Migrated:
+async def migrate(
+    dsn: str, *, to: str = "head", connect_s: float = 10.0, password: Password | None = None
+) -> Migrated:
     """Go up or down to revision ``to``: its name, ``head``, ``base``, or ``-1`` for one down.
 
     Whoever comes second waits for the first and then finds nothing to do. Raises ``UsageError``
@@ -44,7 +46,7 @@ async def migrate(dsn: str, *, to: str = "head", connect_s: float = 10.0) -> Mig
     """
 
     async def connect() -> Any:
-        return await asyncpg.connect(dsn, timeout=connect_s)
+        return await asyncpg.connect(dsn, timeout=connect_s, password=password)
 
     # The DSN goes to asyncpg as it is: SQLAlchemy would not understand its TLS parameters.
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any
@@ -23,6 +23,9 @@ DATABASE_ERRORS = (
 )
 """What asyncpg raises; ``kind_of`` tells them apart."""
 
+Password = Callable[[], Awaitable[str]]
+"""Gives the password of one new connection."""
+
 IDLE_S = 300.0
 """A connection unused for so long is closed: a failed-over RDS keeps no stale ones."""
 
@@ -33,19 +36,25 @@ def read_statements(text: str) -> Mapping[str, str]:
     return {name: body.strip() for name, body in zip(blocks[::2], blocks[1::2], strict=True)}
 
 
+def _statements_of(file: str) -> Mapping[str, str]:
+    return read_statements(resources.files("persistence_worker").joinpath(file).read_text("utf-8"))
+
+
 class Database:
     """A pool of at most ``connections_max`` connections, each opened when first needed.
 
     Nothing is connected at start: the worker comes up, and stays up, without PostgreSQL.
     ``statement_cache=0`` is for pooling proxies that do not keep prepared statements apart
     (PgBouncer before 1.21); RDS Proxy works with the cache but pins connections.
+
+    ``statements`` are those of ``queries.sql``, ``chores`` those of ``chores.sql``, by name.
     """
 
     def __init__(self, pool: asyncpg.Pool[Any], *, connect_s: float) -> None:
         self._pool = pool
         self._connect_s = connect_s
-        text = resources.files("persistence_worker").joinpath("queries.sql").read_text("utf-8")
-        self.statements = read_statements(text)
+        self.statements = _statements_of("queries.sql")
+        self.chores = _statements_of("chores.sql")
 
     @classmethod
     async def open(
@@ -56,12 +65,15 @@ class Database:
         timeout_s: float,
         connect_s: float,
         statement_cache: int,
+        password: Password | None = None,
     ) -> Database:
-        """Set the pool up. Raises ``ConfigError`` for a DSN that cannot be understood."""
+        """Set the pool up. ``password`` is asked for each new connection; without it the DSN's is
+        used. Raises ``ConfigError`` for a DSN that cannot be understood."""
         try:
             await _check(dsn)
             pool = await asyncpg.create_pool(
                 dsn,
+                password=password,
                 min_size=0,
                 max_size=connections_max,
                 command_timeout=timeout_s,
@@ -79,19 +91,27 @@ class Database:
         """A connection inside a transaction that commits at the end.
 
         Raises ``DatabaseUnavailable`` where no connection is to be had or it breaks; errors that
-        PostgreSQL itself states are asyncpg's.
+        PostgreSQL itself states are asyncpg's. A server that has become read-only was the primary
+        until a failover: all connections to it are given up, so that the next ones look for the
+        new primary.
         """
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 yield connection
+        except asyncpg.ReadOnlySQLTransactionError:
+            await self._pool.expire_connections()
+            raise
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ssl.SSLError) as error:
             raise DatabaseUnavailable(told(error)) from error
 
     async def ping(self) -> None:
-        """Raises ``DatabaseUnavailable`` unless PostgreSQL answers and has the events table."""
+        """Raises ``DatabaseUnavailable`` unless PostgreSQL answers, has the events table, and takes
+        writes: a standby answers too."""
         try:
             async with self.transaction() as connection:
                 await connection.execute("SELECT 1 FROM events WHERE false")
+                if await connection.fetchval("SHOW transaction_read_only") == "on":
+                    raise asyncpg.ReadOnlySQLTransactionError("the server is read-only")
         except DATABASE_ERRORS as error:
             raise DatabaseUnavailable(told(error), kind=kind_of(error)) from error
 

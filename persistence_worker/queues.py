@@ -9,7 +9,7 @@ from persistence_worker.config import Config
 from persistence_worker.sqs import SqsQueue, open_client
 
 SPARE_CONNECTIONS = 8
-"""To SQS, beside those of the receivers: deletes, dead letters, visibility."""
+"""To SQS, beside those of the receivers: deletes, dead letters, visibility, redrive."""
 
 
 @asynccontextmanager

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import signal
+import socket
 import time
+import uuid
 
 from persistence_worker.apply import PostgresSink
 from persistence_worker.config import Config, redacted
+from persistence_worker.databases import open_database
+from persistence_worker.errors import DatabaseUnavailable
 from persistence_worker.health import Health
+from persistence_worker.heartbeat import Heartbeat
 from persistence_worker.http_status import serve as serve_http
 from persistence_worker.metrics import Metrics
-from persistence_worker.postgres import Database
+from persistence_worker.monitor import Monitor
+from persistence_worker.parked import Parked
 from persistence_worker.queues import open_queues
+from persistence_worker.redriver import DUTY, RedriveLimits, Redriver
 from persistence_worker.worker import Limits, Worker
 
 logger = logging.getLogger(__name__)
 
 EXIT_AT_ONCE = 130
+MISSED_MAX = 3
+LIVE_MIN_S = 30.0
+"""A worker lives until it has missed so many heartbeats, and for so long at least."""
 
 
 async def run(config: Config) -> int:
@@ -47,33 +58,98 @@ async def run(config: Config) -> int:
 async def _work(config: Config, stop: asyncio.Event) -> None:
     metrics = Metrics()
     health = Health(metrics)
-    database = await Database.open(
-        config.postgres_dsn,
-        connections_max=config.pool_connections_max,
-        timeout_s=config.postgres_timeout_ms / 1000,
-        connect_s=config.postgres_connect_ms / 1000,
-        statement_cache=config.statement_cache,
-    )
-    try:
-        async with (
-            open_queues(config) as (queue, dead_letters),
-            serve_http(config.http_host, config.http_port, health=health, metrics=metrics),
-        ):
-            worker = Worker(
-                queue=queue,
-                dead_letters=dead_letters,
-                sink=PostgresSink(database, jitter=random.random),
-                ping=database.ping,
-                limits=limits(config),
-                health=health,
-                metrics=metrics,
-                now_ms=lambda: time.time_ns() // 1_000_000,
-                jitter=random.random,
-            )
+    async with (
+        open_database(config, connections_max=config.pool_connections_max) as database,
+        # A connection of their own, so that they neither wait for batches nor delay them.
+        open_database(config, connections_max=1) as chores,
+        open_queues(config) as (queue, dead_letters),
+        serve_http(config.http_host, config.http_port, health=health, metrics=metrics),
+    ):
+        worker = Worker(
+            queue=queue,
+            dead_letters=dead_letters,
+            sink=PostgresSink(database, jitter=random.random),
+            ping=database.ping,
+            limits=limits(config),
+            health=health,
+            metrics=metrics,
+            now_ms=_now_ms,
+            jitter=random.random,
+        )
+        heartbeat = Heartbeat(
+            chores, worker_id=_worker_id(), live_s=max(MISSED_MAX * config.watch_s, LIVE_MIN_S)
+        )
+        parked = Parked(chores)
+        monitor = Monitor(
+            queue=queue,
+            dead_letters=dead_letters,
+            parked=parked,
+            heartbeat=heartbeat,
+            oldest_age_s=worker.take_oldest_age_s,
+            metrics=metrics,
+        )
+        redriver = Redriver(
+            queue=queue,
+            dead_letters=dead_letters,
+            parked=parked,
+            heartbeat=heartbeat,
+            limits=redrive_limits(config),
+            health=health,
+            metrics=metrics,
+            now_ms=_now_ms,
+            jitter=random.random,
+        )
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(monitor.run(config.watch_s))
+            group.create_task(_redrive(redriver, config, stop))
             await worker.run(stop)
-    finally:
-        await database.close()
+            watching.cancel()
+        await _say_goodbye(heartbeat)
     logger.info("stopped")
+
+
+async def _redrive(redriver: Redriver, config: Config, stop: asyncio.Event) -> None:
+    """Redrive until ``stop``: no dead letter is taken up while the worker drains."""
+    if not config.redrive_every_s:
+        return
+    work = asyncio.create_task(redriver.run())
+    waiting = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+    finally:
+        work.cancel()
+        waiting.cancel()
+        await asyncio.wait({work, waiting})
+
+
+async def _say_goodbye(heartbeat: Heartbeat) -> None:
+    """Be counted no longer, so that the others' figures are right at once."""
+    try:
+        await heartbeat.leave_duty(DUTY)
+        await heartbeat.end()
+    except DatabaseUnavailable as error:
+        # Without it the rows run out by themselves.
+        logger.warning("not signed off", extra={"error": str(error)})
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _worker_id() -> str:
+    return f"{socket.gethostname()[:80]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def redrive_limits(config: Config) -> RedriveLimits:
+    """The automatic redrive's share of the settings."""
+    return RedriveLimits(
+        every_s=config.redrive_every_s,
+        per_s=config.redrive_per_s,
+        redrives_max=config.redrives_max,
+        first_s=config.redrive_first_s,
+    )
 
 
 def limits(config: Config) -> Limits:

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from gameserver.wire.event_record import BODY_BYTES_MAX
 from persistence_worker.errors import QueueUnavailable
-from persistence_worker.messages import ATTRIBUTE_CHARS_MAX, RECEIVE_MAX, Message, Outgoing
+from persistence_worker.messages import ATTRIBUTE_CHARS_MAX, RECEIVE_MAX, Depth, Message, Outgoing
 
 Item = TypeVar("Item")
 
@@ -84,9 +84,14 @@ class SqsQueue:
 
     async def depth(self) -> int:
         """See ``MessageQueue``."""
-        name = "ApproximateNumberOfMessages"
-        answer = await self._call(self._client.get_queue_attributes, AttributeNames=[name])
-        return int(answer["Attributes"][name])
+        return (await self.depths()).visible
+
+    async def depths(self) -> Depth:
+        """How many messages there are, by state. Raises ``QueueUnavailable``."""
+        names = [f"ApproximateNumberOfMessages{state}" for state in ("", "NotVisible", "Delayed")]
+        answer = await self._call(self._client.get_queue_attributes, AttributeNames=names)
+        visible, held, delayed = (int(answer["Attributes"][name]) for name in names)
+        return Depth(visible=visible, held=held, delayed=delayed)
 
     async def _batched(
         self,

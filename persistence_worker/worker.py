@@ -70,6 +70,7 @@ class Worker:
         self._metrics = metrics
         self._now_ms = now_ms
         self._jitter = jitter
+        self._oldest_ms: int | None = None
         self._buffer = Buffer(
             messages_max=limits.buffer_messages_max, bytes_max=limits.buffer_bytes_max
         )
@@ -101,6 +102,16 @@ class Worker:
             await asyncio.wait(appliers, timeout=self._limits.drain_ms / 1000)
             await _end([*appliers, *watchers])
         await self._give_back()
+
+    def take_oldest_age_s(self) -> float:
+        """Age of the oldest event held now, or stored since the last call; 0 = none."""
+        times = [
+            event.record.at_ms for each in self._held.deliveries() for event in each.intake.events
+        ]
+        if self._oldest_ms is not None:
+            times.append(self._oldest_ms)
+        self._oldest_ms = None
+        return max(0, self._now_ms() - min(times)) / 1000 if times else 0.0
 
     async def _receive(self) -> None:
         await receive_forever(
@@ -186,6 +197,7 @@ class Worker:
             if count:
                 self._metrics.events.labels(outcome.value).inc(count)
         oldest_ms = min(event.record.at_ms for event in events)
+        self._oldest_ms = min(oldest_ms, self._oldest_ms or oldest_ms)
         self._metrics.event_age.observe(max(0, self._now_ms() - oldest_ms) / 1000)
 
     async def _give_back(self) -> None:

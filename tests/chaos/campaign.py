@@ -65,7 +65,7 @@ class Campaign:
         extra = Extra(
             gameserver={"GAMESERVER_EMPTY_MATCH_MS": "2000", "GAMESERVER_GRACE_MS": "15000"},
             # What a killed worker held comes again after this long.
-            worker={"WORKER_VISIBILITY_S": "10"},
+            worker={"WORKER_VISIBILITY_S": "10", "WORKER_REDRIVE_EVERY_S": "0"},
         )
         settings = on_free_ports(directory / "stack", nodes=3, workers=2)
         # With `everysec` Valkey may answer before its file is written, while an earlier fsync runs.

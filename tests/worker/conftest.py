@@ -111,6 +111,21 @@ def environment(**settings: Any) -> dict[str, str]:
     return own | {f"WORKER_{name.upper()}": str(value) for name, value in settings.items()}
 
 
+async def call(
+    *words: str, stdin: int = subprocess.DEVNULL, **settings: Any
+) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "persistence_worker", *words],
+        env=environment(**settings) | {"COLUMNS": "300"},
+        stdin=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 class WorkerProcess:
     """``python -m persistence_worker run``."""
 
@@ -176,6 +191,7 @@ def settings(sqs_queue: Any, postgres_dsn: str) -> dict[str, Any]:
         "visibility_s": 5,
         "postgres_connect_ms": 1000,
         "sqs_timeout_ms": 2000,
+        "redrive_every_s": 0,
     }
 
 

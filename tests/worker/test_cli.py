@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gameserver.devstack.process import free_port
-from persistence_worker.messages import Outgoing
-from tests.worker.builders import bundle, raw
-from tests.worker.conftest import Queues, WorkerProcess, environment, fetch, until
+from tests.worker.conftest import WorkerProcess, call
+from tests.worker.test_migrate import HEAD
 
 NOBODY = "http://127.0.0.1:9"
-
-
-async def call(*words: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "persistence_worker", *words],
-        env=environment(**settings) | {"COLUMNS": "300"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(
@@ -41,7 +25,11 @@ async def call(*words: str, **settings: Any) -> subprocess.CompletedProcess[str]
         (["dlq", "list", "--limit", "0"], "'0' is not a number from 1 to 10000"),
         (["dlq", "list", "--limit", "10001"], "'10001' is not a number from 1 to 10000"),
         (["dlq", "list", "--limit", "x"], "'x' is not a number from 1 to 10000"),
-        (["dlq", "show"], "the following arguments are required: MESSAGE_ID"),
+        (["dlq", "show"], "the following arguments are required: ID"),
+        (["dlq", "list", "--place", "attic"], "invalid choice: 'attic'"),
+        (["dlq", "list", "--older", "2 weeks"], "'2 weeks' is not an age"),
+        (["dlq", "redrive", "--rate", "0"], "'0' is not a number above 0"),
+        (["dlq", "discard", "--yes"], "the following arguments are required: --why"),
         (["migrate", "--to"], "expected one argument"),
         (["migrate", "--to", "base", "--down"], "not allowed with argument"),
     ],
@@ -80,7 +68,12 @@ UNREACHABLE = {
         (["migrate"], {"postgres_dsn": ""}, 2, "WORKER_POSTGRES_DSN is required"),
         (["migrate"], {}, 1, "PostgreSQL: "),
         (["dlq", "list"], {}, 1, "Could not connect to the endpoint URL"),
-        (["dlq", "show", "x"], {}, 1, "Could not connect to the endpoint URL"),
+        (["dlq", "list", "--place", "parked"], {"sqs_dlq_url": ""}, 1, "PostgreSQL: "),
+        (["dlq", "list", "--place", "parked"], {"postgres_dsn": ""}, 2, "WORKER_POSTGRES_DSN"),
+        (["dlq", "show", "x"], {}, 1, "`--place queue` needs no database"),
+        (["dlq", "show", "x", "--place", "queue"], {"postgres_dsn": ""}, 1, "Could not connect"),
+        (["dlq", "park"], {"postgres_dsn": ""}, 2, "WORKER_POSTGRES_DSN is required"),
+        (["dlq", "discard", "--why", "x"], {"postgres_dsn": ""}, 2, "WORKER_POSTGRES_DSN is"),
         (["dlq", "redrive", "--dry-run"], {}, 1, "Could not connect to the endpoint URL"),
         (["healthcheck"], {"http_port": 9}, 1, "no answer from 127.0.0.1:9"),
     ],
@@ -119,95 +112,10 @@ async def test_config_is_printed_without_secrets() -> None:
 
 async def test_migrate(postgres_dsn: str) -> None:
     assert (await call("migrate", postgres_dsn=postgres_dsn)).stdout == (
-        "schema from empty to 0001\n"
+        f"schema from empty to {HEAD}\n"
     )
-    assert (await call("migrate", postgres_dsn=postgres_dsn)).stdout == "schema at 0001\n"
+    assert (await call("migrate", postgres_dsn=postgres_dsn)).stdout == f"schema at {HEAD}\n"
     done = await call("migrate", "--to", "7777", postgres_dsn=postgres_dsn)
     assert (done.returncode, "7777" in done.stderr) == (2, True)
-    done = await call("migrate", "--down", postgres_dsn=postgres_dsn)
-    assert done.stdout == "schema from 0001 to empty\n"
-
-
-async def put(queues: Queues, count: int, **attributes: str) -> None:
-    letters = [
-        Outgoing(
-            body=bundle(raw("m1", n)),
-            attributes={"reason": "fork", "detail": f"[bold]{n}", "records": "1"} | attributes,
-        )
-        for n in range(1, count + 1)
-    ]
-    assert await queues.dead_letters.send(letters) == []
-
-
-async def test_list_and_show_do_not_consume(queues: Queues, settings: dict[str, Any]) -> None:
-    done = await call("dlq", "list", **settings)
-    assert (done.returncode, done.stdout) == (0, "no dead letters\n")
-    await put(queues, 15)
-    await queues.dead_letters.send([Outgoing(body="[red]not json[/]", attributes={})])
-    for _ in range(2):
-        listed = json.loads((await call("dlq", "list", "--json", **settings)).stdout)
-        assert len(listed) == 16
-    assert {each["reason"] for each in listed} == {"fork", "received_too_often"}
-    assert sorted(each["events"] for each in listed)[1:3] == [["m1/1"], ["m1/10"]]
-    table = (await call("dlq", "list", "--limit", "20", **settings)).stdout
-    assert "[bold]15" in table
-    assert "m1/15" in table
-    few = json.loads((await call("dlq", "list", "--json", "--limit", "3", **settings)).stdout)
-    assert len(few) == 3
-    words = ("dlq", "list", "--json", "--reason", "received_too_often")
-    odd = json.loads((await call(*words, **settings)).stdout)
-    assert len(odd) == 1
-
-    shown = await call("dlq", "show", odd[0]["id"], **settings)
-    assert "[red]not json[/]" in shown.stdout
-    one = next(each for each in listed if each["events"] == ["m1/7"])
-    shown = await call("dlq", "show", one["id"], "--json", **settings)
-    found = json.loads(shown.stdout)
-    assert found["body"] == bundle(raw("m1", 7))
-    assert found["records"][0]["data"] == {"points": 7}
-    missing = await call("dlq", "show", "no-such-id", **settings)
-    assert (missing.returncode, "no dead letter" in missing.stderr) == (2, True)
-
-
-async def test_redrive(
-    queues: Queues,
-    settings: dict[str, Any],
-    migrated_dsn: str,
-    start_worker: Callable[..., WorkerProcess],
-) -> None:
-    await put(queues, 12)
-    await put(queues, 1, reason="bad_body")
-    done = json.loads((await call("dlq", "redrive", "--dry-run", "--json", **settings)).stdout)
-    assert (len(done["moved"]), done["dry_run"]) == (13, True)
-    assert await queues.counts() == (0, 0)
-    words = ("dlq", "redrive", "--reason", "fork", "--limit", "5", "--json")
-    done = json.loads((await call(*words, **settings)).stdout)
-    assert (len(done["moved"]), done["failed"]) == (5, [])
-    assert await queues.counts() == (5, 0)
-    done2 = await call("dlq", "redrive", "--reason", "fork", **settings)
-    assert done2.stdout.startswith("7 sent back\n")
-    assert (await call("dlq", "redrive", "--reason", "fork", **settings)).stdout == "0 sent back\n"
-    left = json.loads((await call("dlq", "list", "--json", **settings)).stdout)
-    assert [each["reason"] for each in left] == ["bad_body"]
-    start_worker()
-    await until(queues.empty, what="queue is empty")
-    assert (await fetch(migrated_dsn, "SELECT count(*) FROM events"))[0][0] == 12
-
-
-async def test_a_letter_that_comes_back_counts_its_redrives(
-    queues: Queues,
-    settings: dict[str, Any],
-    migrated_dsn: str,
-    start_worker: Callable[..., WorkerProcess],
-) -> None:
-    start_worker()
-    await queues.send(bundle(raw("m1", 1, data={"text": "\0"})))
-
-    async def listed(redrives: int) -> Any:
-        answer = await call("dlq", "list", "--json", **settings)
-        letters = json.loads(answer.stdout)
-        return [each["id"] for each in letters if each["redrives"] == redrives]
-
-    first = await until(lambda: listed(0), what="it is a dead letter")
-    await call("dlq", "redrive", "--id", first[0], **settings)
-    await until(lambda: listed(1), what="it is back, and counted")
+    done = await call("migrate", "--to", "base", postgres_dsn=postgres_dsn)
+    assert done.stdout == f"schema from {HEAD} to empty\n"

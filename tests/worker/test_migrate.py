@@ -14,6 +14,7 @@ from persistence_worker.postgres import Database
 from tests.worker.builders import story
 from tests.worker.conftest import fetch
 
+HEAD = "0002"
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 
 
@@ -26,10 +27,11 @@ async def fill(dsn: str) -> None:
 
 
 async def test_up_again_and_down_on_a_filled_database(postgres_dsn: str) -> None:
-    assert await migrate(postgres_dsn) == Migrated(before=None, after="0001")
+    assert await migrate(postgres_dsn) == Migrated(before=None, after=HEAD)
     await fill(postgres_dsn)
-    assert await migrate(postgres_dsn) == Migrated(before="0001", after="0001")
-    assert await migrate(postgres_dsn, to="0001") == Migrated(before="0001", after="0001")
+    assert await migrate(postgres_dsn) == Migrated(before=HEAD, after=HEAD)
+    assert await migrate(postgres_dsn, to=HEAD) == Migrated(before=HEAD, after=HEAD)
+    assert await migrate(postgres_dsn, to="0001") == Migrated(before=HEAD, after="0001")
     assert (await fetch(postgres_dsn, "SELECT count(*) FROM events"))[0][0] == 10
     assert await migrate(postgres_dsn, to="-1") == Migrated(before="0001", after=None)
     # Only alembic's own table is left.
@@ -41,8 +43,8 @@ async def test_up_again_and_down_on_a_filled_database(postgres_dsn: str) -> None
 
 async def test_several_at_once(postgres_dsn: str) -> None:
     done = await asyncio.gather(*(migrate(postgres_dsn) for _ in range(5)))
-    assert sorted(each.before or "" for each in done) == ["", *["0001"] * 4]
-    assert {each.after for each in done} == {"0001"}
+    assert sorted(each.before or "" for each in done) == ["", *[HEAD] * 4]
+    assert {each.after for each in done} == {HEAD}
 
 
 @pytest.mark.parametrize("to", ["9999", "nonsense", "-2x", "0001:0002"])

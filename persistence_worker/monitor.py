@@ -1,0 +1,91 @@
+"""Looks at queues and tables every few seconds, for the gauges that scaling and alarms read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from persistence_worker.errors import DatabaseUnavailable, QueueUnavailable, Unavailable
+from persistence_worker.heartbeat import Heartbeat
+from persistence_worker.messages import Depth
+from persistence_worker.metrics import Metrics
+from persistence_worker.parked import Parked
+
+logger = logging.getLogger(__name__)
+
+
+class Measured(Protocol):
+    """A queue that tells its depth."""
+
+    async def depths(self) -> Depth:
+        """Raises ``QueueUnavailable``."""
+
+
+class Monitor:
+    """``oldest_age_s``: of the events that this worker has seen since it was last asked."""
+
+    def __init__(
+        self,
+        *,
+        queue: Measured,
+        dead_letters: Measured,
+        parked: Parked,
+        heartbeat: Heartbeat,
+        oldest_age_s: Callable[[], float],
+        metrics: Metrics,
+    ) -> None:
+        self._queue = queue
+        self._dead_letters = dead_letters
+        self._parked = parked
+        self._heartbeat = heartbeat
+        self._oldest_age_s = oldest_age_s
+        self._metrics = metrics
+        # Until PostgreSQL has said more, and while it does not answer, what was known last.
+        self._live = 1
+        self._complaints: dict[str, str] = {}
+
+    async def run(self, every_s: float) -> None:
+        """Look for ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(every_s)
+
+    async def look(self) -> None:
+        """Beat, count, and set the gauges; a service that does not answer is counted, and its
+        gauges stay."""
+        metrics = self._metrics
+        metrics.oldest_age.set(self._oldest_age_s())
+        try:
+            self._live = max(1, await self._heartbeat.beat())
+            metrics.live_workers.set(self._live)
+            await self._count_parked()
+            self._complaints.pop("database", None)
+        except DatabaseUnavailable as error:
+            self._failed("database", error)
+        try:
+            depth = await self._queue.depths()
+            metrics.queue_messages.labels("visible").set(depth.visible)
+            metrics.queue_messages.labels("held").set(depth.held)
+            metrics.queue_messages.labels("delayed").set(depth.delayed)
+            metrics.backlog.set(depth.visible / self._live)
+            metrics.dead_letter_messages.set((await self._dead_letters.depths()).total)
+            self._complaints.pop("queue", None)
+        except QueueUnavailable as error:
+            self._failed("queue", error)
+
+    async def _count_parked(self) -> None:
+        by_reason: Counter[str] = Counter()
+        for count in await self._parked.counts():
+            by_reason[count.reason] += count.letters
+        self._metrics.parked.clear()
+        for reason, number in by_reason.items():
+            self._metrics.parked.labels(reason).set(number)
+
+    def _failed(self, service: str, error: Unavailable) -> None:
+        self._metrics.watch_failures.labels(service).inc()
+        if self._complaints.get(service) != str(error):
+            logger.warning("not measured", extra={"service": service, "error": str(error)})
+        self._complaints[service] = str(error)
