@@ -65,6 +65,7 @@ class Campaign:
         extra = Extra(
             gameserver={"GAMESERVER_EMPTY_MATCH_MS": "2000", "GAMESERVER_GRACE_MS": "15000"},
             # What a killed worker held comes again after this long.
+            # Whatever becomes a dead letter stays in the queue, for the judge to see.
             worker={"WORKER_VISIBILITY_S": "10", "WORKER_REDRIVE_EVERY_S": "0"},
         )
         settings = on_free_ports(directory / "stack", nodes=3, workers=2)

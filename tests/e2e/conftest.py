@@ -27,7 +27,7 @@ def stack(devstack_dir: Path) -> Iterator[Stack]:
     extra = Extra(
         gameserver={"GAMESERVER_EMPTY_MATCH_MS": "2000", "GAMESERVER_GRACE_MS": "15000"},
         # Retries of the worker would otherwise wait longer than a test should.
-        worker={"WORKER_VISIBILITY_S": "10", "WORKER_REDRIVE_EVERY_S": "0"},
+        worker={"WORKER_VISIBILITY_S": "10"},
     )
     with Stack(settings, extra=extra, fsync=False) as running:
         running.start(progress=lambda name: None)
