@@ -8,6 +8,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from gameserver.devstack.postgres import Postgres
 from gameserver.devstack.process import free_port
 from gameserver.devstack.sqs import SqsEndpoint
 from gameserver.devstack.valkey import Valkey
+from tests.postgres_tls import TlsPostgres
 from tests.redis_cluster import RedisCluster
 from tests.redis_tls import TlsRedis
 
@@ -35,9 +37,11 @@ os.environ.pop("AWS_PROFILE", None)
 REDIS_PREFIX = "t"
 
 
-def needs_system(program: str) -> str:
-    """The path of a system program; without it the test is skipped, or fails where CI=true."""
-    path = shutil.which(program)
+def needs_system(program: str, *, elsewhere: str = "") -> str:
+    """The path of a system program; without it the test is skipped, or fails where CI=true.
+    ``elsewhere``: a pattern of directories beside those of PATH, of which the last is taken."""
+    places = [*sorted(glob(elsewhere), reverse=True), os.environ.get("PATH", "")]
+    path = shutil.which(program, path=os.pathsep.join(places))
     if path is not None:
         return path
     message = f"{program} is not installed (.ci/run installs it)"
@@ -129,6 +133,21 @@ def postgres_dsn(postgres: Postgres) -> Iterator[str]:
     postgres.execute(f'CREATE DATABASE "{name}"')
     yield postgres.dsn(name)
     postgres.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def postgres_tls(devstack_dir: Path) -> Iterator[TlsPostgres]:
+    """A PostgreSQL with TLS only and passwords. Needs Debian's postgresql."""
+    program = needs_system("postgres", elsewhere="/usr/lib/postgresql/*/bin")
+    service = TlsPostgres(
+        program,
+        port=free_port(),
+        data=devstack_dir / "postgres-tls",
+        log=devstack_dir / "logs" / "postgres-tls.log",
+    )
+    service.start()
+    yield service
+    service.stop()
 
 
 @pytest.fixture(scope="session")
