@@ -105,6 +105,13 @@ async def queues(sqs_queue: Any) -> AsyncIterator[Queues]:
         )
 
 
+@pytest.fixture
+def faults(sqs_service: Any) -> Iterator[Callable[..., None]]:
+    """Orders faults of SQS; those left are forgotten after the test."""
+    yield sqs_service.order_fault
+    sqs_service.forget_faults()
+
+
 def environment(**settings: Any) -> dict[str, str]:
     """Of a worker's process; ``postgres_dsn="…"`` is WORKER_POSTGRES_DSN."""
     own = {name: text for name, text in os.environ.items() if not name.startswith("WORKER_")}

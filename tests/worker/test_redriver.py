@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from persistence_worker.health import Health
 from persistence_worker.heartbeat import Heartbeat
 from persistence_worker.messages import Outgoing
 from persistence_worker.metrics import Metrics
+from persistence_worker.migrate import migrate
 from persistence_worker.monitor import Monitor
 from persistence_worker.parked import Parked
 from persistence_worker.postgres import Database
@@ -25,6 +26,7 @@ from tests.worker.builders import bundle, raw
 from tests.worker.conftest import Queues, WorkerProcess, fetch, until
 
 HOUR_MS = 3_600_000
+FAILED = 'worker_watch_failures_total{service="database"}'
 
 
 class Robot:
@@ -149,12 +151,6 @@ async def test_a_delete_that_fails_parks_once(
 
 async def waiting_now(queues: Queues) -> tuple[int, int]:
     return sum(await queues.counts()), (await queues.dead_letters.depths()).total
-
-
-@pytest.fixture
-def faults(sqs_service: Any) -> Iterator[Callable[..., None]]:
-    yield sqs_service.order_fault
-    sqs_service.forget_faults()
 
 
 async def test_without_postgresql_nothing_leaves_the_queue(queues: Queues) -> None:
@@ -336,3 +332,26 @@ async def test_a_worker_redrives_measures_and_signs_off(
     assert await fetch(migrated_dsn, "SELECT 1 FROM workers UNION SELECT 1 FROM duties") == []
     lines = [json.loads(line) for line in worker.log.read_text().splitlines()]
     assert lines[-1]["message"] == "stopped"
+
+
+async def test_events_are_stored_before_the_tables_of_dead_letters_are_there(
+    start_worker: Callable[..., WorkerProcess], queues: Queues, migrated_dsn: str
+) -> None:
+    await migrate(migrated_dsn, to="-1")
+    worker = start_worker(redrive_every_s=1, watch_s=1)
+    await queues.send(bundle(raw("m1", 1)))
+    await put(queues, "fork", bundle(raw("m1", 2)))
+
+    async def stored() -> bool:
+        rows = await fetch(migrated_dsn, "SELECT 1 FROM events")
+        return len(rows) == 1 and worker.metric(FAILED) >= 2
+
+    await until(stored, what="the event is stored, and the missing tables are noticed")
+    assert worker.get("/readyz")[0] == 200
+    assert await waiting_now(queues) == (0, 1)
+    await migrate(migrated_dsn)
+
+    async def parked() -> bool:
+        return await waiting_now(queues) == (0, 0)
+
+    await until(parked, what="the letter is parked")

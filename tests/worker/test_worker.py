@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -72,12 +72,6 @@ async def running(queues: Queues, sink: EventSink, **limits: int) -> AsyncIterat
     finally:
         state.stop.set()
         await state.task
-
-
-@pytest.fixture
-def faults(sqs_service: Any) -> Iterator[Callable[..., None]]:
-    yield sqs_service.order_fault
-    sqs_service.forget_faults()
 
 
 async def test_a_bad_record_goes_alone(queues: Queues, database: Database) -> None:
