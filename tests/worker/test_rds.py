@@ -20,7 +20,7 @@ from persistence_worker.config import load
 from persistence_worker.databases import password_of
 from persistence_worker.errors import ConfigError, DatabaseUnavailable
 from persistence_worker.migrate import migrate
-from persistence_worker.postgres import Database
+from persistence_worker.postgres import DATABASE_ERRORS, Database
 from persistence_worker.rds_iam import Account, account_of, passwords, token
 from persistence_worker.retry import ErrorKind
 from tests.postgres_tls import TlsPostgres
@@ -189,7 +189,7 @@ async def test_each_new_connection_has_a_token_of_its_own(postgres_tls: TlsPostg
             try:
                 async with database.transaction() as connection:
                     return bool(await connection.fetchval("SELECT true"))
-            except (DatabaseUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except (DatabaseUnavailable, *DATABASE_ERRORS):
                 return False
 
         await until(back, what="it is back with a new token")
