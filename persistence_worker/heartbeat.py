@@ -6,12 +6,7 @@ proxy. Two workers at one duty, for a moment, do no harm.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
-from persistence_worker.errors import DatabaseUnavailable
-from persistence_worker.postgres import DATABASE_ERRORS, Database, kind_of, told
+from persistence_worker.postgres import Database
 
 FORGET_S = 3_600.0
 """A row is kept for so long after its worker was last heard of."""
@@ -28,31 +23,23 @@ class Heartbeat:
 
     async def beat(self) -> int:
         """Say that this worker lives; how many do, this one among them."""
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             await connection.execute(statements["beat"], self._worker_id)
             await connection.execute(statements["forget_workers"], FORGET_S)
             return int(await connection.fetchval(statements["live_workers"], self._live_s))
 
     async def take_duty(self, name: str, *, for_s: float) -> bool:
         """Take or renew a duty; whether it is ours for ``for_s`` from now."""
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             taken = await connection.fetch(statements["take_duty"], name, self._worker_id, for_s)
         return bool(taken)
 
     async def leave_duty(self, name: str) -> None:
         """Let another take it at once."""
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             await connection.execute(statements["leave_duty"], name, self._worker_id)
 
     async def end(self) -> None:
         """This worker is counted no longer."""
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             await connection.execute(statements["forget_worker"], self._worker_id)
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Any]:
-        try:
-            async with self._database.transaction() as connection:
-                yield connection, self._database.chores
-        except DATABASE_ERRORS as error:
-            raise DatabaseUnavailable(told(error), kind=kind_of(error)) from error

@@ -6,19 +6,17 @@ asked again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from persistence_worker import dlq
 from persistence_worker.dlq import Done, Found
-from persistence_worker.errors import DatabaseUnavailable
 from persistence_worker.letters import Letter, Selection, parked_id
 from persistence_worker.messages import MessageQueue
 from persistence_worker.pace import Pace
-from persistence_worker.postgres import DATABASE_ERRORS, Database, kind_of, told
+from persistence_worker.postgres import Database
 
 REJECTED_MAX = 1_000
 """So many rejected letters are tried again at once after a migration."""
@@ -62,20 +60,20 @@ class Parked:
         by_id = {parked_id(each.message.body): each for each in found}
         # Sorted, so that two who park the same wait for each other in one order.
         columns = [_row(letter_id, by_id[letter_id]) for letter_id in sorted(by_id)]
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             await connection.execute(statements["park"], *map(list, zip(*columns, strict=True)))
 
     async def letters(self, selection: Selection, *, limit: int) -> list[Letter]:
         """Up to ``limit`` selected letters, oldest first."""
         wanted = msgspec.structs.astuple(selection)
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             rows = await connection.fetch(statements["parked_letters"], *wanted, limit)
         return [_letter(row) for row in rows]
 
     async def show(self, letter_id: str) -> Whole | None:
         """One letter with its body."""
         found = await self.letters(Selection(id=letter_id), limit=1)
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             row = await connection.fetchrow(statements["parked_body"], letter_id)
         if not found or row is None:
             return None
@@ -93,13 +91,13 @@ class Parked:
 
         Parked anew in between, it stays; sent twice, its events are duplicates.
         """
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             row = await connection.fetchrow(statements["parked_body"], letter_id)
         if row is None:
             return True
         if await queue.send([dlq.redriven(row["body"], row["redrives"])]):
             return False
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             await connection.execute(statements["unpark"], letter_id, row["last_at"])
         return True
 
@@ -124,7 +122,7 @@ class Parked:
 
     async def rejected_before_migration(self) -> list[str]:
         """Ids of letters that PostgreSQL refused under another schema than today's."""
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             rows = await connection.fetch(statements["parked_for_older_schema"], REJECTED_MAX)
         return [row[0] for row in rows]
 
@@ -135,7 +133,7 @@ class Parked:
         letters = await self.letters(selection, limit=limit)
         for letter in letters if not dry_run else []:
             await pace()
-            async with self._transaction() as (connection, statements):
+            async with self._database.chore() as (connection, statements):
                 if await connection.execute(statements["discard_parked"], letter.id) != "DELETE 0":
                     note = _note(letter, letter.id, discarding)
                     await connection.execute(statements["note_discarded"], *note)
@@ -144,22 +142,14 @@ class Parked:
     async def note_discarded(self, found: Found, discarding: Discarding) -> None:
         """The audit row of a letter in the queue, which is deleted afterwards."""
         note = _note(found.letter, parked_id(found.message.body), discarding)
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             await connection.execute(statements["note_discarded"], *note)
 
     async def counts(self) -> list[Count]:
         """What is parked, by reason and games."""
-        async with self._transaction() as (connection, statements):
+        async with self._database.chore() as (connection, statements):
             rows = await connection.fetch(statements["parked_counts"])
         return [Count(**dict(row)) for row in rows]
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Any]:
-        try:
-            async with self._database.transaction() as connection:
-                yield connection, self._database.chores
-        except DATABASE_ERRORS as error:
-            raise DatabaseUnavailable(told(error), kind=kind_of(error)) from error
 
 
 def _row(letter_id: str, found: Found) -> tuple[Any, ...]:

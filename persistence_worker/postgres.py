@@ -104,6 +104,16 @@ class Database:
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ssl.SSLError) as error:
             raise DatabaseUnavailable(told(error)) from error
 
+    @asynccontextmanager
+    async def chore(self) -> AsyncIterator[tuple[Any, Mapping[str, str]]]:
+        """A transaction for what is not the storing of events, with the statements for it. Raises
+        ``DatabaseUnavailable``, also for what PostgreSQL states."""
+        try:
+            async with self.transaction() as connection:
+                yield connection, self.chores
+        except DATABASE_ERRORS as error:
+            raise DatabaseUnavailable(told(error), kind=kind_of(error)) from error
+
     async def ping(self) -> None:
         """Raises ``DatabaseUnavailable`` unless PostgreSQL answers, has the events table, and takes
         writes: a standby answers too."""

@@ -233,3 +233,24 @@ class Link:
             self.lost()
         else:
             self.over(reason)
+
+
+class Elsewhere:
+    """Implements ``ports.SeatHandle`` between the answer of an owner and the link's taking it."""
+
+    __slots__ = ("_cluster", "_link", "_owner", "match_id")
+
+    def __init__(self, cluster: ClusterMatches, link: Link, owner: str, match_id: MatchId) -> None:
+        self._cluster = cluster
+        self._link = link
+        self._owner = owner
+        self.match_id = match_id
+
+    def input(self, seq: int, data: Any) -> ErrorCode | None:
+        return None
+
+    def leave(self, reason: LeaveReason) -> None:
+        self._cluster.give_up(self._link, self._owner, reason)
+
+    def detach(self) -> None:
+        self._cluster.let_go(self._link, self._owner)

@@ -19,13 +19,14 @@ import msgspec
 from gameserver.cluster import messages
 from gameserver.cluster.desk import Desk
 from gameserver.cluster.guests import Guests
-from gameserver.cluster.link import MOVED, Link
-from gameserver.cluster.peers import READY, Peers
+from gameserver.cluster.link import MOVED, Elsewhere, Link
+from gameserver.cluster.peers import Peers
+from gameserver.cluster.pulse import Pulse
 from gameserver.cluster.seeker import Seeker
 from gameserver.config import Config
 from gameserver.errors import JoinRefused, StoreUnavailable
 from gameserver.game.contract import AnyGame, LeaveReason
-from gameserver.ids import MatchId, PlayerId
+from gameserver.ids import MatchId
 from gameserver.metrics import Metrics
 from gameserver.ports import (
     Directory,
@@ -34,7 +35,6 @@ from gameserver.ports import (
     LocalMatches,
     MatchStore,
     NodeBus,
-    NodeInfo,
     Seated,
     Subscriber,
 )
@@ -44,19 +44,12 @@ from gameserver.wire.to_client import ErrorCode
 
 logger = logging.getLogger(__name__)
 
-BEAT_S = 0.5
-"""How often this node says that it is there, and hears of the others."""
-BEATS_MISSED = 4
 ALIVE_S = 0.25
 SILENT_S = 1.0
 """A node that has not been heard of for so long may be gone: its matches are looked for."""
 GUESTS_SILENT_S = 3.0
 ASKED_AGAIN = 8
 PAUSE_S = 0.1
-OPEN_TOLD_MAX = 64
-"""Open matches that a heartbeat names; the fullest ones, which should fill first."""
-SEAT_TTL_MS = 24 * 3_600_000
-"""A seat that is noted for longer belongs to a match that nobody has ended."""
 
 
 class ClusterMatches:
@@ -92,17 +85,23 @@ class ClusterMatches:
         self._heard: dict[str, float] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._runs: list[asyncio.Task[None]] = []
-        self._seats: dict[PlayerId, MatchId | None] = {}
         self._seeker = Seeker(self)
         self._guests = Guests(
             bus, local, guests_max=config.sessions_max, spawn=self._spawn, metrics=metrics
         )
-        self._cpu_s = cpu_s
-        self._used_s, self._used_at, self._load = cpu_s(), self._loop.time(), 0.0
+        self._pulse = Pulse(
+            node=node,
+            local=local,
+            directory=directory,
+            peers=self.peers,
+            entropy=entropy,
+            sessions=lambda: len(self._links),
+            cpu_s=cpu_s,
+        )
         metrics.gauge("links_remote", "Players here of matches elsewhere", self._remote_links)
         metrics.gauge("peers", "Other nodes", lambda: float(len(self.peers)))
         bus.listen(self)
-        local.on_seat = self._note_seat
+        local.on_seat = self._pulse.note_seat
         local.on_released = self._released
 
     @property
@@ -176,7 +175,7 @@ class ClusterMatches:
             except (JoinRefused, TimeoutError):
                 self.peers.refused(owner, match)
                 return None
-        calmer = self.peers.calmer(self._load)
+        calmer = self.peers.calmer(self._pulse.load)
         if calmer is not None:
             try:
                 return await self.ask(calmer, request, link), calmer
@@ -326,8 +325,8 @@ class ClusterMatches:
 
     async def start(self) -> None:
         """Hear of the others once, then keep in touch."""
-        await self._beat()
-        for run in (self._keep_beating, self._keep_watching):
+        await self._pulse.beat()
+        for run in (self._pulse.run, self._keep_watching):
             task = self._loop.create_task(run())
             task.add_done_callback(self._local_failed)
             self._runs.append(task)
@@ -339,13 +338,7 @@ class ClusterMatches:
             task.cancel()
         await asyncio.gather(*self._runs, *self._tasks, return_exceptions=True)
         self._runs.clear()
-        try:
-            await self._directory.leave(self.node)
-        except StoreUnavailable:
-            pass  # It is forgotten when its last word is too old.
-
-    def _note_seat(self, player_id: PlayerId, match_id: MatchId | None) -> None:
-        self._seats[player_id] = match_id
+        await self._pulse.stop()
 
     def _released(self, match_id: MatchId, audience: list[Subscriber]) -> None:
         """The match has been given up in a drain: the node with most of its players, else the
@@ -363,43 +356,6 @@ class ClusterMatches:
         self._send(heir, messages.TakeOver(match_id))
         for subscriber in audience:
             subscriber.left(MOVED)
-
-    async def _keep_beating(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT_S * (0.9 + self.entropy.jitter() / 5))
-            try:
-                await self._beat()
-            except StoreUnavailable as error:
-                logger.warning("heartbeat failed", extra={"error": str(error)})
-
-    async def _beat(self) -> None:
-        if self._seats:
-            changes, self._seats = self._seats, {}
-            try:
-                await self._directory.seats(changes, ttl_ms=SEAT_TTL_MS)
-            except StoreUnavailable:
-                self._seats = changes | self._seats
-                raise
-        before = self.peers.names
-        ttl_ms = int(BEAT_S * BEATS_MISSED * 1000)
-        self.peers.update(await self._directory.beat(self._info(), ttl_ms=ttl_ms), own=self.node)
-        if self.peers.names != before:
-            logger.info("nodes", extra={"node": self.node, "peers": sorted(self.peers.names)})
-
-    def _info(self) -> NodeInfo:
-        now, used_s = self._loop.time(), self._cpu_s()
-        self._load = (used_s - self._used_s) / max(now - self._used_at, 0.001)
-        self._used_s, self._used_at = used_s, now
-        local = self.local
-        return NodeInfo(
-            name=self.node,
-            state="draining" if local.draining else READY,
-            load=self._load,
-            sessions=len(self._links),
-            matches=local.matches_open,
-            players=local.players,
-            open=local.open_matches(OPEN_TOLD_MAX),
-        )
 
     async def _keep_watching(self) -> None:
         """Silence of a node that one has to do with is the first sign of its loss."""
@@ -441,24 +397,3 @@ class ClusterMatches:
     def _local_failed(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             self.local.fail(task.exception() or RuntimeError("a task of the cluster returned"))
-
-
-class Elsewhere:
-    """Implements ``ports.SeatHandle`` between the answer of an owner and the link's taking it."""
-
-    __slots__ = ("_cluster", "_link", "_owner", "match_id")
-
-    def __init__(self, cluster: ClusterMatches, link: Link, owner: str, match_id: MatchId) -> None:
-        self._cluster = cluster
-        self._link = link
-        self._owner = owner
-        self.match_id = match_id
-
-    def input(self, seq: int, data: Any) -> ErrorCode | None:
-        return None
-
-    def leave(self, reason: LeaveReason) -> None:
-        self._cluster.give_up(self._link, self._owner, reason)
-
-    def detach(self) -> None:
-        self._cluster.let_go(self._link, self._owner)

@@ -143,8 +143,8 @@ class Postgres(Service):
         unfinished.mkdir(mode=0o700)
         if self.user is not None:
             os.chown(unfinished, *self.user)
-        command = [str(self._files / "bin" / "initdb"), "-D", str(unfinished), "-U", SUPERUSER]
-        command += ["--auth=trust", "--no-locale", "--encoding=UTF8", "--no-sync"]
+        program, *arguments = self._filling(unfinished)
+        command = [str(self._files / "bin" / program), *arguments]
         uid, gid = self.user or (None, None)
         with self.log.open("ab") as log:
             done = subprocess.run(
@@ -161,9 +161,14 @@ class Postgres(Service):
             )
         if done.returncode != 0:
             raise DevstackError(
-                f"PostgreSQL's initdb failed; its log is {self.log}:\n{log_tail(self.log)}"
+                f"PostgreSQL's {program} failed; its log is {self.log}:\n{log_tail(self.log)}"
             )
         unfinished.rename(self.cluster)
+
+    def _filling(self, directory: Path) -> list[str]:
+        """The program, and its arguments, that puts a new cluster into ``directory``."""
+        command = ["initdb", "-D", str(directory), "-U", SUPERUSER]
+        return [*command, "--auth=trust", "--no-locale", "--encoding=UTF8", "--no-sync"]
 
     def _readable_copy(self) -> Path:
         """The installation where the ordinary user can read it: in place if possible."""

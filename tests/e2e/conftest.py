@@ -15,7 +15,7 @@ import pytest
 
 from gameserver.devstack.process import free_port
 from gameserver.devstack.settings import DEFAULT_PORTS, on_free_ports
-from gameserver.devstack.stack import Extra, Stack
+from gameserver.devstack.stack import Extra, Node, Stack
 from gameserver.devstack.tokens import bot_name, bot_player
 from tests.e2e.make_run import ROOT
 
@@ -32,6 +32,18 @@ def stack(devstack_dir: Path) -> Iterator[Stack]:
     with Stack(settings, extra=extra, fsync=False) as running:
         running.start(progress=lambda name: None)
         yield running
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, devstack_dir: Path) -> Iterator[tuple[Stack, Node, Node]]:
+    """Two nodes in a stack of their own, for tests that kill them or let nobody in."""
+    settings = on_free_ports(devstack_dir / tmp_path.name)
+    with Stack(settings, extra=Extra(), fsync=False) as stack:
+        stack.start(progress=lambda name: None)
+        first = next(iter(stack.nodes.values()))
+        second = stack.add_node()
+        stack.start(second.name)
+        yield stack, first, second
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,6 @@ from tests.adapters.ws_peer import until
 
 FOUND_AGAIN_S = 6.0
 """The lease is 2 s; the rest is for a machine on which all else runs as well."""
-
-
-@pytest.fixture
-def nodes(devstack_dir: Path) -> Iterator[tuple[Stack, Node, Node]]:
-    """A stack of its own, because its nodes are killed."""
-    settings = on_free_ports(devstack_dir / "cluster")
-    with Stack(settings, extra=Extra(), fsync=False) as stack:
-        stack.start(progress=lambda name: None)
-        first = next(iter(stack.nodes.values()))
-        second = stack.add_node()
-        stack.start(second.name)
-        yield stack, first, second
 
 
 class Client:

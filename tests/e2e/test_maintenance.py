@@ -7,16 +7,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from gameserver.devstack.settings import on_free_ports
-from gameserver.devstack.stack import Extra, Node, Stack
+from gameserver.devstack.stack import Node, Stack
 from tests.adapters.ws_peer import until
 from tests.e2e.make_run import ROOT
 from tests.e2e.test_cluster import Client, client
@@ -24,18 +22,6 @@ from tests.e2e.test_cluster import Client, client
 SEEN_S = 1.0
 MESSAGE = "Back at noon."
 PATH = "/v1/admin/maintenance"
-
-
-@pytest.fixture
-def nodes(devstack_dir: Path) -> Iterator[tuple[Stack, Node, Node]]:
-    """A stack of its own, because nobody may join it for a while."""
-    settings = on_free_ports(devstack_dir / "maintenance")
-    with Stack(settings, extra=Extra(), fsync=False) as stack:
-        stack.start(progress=lambda name: None)
-        first = next(iter(stack.nodes.values()))
-        second = stack.add_node()
-        stack.start(second.name)
-        yield stack, first, second
 
 
 @asynccontextmanager
