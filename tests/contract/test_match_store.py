@@ -247,6 +247,17 @@ async def test_a_released_match_is_anyones_at_once(store: MatchStore) -> None:
     assert (second.version, len(second.outbox)) == (1, 1)
 
 
+async def test_what_comes_late_does_not_bring_a_released_lease_back(store: MatchStore) -> None:
+    fence = (await acquire(store)).fence
+    await one(store, commit(fence, 1, 1))
+    await store.release(Lease(M, fence))
+    assert await store.renew([Lease(M, fence)], lease_ttl_ms=TTL_MS) == [False]
+    assert await one(store, commit(fence, 1, 1)) is Outcome.COMMITTED, "a repetition"
+    assert await one(store, commit(fence, 2, 2)) is Outcome.FENCED
+    assert await store.holder(M) == ""
+    assert (await acquire(store, owner="b")).version == 1
+
+
 async def test_only_an_ended_match_without_outbox_is_forgotten(store: MatchStore) -> None:
     fence = (await acquire(store)).fence
     await one(store, commit(fence, 1, 1))

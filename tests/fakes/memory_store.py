@@ -66,7 +66,7 @@ class MemoryStore:
 
     def _renew(self, lease: Lease, lease_ttl_ms: int) -> bool:
         row = self.rows.get(lease.match_id)
-        if row is None or row.forgotten or row.fence != lease.fence:
+        if row is None or row.forgotten or not row.owner or row.fence != lease.fence:
             return False
         row.leased_until_ms = self._now_ms() + lease_ttl_ms
         return True
@@ -80,11 +80,14 @@ class MemoryStore:
             return Outcome.CONFLICT
         if row.fence > commit.fence:
             return Outcome.FENCED
+        if row.version + 1 == commit.version and not row.owner:
+            return Outcome.FENCED
         if row.version + 1 == commit.version:
             self.write(row, commit)
         elif row.version != commit.version:
             return Outcome.CONFLICT
-        row.leased_until_ms = self._now_ms() + lease_ttl_ms
+        if row.owner:
+            row.leased_until_ms = self._now_ms() + lease_ttl_ms
         return Outcome.COMMITTED
 
     def write(self, row: Row, commit: Commit) -> None:
@@ -100,7 +103,7 @@ class MemoryStore:
     async def release(self, lease: Lease) -> None:
         row = self.rows.get(lease.match_id)
         if row is not None and row.fence == lease.fence:
-            row.leased_until_ms = 0
+            row.leased_until_ms, row.owner = 0, ""
 
     async def trim(self, match_id: MatchId, *, up_to_seq: int) -> None:
         row = self.rows.get(match_id)

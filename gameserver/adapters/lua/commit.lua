@@ -19,6 +19,8 @@ for first = 1, #KEYS, 3 do
     outcome = 2
   elseif stored_fence < fence then
     outcome = 3 -- The store lost our acquisition: it was emptied, or an older copy took over.
+  elseif stored_version + 1 == version and not stored[3] then
+    outcome = 2
   elseif stored_version + 1 == version then
     local seq = tonumber(stored[4] or '0')
     for record = records, at - 2, 2 do
@@ -36,7 +38,7 @@ for first = 1, #KEYS, 3 do
   elseif stored_version ~= version then
     outcome = 3
   end
-  if outcome == 1 then
+  if outcome == 1 and stored[3] then -- Without an owner the lease was given up: a late repetition.
     redis.call('SET', lease, stored[3], 'PX', ARGV[1])
   end
   outcomes[#outcomes + 1] = outcome
