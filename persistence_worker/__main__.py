@@ -1,4 +1,4 @@
-"""``python -m persistence_worker run | migrate | dlq | config | healthcheck``.
+"""``python -m persistence_worker run | migrate | maintain | rebuild | dlq | config | healthcheck``.
 
 Exit codes: 0 done · 1 a service did not answer, or something failed · 2 wrong usage or settings.
 """
@@ -81,6 +81,8 @@ def parser() -> argparse.ArgumentParser:
         const="-1",
         help="one revision down; what only the newer schema holds is dropped",
     )
+    add("maintain", _maintain, DATABASE, "partitions ahead, retention, matches not yet counted")
+    add("rebuild", _rebuild, DATABASE, "count players, ratings and boards anew; workers wait")
     letters = add(
         "dlq", None, (), "dead letters, in their queue and parked: look, redrive, discard"
     )
@@ -117,6 +119,20 @@ def _migrate(arguments: argparse.Namespace, config: Config) -> int:
     )
     before, after = done.before or "empty", done.after or "empty"
     print(f"schema at {after}" if before == after else f"schema from {before} to {after}")
+    return 0
+
+
+def _maintain(_: argparse.Namespace, config: Config) -> int:
+    from persistence_worker import commands
+
+    print(asyncio.run(commands.maintain(config)))
+    return 0
+
+
+def _rebuild(_: argparse.Namespace, config: Config) -> int:
+    from persistence_worker import commands
+
+    print(asyncio.run(commands.rebuild(config)))
     return 0
 
 

@@ -1,8 +1,9 @@
 """Events into PostgreSQL, each once in effect, however often and in whatever order they come.
 
 One transaction a batch: insert what is not there yet, look at what was (equal digest: a
-duplicate; another digest: a fork), project what is new. Only when PostgreSQL refuses a row does
-the batch take the slow way, in which halves under savepoints single the bad rows out.
+duplicate; another digest: a fork), project what is new, count what has ended. Only when PostgreSQL
+refuses a row does the batch take the slow way, in which halves under savepoints single the bad rows
+out.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from persistence_worker.boards import Rules
 from persistence_worker.errors import DatabaseUnavailable
 from persistence_worker.intake import Event
 from persistence_worker.postgres import DATABASE_ERRORS, Database, kind_of, told
 from persistence_worker.projections import PROJECTIONS
 from persistence_worker.retry import ErrorKind, Retry, decide
+from persistence_worker.tally import tally
 
 
 class Outcome(StrEnum):
@@ -65,11 +68,15 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class PostgresSink:
-    """The sink of production. ``jitter`` gives numbers from 0 up to 1."""
+    """The sink of production. ``jitter`` gives numbers from 0 up to 1; ``rules`` say which boards
+    there are, and are the same for all workers of a database."""
 
-    def __init__(self, database: Database, *, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, *, jitter: Callable[[], float], rules: Rules | None = None
+    ) -> None:
         self._database = database
         self._jitter = jitter
+        self._rules = rules or Rules()
 
     async def apply(self, events: Sequence[Event]) -> list[Verdict]:
         """See ``EventSink``. A lost deadlock is repeated here, a few times.
@@ -107,7 +114,7 @@ class PostgresSink:
 
     async def _store(self, connection: Connection, events: list[Event]) -> dict[Key, Stored]:
         statements = self._database.statements
-        inserted = await connection.fetch(statements["insert_events"], *_event_columns(events))
+        inserted = await connection.fetch(statements["insert_events"], *event_columns(events))
         new = {(row[0], row[1]) for row in inserted}
         stored = {event.key: Stored(event.digest, True) for event in events}
         if len(new) < len(events):
@@ -118,6 +125,7 @@ class PostgresSink:
             columns = projection.fold(fresh)
             if columns:
                 await connection.execute(statements[projection.statement], *columns)
+        await tally(connection, statements, self._rules, fresh)
         return stored
 
     async def _look_up(self, connection: Connection, old: list[Event]) -> dict[Key, Stored]:
@@ -152,7 +160,8 @@ def _judge(event: Event, first: bool, stored: Stored) -> Verdict:
     return APPLIED if stored.new and first else DUPLICATE
 
 
-def _event_columns(events: list[Event]) -> list[list[Any]]:
+def event_columns(events: Sequence[Event]) -> list[list[Any]]:
+    """The arguments of ``insert_events``: one list a column."""
     records = [event.record for event in events]
     return [
         [record.match for record in records],

@@ -14,9 +14,13 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from persistence_worker.boards import Rules, read_rules
 from persistence_worker.errors import ConfigError
 
 PREFIX = "WORKER_"
+RETENTION_DAYS_MIN = 30
+"""An event may come again for as long as SQS keeps a message, twice that by way of a dead letter:
+28 days. What comes later is still counted only once, but it is stored again."""
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Text = Annotated[str, Meta(max_length=4096)]
@@ -62,6 +66,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redrive_first_s: Annotated[int, Meta(ge=1, le=43_200)] = 60  # then four times that, and so on
 
     watch_s: Annotated[int, Meta(ge=1, le=300)] = 10  # between heartbeats, and looks at the queues
+
+    # Players, ratings and boards. All workers of a database need the same.
+    seasons: Text = ""  # name=2026-09-01..2026-12-01,…; default: each month is one
+    boards_best: Text = ""  # games whose boards keep the best result instead of the sum
+
+    # Keeping: 0 is for ever. What is dropped with events are only the events themselves.
+    retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    daily_boards_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    maintain_every_s: Annotated[int, Meta(ge=0, le=86_400)] = 300  # 0: only by the command
 
     drain_ms: Annotated[int, Meta(ge=0, le=600_000)] = 20_000  # then what is left is given back
 
@@ -120,6 +133,20 @@ def _check(config: Config, required: tuple[str, ...]) -> None:
             f"{PREFIX}SQS_DLQ_URL is the same as {PREFIX}SQS_QUEUE_URL: "
             "dead letters need a queue of their own"
         )
+    if 0 < config.retention_days < RETENTION_DAYS_MIN:
+        raise ConfigError(
+            f"{PREFIX}RETENTION_DAYS: expected 0 (for ever) or at least {RETENTION_DAYS_MIN}, "
+            "because an event may be delivered again for so long"
+        )
+    rules(config)
+
+
+def rules(config: Config) -> Rules:
+    """Which boards there are. Raises ``ConfigError``."""
+    try:
+        return read_rules(seasons=config.seasons, best=config.boards_best)
+    except ValueError as error:
+        raise ConfigError(f"{PREFIX}SEASONS: {error}") from None
 
 
 def need(config: Config, names: tuple[str, ...]) -> None:

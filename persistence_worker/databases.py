@@ -10,12 +10,15 @@ from persistence_worker.postgres import Database, Password
 
 
 @asynccontextmanager
-async def open_database(config: Config, *, connections_max: int) -> AsyncIterator[Database]:
-    """The database that the settings name. Raises ``ConfigError``."""
+async def open_database(
+    config: Config, *, connections_max: int, timeout_s: float | None = None
+) -> AsyncIterator[Database]:
+    """The database that the settings name. ``timeout_s``: of one statement, instead of the
+    setting. Raises ``ConfigError``."""
     database = await Database.open(
         config.postgres_dsn,
         connections_max=connections_max,
-        timeout_s=config.postgres_timeout_ms / 1000,
+        timeout_s=config.postgres_timeout_ms / 1000 if timeout_s is None else timeout_s,
         connect_s=config.postgres_connect_ms / 1000,
         statement_cache=config.statement_cache,
         password=password_of(config),

@@ -43,6 +43,15 @@ class Metrics:
             buckets=_AGE_BUCKETS,
             registry=r,
         )
+        self.maintenance = Counter(
+            "worker_maintenance_runs", "Runs by how they ended.", ["outcome"], registry=r
+        )
+        self.caught_up = Counter(
+            "worker_matches_caught_up", "Matches counted that another had stored.", registry=r
+        )
+        self.partitions = Gauge(
+            "worker_event_partitions", "Of events, without the default one.", registry=r
+        )
         self.buffered = Gauge("worker_buffer_messages", "Messages that wait here.", registry=r)
         self.held = Gauge("worker_held_messages", "Messages received, not done with.", registry=r)
         self.database_up = Gauge("worker_database_up", "1 while PostgreSQL answers.", registry=r)

@@ -29,11 +29,21 @@ Password = Callable[[], Awaitable[str]]
 IDLE_S = 300.0
 """A connection unused for so long is closed: a failed-over RDS keeps no stale ones."""
 
+STATEMENT_FILES = ("queries.sql", "tally.sql", "maintain.sql", "leaderboard.sql")
+
 
 def read_statements(text: str) -> Mapping[str, str]:
     """The statements of a file of ``-- name: x`` blocks, by name."""
     blocks = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
     return {name: body.strip() for name, body in zip(blocks[::2], blocks[1::2], strict=True)}
+
+
+def load_statements() -> Mapping[str, str]:
+    """The statements of ``STATEMENT_FILES``, by name."""
+    statements: dict[str, str] = {}
+    for file in STATEMENT_FILES:
+        statements |= _statements_of(file)
+    return statements
 
 
 def _statements_of(file: str) -> Mapping[str, str]:
@@ -47,13 +57,13 @@ class Database:
     ``statement_cache=0`` is for pooling proxies that do not keep prepared statements apart
     (PgBouncer before 1.21); RDS Proxy works with the cache but pins connections.
 
-    ``statements`` are those of ``queries.sql``, ``chores`` those of ``chores.sql``, by name.
+    ``statements`` are those of ``STATEMENT_FILES``, ``chores`` those of ``chores.sql``, by name.
     """
 
     def __init__(self, pool: asyncpg.Pool[Any], *, connect_s: float) -> None:
         self._pool = pool
         self._connect_s = connect_s
-        self.statements = _statements_of("queries.sql")
+        self.statements = load_statements()
         self.chores = _statements_of("chores.sql")
 
     @classmethod
@@ -115,11 +125,11 @@ class Database:
             raise DatabaseUnavailable(told(error), kind=kind_of(error)) from error
 
     async def ping(self) -> None:
-        """Raises ``DatabaseUnavailable`` unless PostgreSQL answers, has the events table, and takes
+        """Raises ``DatabaseUnavailable`` unless PostgreSQL answers, has our schema, and takes
         writes: a standby answers too."""
         try:
             async with self.transaction() as connection:
-                await connection.execute("SELECT 1 FROM events WHERE false")
+                await connection.execute("SELECT tallied FROM events, matches WHERE false")
                 if await connection.fetchval("SHOW transaction_read_only") == "on":
                     raise asyncpg.ReadOnlySQLTransactionError("the server is read-only")
         except DATABASE_ERRORS as error:

@@ -9,7 +9,8 @@ into batches, gives the same tables:
   has left; the join with the highest ``seq`` says the name; ``joined_at`` is the earliest join.
 - ``results``: what is there stays.
 
-Another projection (ratings, leaderboards) is one more entry of ``PROJECTIONS``.
+Another projection of this kind is one more entry of ``PROJECTIONS``. What is counted once a match
+has ended (ratings, leaderboards) needs to know what was before: see ``tally``.
 """
 
 from __future__ import annotations

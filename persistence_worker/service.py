@@ -12,15 +12,18 @@ import time
 import uuid
 
 from persistence_worker.apply import PostgresSink
-from persistence_worker.config import Config, redacted
+from persistence_worker.config import Config, redacted, rules
 from persistence_worker.databases import open_database
 from persistence_worker.errors import DatabaseUnavailable
 from persistence_worker.health import Health
 from persistence_worker.heartbeat import Heartbeat
 from persistence_worker.http_status import serve as serve_http
+from persistence_worker.maintain import Limits as MaintainLimits
+from persistence_worker.maintain import Maintainer
 from persistence_worker.metrics import Metrics
 from persistence_worker.monitor import Monitor
 from persistence_worker.parked import Parked
+from persistence_worker.postgres import Database
 from persistence_worker.queues import open_queues
 from persistence_worker.redriver import DUTY, RedriveLimits, Redriver
 from persistence_worker.worker import Limits, Worker
@@ -60,20 +63,21 @@ async def _work(config: Config, stop: asyncio.Event) -> None:
     health = Health(metrics)
     async with (
         open_database(config, connections_max=config.pool_connections_max) as database,
-        # A connection of their own, so that they neither wait for batches nor delay them.
-        open_database(config, connections_max=1) as chores,
+        # Connections of their own, so that they neither wait for batches nor delay them; two, so
+        # that a long step of the maintenance does not hold up the heartbeat.
+        open_database(config, connections_max=2) as chores,
         open_queues(config) as (queue, dead_letters),
         serve_http(config.http_host, config.http_port, health=health, metrics=metrics),
     ):
         worker = Worker(
             queue=queue,
             dead_letters=dead_letters,
-            sink=PostgresSink(database, jitter=random.random),
+            sink=PostgresSink(database, jitter=random.random, rules=rules(config)),
             ping=database.ping,
             limits=limits(config),
             health=health,
             metrics=metrics,
-            now_ms=_now_ms,
+            now_ms=wall_ms,
             jitter=random.random,
         )
         heartbeat = Heartbeat(
@@ -96,14 +100,17 @@ async def _work(config: Config, stop: asyncio.Event) -> None:
             limits=redrive_limits(config),
             health=health,
             metrics=metrics,
-            now_ms=_now_ms,
+            now_ms=wall_ms,
             jitter=random.random,
         )
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(monitor.run(config.watch_s))
+            side = maintainer(chores, config).run_forever(metrics, jitter=random.random)
+            maintaining = group.create_task(side)
             group.create_task(_redrive(redriver, config, stop))
             await worker.run(stop)
             watching.cancel()
+            maintaining.cancel()
         await _say_goodbye(heartbeat)
     logger.info("stopped")
 
@@ -134,7 +141,8 @@ async def _say_goodbye(heartbeat: Heartbeat) -> None:
         logger.warning("not signed off", extra={"error": str(error)})
 
 
-def _now_ms() -> int:
+def wall_ms() -> int:
+    """Milliseconds since the Unix epoch."""
     return time.time_ns() // 1_000_000
 
 
@@ -149,6 +157,20 @@ def redrive_limits(config: Config) -> RedriveLimits:
         per_s=config.redrive_per_s,
         redrives_max=config.redrives_max,
         first_s=config.redrive_first_s,
+    )
+
+
+def maintainer(database: Database, config: Config) -> Maintainer:
+    """Of the worker, and of the command ``maintain``."""
+    return Maintainer(
+        database,
+        rules=rules(config),
+        limits=MaintainLimits(
+            retention_days=config.retention_days,
+            daily_boards_days=config.daily_boards_days,
+            every_s=config.maintain_every_s,
+        ),
+        now_ms=wall_ms,
     )
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
+import asyncpg
 import pytest
 
 from gameserver.devstack.process import free_port
+from persistence_worker.intake import prepare
+from persistence_worker.postgres import load_statements
+from tests.worker.builders import story
 from tests.worker.conftest import WorkerProcess, call
+from tests.worker.old_worker import old_sink
 from tests.worker.test_migrate import HEAD
 
 NOBODY = "http://127.0.0.1:9"
@@ -44,7 +50,7 @@ async def test_wrong_usage(words: list[str], said: str) -> None:
 async def test_help_is_for_people() -> None:
     done = await call("--help")
     assert done.returncode == 0
-    for word in ("run", "migrate", "dlq", "healthcheck"):
+    for word in ("run", "migrate", "maintain", "rebuild", "dlq", "healthcheck"):
         assert word in done.stdout
 
 
@@ -67,6 +73,10 @@ UNREACHABLE = {
         (["dlq", "list"], {"sqs_dlq_url": ""}, 2, "WORKER_SQS_DLQ_URL is required"),
         (["migrate"], {"postgres_dsn": ""}, 2, "WORKER_POSTGRES_DSN is required"),
         (["migrate"], {}, 1, "PostgreSQL: "),
+        (["maintain"], {"postgres_dsn": ""}, 2, "WORKER_POSTGRES_DSN is required"),
+        (["maintain"], {"seasons": "x"}, 2, "WORKER_SEASONS: 'x' is not of the form"),
+        (["maintain"], {}, 1, "PostgreSQL: "),
+        (["rebuild"], {}, 1, "PostgreSQL: "),
         (["dlq", "list"], {}, 1, "Could not connect to the endpoint URL"),
         (["dlq", "list", "--place", "parked"], {"sqs_dlq_url": ""}, 1, "PostgreSQL: "),
         (["dlq", "list", "--place", "parked"], {"postgres_dsn": ""}, 2, "WORKER_POSTGRES_DSN"),
@@ -108,6 +118,29 @@ async def test_config_is_printed_without_secrets() -> None:
     done = await call("config", **UNREACHABLE)
     shown = json.loads(done.stdout)
     assert shown["postgres_dsn"] == "postgresql://***@127.0.0.1:9/x"
+
+
+async def test_maintain_and_rebuild(migrated_dsn: str) -> None:
+    async with old_sink(migrated_dsn) as old:
+        await old.apply([prepare(record) for record in story("m1")])
+    done = await call("maintain", postgres_dsn=migrated_dsn)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(
+        r"partitions: [12] added, 0 dropped, [23] in all; 0 other events and 0 daily boards "
+        r"expired; 1 matches caught up\n",
+        done.stdout,
+    )
+    again = await call("maintain", postgres_dsn=migrated_dsn)
+    assert again.stdout.startswith("partitions: 0 added, 0 dropped")
+    assert again.stdout.endswith("; 0 matches caught up\n")
+    blocker = await asyncpg.connect(migrated_dsn)
+    async with blocker.transaction():
+        await blocker.execute(load_statements()["try_maintain_lock"])
+        busy = await call("maintain", postgres_dsn=migrated_dsn)
+    await blocker.close()
+    assert busy.stdout.endswith("; cut short, because a worker is at it as well\n")
+    rebuilt = await call("rebuild", postgres_dsn=migrated_dsn)
+    assert (rebuilt.returncode, rebuilt.stdout) == (0, "1 matches counted anew\n")
 
 
 async def test_migrate(postgres_dsn: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from persistence_worker.config import Config, load, redacted
+from persistence_worker.config import Config, load, redacted, rules
 from persistence_worker.errors import ConfigError
 
 GOOD = {
@@ -19,6 +19,15 @@ def test_reads_what_is_given_and_knows_the_rest() -> None:
     config = load(GOOD | {"WORKER_RECEIVERS": "7", "WORKER_LOG_LEVEL": "debug"})
     assert (config.receivers, config.log_level) == (7, "debug")
     assert (config.http_host, config.http_port) == ("0.0.0.0", 8082)
+
+
+def test_boards_and_retention() -> None:
+    given = {"WORKER_SEASONS": "s=2026-09-01..2026-12-01", "WORKER_BOARDS_BEST": "golf"}
+    config = load(GOOD | given | {"WORKER_RETENTION_DAYS": "30"})
+    assert [season.name for season in rules(config).seasons] == ["s"]
+    assert rules(config).best == {"golf"}
+    assert config.retention_days == 30
+    assert load(GOOD).retention_days == 0
 
 
 @pytest.mark.parametrize(
@@ -37,6 +46,8 @@ def test_reads_what_is_given_and_knows_the_rest() -> None:
         ({"WORKER_ATTEMPTS_MAX": "-1"}, "WORKER_ATTEMPTS_MAX: expected int >= 1"),
         ({"WORKER_LOG_LEVEL": "loud"}, "WORKER_LOG_LEVEL: expected str matching"),
         ({"WORKER_AWS_REGION": "EU!"}, "WORKER_AWS_REGION: expected str matching"),
+        ({"WORKER_RETENTION_DAYS": "29"}, "WORKER_RETENTION_DAYS: expected 0 (for ever) or at"),
+        ({"WORKER_SEASONS": "autumn"}, "WORKER_SEASONS: 'autumn' is not of the form name="),
         ({"WORKER_SQS_QUEUE_URL": ""}, "WORKER_SQS_QUEUE_URL is required"),
         ({"WORKER_SQS_DLQ_URL": ""}, "WORKER_SQS_DLQ_URL is required"),
         ({"WORKER_POSTGRES_DSN": ""}, "WORKER_POSTGRES_DSN is required"),

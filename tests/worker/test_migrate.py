@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 import pytest
 
+from gameserver.adapters.wall_clock import sortable_id
 from gameserver.devstack.process import free_port
 from persistence_worker.apply import PostgresSink
 from persistence_worker.errors import ConfigError, DatabaseUnavailable, UsageError
@@ -13,8 +15,10 @@ from persistence_worker.migrate import Migrated, migrate
 from persistence_worker.postgres import Database
 from tests.worker.builders import story
 from tests.worker.conftest import fetch
+from tests.worker.old_worker import old_sink
 
-HEAD = "0002"
+HEAD = "0003"
+BEFORE = "0002"
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 
 
@@ -26,19 +30,77 @@ async def fill(dsn: str) -> None:
     await database.close()
 
 
+EVENTS = (
+    "SELECT match_id, seq, kind, player, game, mode, epoch, tick, at, data::text, digest, "
+    "applied_at FROM events ORDER BY match_id, seq"
+)
+NOW_MS = time.time_ns() // 1_000_000
+
+
+def ids() -> list[str]:
+    """Of matches of long ago, of now, of next year, and of ids that are no ULIDs."""
+    days = (-9000, -30, 0, 365)
+    return [sortable_id(NOW_MS + day * 86_400_000, 7) for day in days] + ["m1", "0", "zz"]
+
+
 async def test_up_again_and_down_on_a_filled_database(postgres_dsn: str) -> None:
-    assert await migrate(postgres_dsn) == Migrated(before=None, after=HEAD)
-    await fill(postgres_dsn)
+    assert await migrate(postgres_dsn, to="0001") == Migrated(before=None, after="0001")
+    async with old_sink(postgres_dsn) as sink:
+        for match in ids():
+            await sink.apply([prepare(raw) for raw in story(match)])
+    events = await fetch(postgres_dsn, EVENTS)
+    assert len(events) == 10 * len(ids())
+    assert await migrate(postgres_dsn) == Migrated(before="0001", after=HEAD)
     assert await migrate(postgres_dsn) == Migrated(before=HEAD, after=HEAD)
     assert await migrate(postgres_dsn, to=HEAD) == Migrated(before=HEAD, after=HEAD)
-    assert await migrate(postgres_dsn, to="0001") == Migrated(before=HEAD, after="0001")
-    assert (await fetch(postgres_dsn, "SELECT count(*) FROM events"))[0][0] == 10
-    assert await migrate(postgres_dsn, to="-1") == Migrated(before="0001", after=None)
-    # Only alembic's own table is left.
-    assert (await fetch(postgres_dsn, TABLES))[0][0] == 1
-    assert await migrate(postgres_dsn, to="0001") == Migrated(before=None, after="0001")
+    assert await fetch(postgres_dsn, EVENTS) == events
+    where = "SELECT DISTINCT tableoid::regclass::text, match_id FROM events ORDER BY 2"
+    partitions = {row[1]: row[0] for row in await fetch(postgres_dsn, where)}
+    first = {*ids()[:3], "0"}
+    assert partitions == {
+        match: "events_first" if match in first else "events_other" for match in ids()
+    }
+    # What was stored before is known as a repetition, and counted when its turn comes.
     await fill(postgres_dsn)
-    assert await migrate(postgres_dsn, to="base") == Migrated(before="0001", after=None)
+    assert await fetch(postgres_dsn, EVENTS) == events
+    assert (await fetch(postgres_dsn, "SELECT count(*) FROM players"))[0][0] == 0
+    assert await migrate(postgres_dsn, to="-1") == Migrated(before=HEAD, after=BEFORE)
+    assert await fetch(postgres_dsn, EVENTS) == events
+    async with old_sink(postgres_dsn) as sink:
+        verdicts = await sink.apply([prepare(raw) for raw in story("m1")])
+        assert {verdict.outcome.value for verdict in verdicts} == {"duplicate"}
+    assert await migrate(postgres_dsn) == Migrated(before=BEFORE, after=HEAD)
+    assert await fetch(postgres_dsn, EVENTS) == events
+    assert await migrate(postgres_dsn, to="base") == Migrated(before=HEAD, after=None)
+    # Only alembic's own table is left, and the database can be filled again.
+    assert (await fetch(postgres_dsn, TABLES))[0][0] == 1
+    functions = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+    assert (await fetch(postgres_dsn, functions))[0][0] == 0
+    await migrate(postgres_dsn)
+    await fill(postgres_dsn)
+    assert (await fetch(postgres_dsn, "SELECT count(*) FROM events"))[0][0] == 10
+
+
+SCHEMA = (
+    "SELECT 'column', table_name, ordinal_position::text, column_name, data_type, is_nullable, "
+    "coalesce(column_default, ''), coalesce(collation_name, '') "
+    "FROM information_schema.columns WHERE table_schema = 'public' "
+    "UNION ALL SELECT 'index', tablename, indexname, indexdef, '', '', '', '' "
+    "FROM pg_indexes WHERE schemaname = 'public' "
+    "UNION ALL SELECT 'comment', objoid::regclass::text, objsubid::text, description, '', '', "
+    "'', '' FROM pg_description JOIN pg_class ON pg_class.oid = objoid "
+    "WHERE classoid = 'pg_class'::regclass AND relnamespace = 'public'::regnamespace "
+    "ORDER BY 1, 2, 3"
+)
+
+
+async def test_down_leaves_the_schema_as_it_was(postgres_dsn: str) -> None:
+    await migrate(postgres_dsn, to=BEFORE)
+    before = await fetch(postgres_dsn, SCHEMA)
+    await migrate(postgres_dsn)
+    assert await fetch(postgres_dsn, SCHEMA) != before
+    await migrate(postgres_dsn, to="-1")
+    assert await fetch(postgres_dsn, SCHEMA) == before
 
 
 async def test_several_at_once(postgres_dsn: str) -> None:

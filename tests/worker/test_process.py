@@ -15,9 +15,11 @@ import pytest
 from gameserver.devstack.postgres import Postgres
 from gameserver.devstack.process import free_port
 from gameserver.devstack.sqs import SqsEndpoint
+from persistence_worker.intake import prepare
 from persistence_worker.migrate import migrate
 from tests.worker.builders import bundle, joined, match_id, raw, story
 from tests.worker.conftest import Queues, WorkerProcess, fetch, until
+from tests.worker.old_worker import old_sink
 
 Start = Callable[..., WorkerProcess]
 
@@ -270,3 +272,25 @@ async def test_two_workers_share_a_queue(
     assert applied == sum(totals) + 50
     rows = await fetch(migrated_dsn, "SELECT last_seq FROM participants ORDER BY last_seq")
     assert [row[0] for row in rows] == list(range(44, 51))
+
+
+async def test_a_worker_counts_what_an_old_one_stored(
+    start_worker: Start, migrated_dsn: str
+) -> None:
+    async with old_sink(migrated_dsn) as old:
+        await old.apply([prepare(record) for record in story("m1")])
+    worker = start_worker(maintain_every_s=1)
+
+    async def counted() -> bool:
+        return bool(await fetch(migrated_dsn, "SELECT 1 FROM matches WHERE tallied"))
+
+    await until(counted, what="the match is counted")
+    assert len(await fetch(migrated_dsn, "SELECT 1 FROM rating_changes")) == 2
+
+    async def said() -> bool:
+        return worker.metric("worker_matches_caught_up_total") == 1.0
+
+    await until(said, what="the metric says so")
+    assert worker.metric("worker_event_partitions") > 1
+    worker.signal(signal.SIGTERM)
+    assert await worker.exit_code() == 0

@@ -334,7 +334,7 @@ async def test_a_worker_redrives_measures_and_signs_off(
     assert lines[-1]["message"] == "stopped"
 
 
-async def test_events_are_stored_before_the_tables_of_dead_letters_are_there(
+async def test_a_worker_that_comes_before_its_schema_waits_for_it(
     start_worker: Callable[..., WorkerProcess], queues: Queues, migrated_dsn: str
 ) -> None:
     await migrate(migrated_dsn, to="-1")
@@ -342,16 +342,16 @@ async def test_events_are_stored_before_the_tables_of_dead_letters_are_there(
     await queues.send(bundle(raw("m1", 1)))
     await put(queues, "fork", bundle(raw("m1", 2)))
 
-    async def stored() -> bool:
-        rows = await fetch(migrated_dsn, "SELECT 1 FROM events")
-        return len(rows) == 1 and worker.metric(FAILED) >= 2
+    async def unready() -> bool:
+        return worker.get("/readyz")[0] == 503
 
-    await until(stored, what="the event is stored, and the missing tables are noticed")
-    assert worker.get("/readyz")[0] == 200
-    assert await waiting_now(queues) == (0, 1)
+    await until(unready, what="the missing schema is noticed")
+    assert await fetch(migrated_dsn, "SELECT 1 FROM events") == []
     await migrate(migrated_dsn)
 
     async def parked() -> bool:
-        return await waiting_now(queues) == (0, 0)
+        rows = await fetch(migrated_dsn, "SELECT 1 FROM events")
+        return len(rows) == 1 and await waiting_now(queues) == (0, 0)
 
-    await until(parked, what="the letter is parked")
+    await until(parked, what="the event is stored, and the letter is parked")
+    assert worker.get("/readyz")[0] == 200
