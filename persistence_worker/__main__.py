@@ -1,4 +1,4 @@
-"""``python -m persistence_worker run | migrate | maintain | rebuild | dlq | config | healthcheck``.
+"""``python -m persistence_worker COMMAND``; ``--help`` lists them.
 
 Exit codes: 0 done · 1 a service did not answer, or something failed · 2 wrong usage or settings.
 """
@@ -11,14 +11,18 @@ import http.client
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from persistence_worker import cli_dlq, log
-from persistence_worker.config import DATABASE, QUEUES, Config, load, redacted
+from persistence_worker.config import DATABASE, DATABASES, QUEUES, Config, load, redacted
 from persistence_worker.errors import ConfigError, UsageError, WorkerError
+
+if TYPE_CHECKING:
+    from persistence_worker.commands import Said
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +87,17 @@ def parser() -> argparse.ArgumentParser:
     )
     add("maintain", _maintain, DATABASE, "partitions ahead, retention, matches not yet counted")
     add("rebuild", _rebuild, DATABASE, "count players, ratings and boards anew; workers wait")
+    carry = add("carry", _carry, DATABASES, "store what another database holds and this one lacks")
+    carry.add_argument(
+        "--since",
+        type=_moment,
+        metavar="TIME",
+        default=datetime(1, 1, 1, tzinfo=UTC),
+        help="only what was stored there since, like 2026-11-26T10:00Z; an hour early does no harm",
+    )
+    compare = add("compare", _compare, DATABASES, "whether two databases hold the same rows")
+    for verb in (carry, compare):
+        verb.add_argument("--json", action="store_true", help="for programs")
     letters = add(
         "dlq", None, (), "dead letters, in their queue and parked: look, redrive, discard"
     )
@@ -90,6 +105,16 @@ def parser() -> argparse.ArgumentParser:
     add("config", _config, (), "print the settings in force, without secrets")
     add("healthcheck", _healthcheck, (), "exit 0 if the worker on this machine is alive")
     return top
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 2026-11-26T10:00Z") from None
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} names no time zone; add Z for UTC")
+    return moment
 
 
 # The commands import what they need: `healthcheck` is called every few seconds, and the libraries
@@ -125,15 +150,31 @@ def _migrate(arguments: argparse.Namespace, config: Config) -> int:
 def _maintain(_: argparse.Namespace, config: Config) -> int:
     from persistence_worker import commands
 
-    print(asyncio.run(commands.maintain(config)))
-    return 0
+    return _say(commands.maintain(config))
 
 
 def _rebuild(_: argparse.Namespace, config: Config) -> int:
     from persistence_worker import commands
 
-    print(asyncio.run(commands.rebuild(config)))
-    return 0
+    return _say(commands.rebuild(config))
+
+
+def _carry(arguments: argparse.Namespace, config: Config) -> int:
+    from persistence_worker import commands
+
+    return _say(commands.carry(config, since=arguments.since, json=arguments.json))
+
+
+def _compare(arguments: argparse.Namespace, config: Config) -> int:
+    from persistence_worker import commands
+
+    return _say(commands.compare(config, json=arguments.json))
+
+
+def _say(command: Coroutine[Any, Any, Said]) -> int:
+    text, well = asyncio.run(command)
+    print(text)
+    return 0 if well else EXIT_FAILED
 
 
 def _dlq(arguments: argparse.Namespace, config: Config) -> int:

@@ -42,6 +42,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     postgres_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 30_000  # one statement
     postgres_connect_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
     statement_cache: Annotated[int, Meta(ge=0, le=1_000)] = 100  # 0 behind a pooling proxy
+    other_postgres_dsn: Text = ""  # for `carry`, from which, and `compare`, with which
     postgres_iam: bool = False  # passwords are tokens of Amazon RDS; needs sslmode=verify-full
 
     # Where health and metrics are served. Port 0 picks a free one (tests).
@@ -83,12 +84,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 QUEUES = ("sqs_queue_url", "sqs_dlq_url")
 DATABASE = ("postgres_dsn",)
+DATABASES = ("postgres_dsn", "other_postgres_dsn")
 
 _SCHEMES = {
     "sqs_queue_url": ("https", "http"),
     "sqs_dlq_url": ("https", "http"),
     "sqs_endpoint_url": ("https", "http"),
     "postgres_dsn": ("postgresql", "postgres"),
+    "other_postgres_dsn": ("postgresql", "postgres"),
 }
 
 

@@ -29,7 +29,7 @@ Password = Callable[[], Awaitable[str]]
 IDLE_S = 300.0
 """A connection unused for so long is closed: a failed-over RDS keeps no stale ones."""
 
-STATEMENT_FILES = ("queries.sql", "tally.sql", "maintain.sql", "leaderboard.sql")
+STATEMENT_FILES = ("queries.sql", "tally.sql", "maintain.sql", "leaderboard.sql", "carry.sql")
 
 
 def read_statements(text: str) -> Mapping[str, str]:
