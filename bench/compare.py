@@ -43,7 +43,7 @@ class Bench:
     generator: Path
     place: Place
     results: Results
-    mint: Callable[[int], None]
+    mint: Callable[..., None]
     keep: Callable[[], None]
     check: Callable[[], None]
     """Raises ``Changed`` if the server is no longer the one that the run began with."""

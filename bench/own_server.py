@@ -36,8 +36,9 @@ class OwnServer:
         self._overrides: dict[str, str] = {}
         self._stack = Stack(on_free_ports(directory), extra=Extra(gameserver=self._overrides))
         self._nodes: list[Node] = [*self._stack.nodes.values()]
-        self._tokens = directory / "tokens"
-        self._token_count = 0
+        self._directory = directory
+        self._tokens: list[Path] = []
+        self._players = 0
 
     def open(self) -> None:
         """Start the services. Raises ``DevstackError``."""
@@ -50,18 +51,22 @@ class OwnServer:
         self._stack.stop()
         self._stack.kill()
 
-    def mint(self, players: int) -> None:
-        """Make sure that there are tokens for so many players."""
-        if players <= self._token_count:
+    def mint(self, players: int, *, processes: int = 1) -> None:
+        """Make sure that there are tokens for so many players of each process: players of their
+        own, because who joins by two nodes has one seat, and the newer connection gets it."""
+        if players <= self._players and processes <= len(self._tokens):
             return
         cognito = self._stack.moto.cognito()
-        self._tokens.write_text(
-            "".join(
-                cognito.token(bot_player(i), username=bot_name(i), expires_in_s=_TOKEN_S) + "\n"
-                for i in range(1, players + 1)
+        self._tokens = [self._directory / f"tokens-{index}" for index in range(processes)]
+        self._players = players
+        for index, path in enumerate(self._tokens):
+            numbers = range(1 + index * players, 1 + (index + 1) * players)
+            path.write_text(
+                "".join(
+                    cognito.token(bot_player(i), username=bot_name(i), expires_in_s=_TOKEN_S) + "\n"
+                    for i in numbers
+                )
             )
-        )
-        self._token_count = players
 
     @contextmanager
     def running(
@@ -92,7 +97,7 @@ class OwnServer:
         cores = (self._place.server, *self._place.spare, self._place.generator)
         self._overrides.clear()
         self._overrides.update({**_LIMITS, **(overrides or {})})
-        options = ("--tokens", str(self._tokens), "--game", game, "--mode", mode)
+        options = ("--game", game, "--mode", mode)
         try:
             for index, node in enumerate(nodes):
                 self._expect_ready(node)
@@ -104,10 +109,10 @@ class OwnServer:
                     port=int(node.ws_url.rpartition(":")[2]),
                     pids=[self._pid(node.name)],
                     services=services,
-                    options=options,
+                    options=("--tokens", str(tokens), *options),
                     metrics_url=f"{self._scheme()}://{node.api_url.partition('://')[2]}/metrics",
                 )
-                for node in nodes
+                for node, tokens in zip(nodes, self._tokens, strict=False)
             ]
         finally:
             for node in nodes:

@@ -93,7 +93,7 @@ def _tls_generator() -> Path:
 
 def _measure(bench: Bench, own: OwnServer, plan: Plan, point: Point) -> list[Sample]:
     """One sample of each process."""
-    bench.mint(point.players)
+    bench.mint(point.players, processes=point.processes)
     overrides = {**point.overrides, **(_certificate() if point.tls else {})}
     generator = _tls_generator() if point.tls else bench.generator
     load = Load(
