@@ -1,4 +1,4 @@
-"""``python -m gameserver run | check | games | config | healthcheck | maintenance``."""
+"""``python -m gameserver run | check | games | config | openapi | healthcheck | maintenance``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import uvloop
 
 from gameserver import cli_maintenance
 from gameserver.adapters import json_log
+from gameserver.adapters.http_endpoints import openapi
 from gameserver.app import App
 from gameserver.config import Config, load, redacted
 from gameserver.errors import ConfigError, Unavailable
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, meaning in (
         ("run", _run, "serve until SIGTERM"),
         ("config", _config, "print the settings in force, without secrets"),
+        ("openapi", _openapi, "print the OpenAPI document of the HTTP API"),
         ("healthcheck", _healthcheck, "exit 0 if the server on this machine is alive"),
         ("games", _games, "list games: those of GAMESERVER_GAMES, or the ones named"),
         ("check", _check, "play games with random inputs and report what is wrong with them"),
@@ -111,6 +113,11 @@ async def _serve(config: Config) -> None:
 
 def _config(arguments: argparse.Namespace) -> int:
     print(json.dumps(redacted(_settings(arguments)), indent=2))
+    return 0
+
+
+def _openapi(arguments: argparse.Namespace) -> int:
+    sys.stdout.write(openapi().decode())
     return 0
 
 

@@ -21,6 +21,7 @@ from gameserver.adapters.cognito import CognitoVerifier
 from gameserver.adapters.ecs import EcsTask
 from gameserver.adapters.http_api import HttpApi
 from gameserver.adapters.http_auth import CognitoLogin
+from gameserver.adapters.http_services import Services
 from gameserver.adapters.jwks import JwksCache
 from gameserver.adapters.redis_bus import RedisBus
 from gameserver.adapters.redis_directory import RedisDirectory
@@ -178,14 +179,17 @@ class App:
             metrics=metrics,
         )
         api = HttpApi(
-            config,
-            verifier=verifier,
-            tickets=tickets,
-            login=login,
-            matches=self._matches,
-            maintenance=self._maintenance,
-            metrics=metrics,
-            ready=self._not_ready,
+            Services(
+                config=config,
+                clock=clock,
+                verifier=verifier,
+                tickets=tickets,
+                login=login,
+                matches=self._matches,
+                maintenance=self._maintenance,
+                metrics=metrics,
+                ready=self._not_ready,
+            )
         )
         self.http_port = await api.start()
         stack.push_async_callback(api.close)

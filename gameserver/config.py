@@ -51,7 +51,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # HTTP API.
     http_body_bytes_max: Annotated[int, Meta(ge=1024, le=1_048_576)] = 16_384  # over it: 413
     http_timeout_ms: Millis = 10_000  # a request that takes longer: 503
-    auth_per_minute: Count = 60  # log-ins and refreshes per address, tickets per player; then 429
+    auth_per_minute: Count = 60  # log-ins and refreshes per address; then 429
+    mails_per_minute: Count = 10  # calls that send a code to somebody, per address and per player
+    reads_per_minute: Count = 600  # per player; over it: 429 with Retry-After, as for all of these
+    reads_per_address_per_minute: Count = 6_000
+    writes_per_minute: Count = 120  # per player
+    writes_per_address_per_minute: Count = 1_200
+    operations_per_minute: Count = 600  # /v1/admin, per operator and per address
     proxies_trusted: Annotated[int, Meta(ge=0, le=8)] = 0  # load balancers in front (ALB: 1)
 
     # Where state lives.

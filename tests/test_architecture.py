@@ -48,7 +48,12 @@ ALLOWED: dict[str, set[str]] = {
     },
     "gameserver.cli_maintenance": SHARED | {"gameserver.adapters"},
     "gameserver.__main__": SHARED
-    | {"gameserver.app", "gameserver.adapters.json_log", "gameserver.cli_maintenance"},
+    | {
+        "gameserver.app",
+        "gameserver.adapters.json_log",
+        "gameserver.adapters.http_endpoints",
+        "gameserver.cli_maintenance",
+    },
     "gameserver.devstack": SHARED | {"gameserver.games", "botswarm"},
     "botswarm": PURE_BASE | {"gameserver.wire", "gameserver.games", "gameserver.game"},
     "persistence_worker": {"gameserver.wire.event_record"},

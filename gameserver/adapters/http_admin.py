@@ -1,72 +1,101 @@
-"""The operators' part of the HTTP API.
-
-    GET    /v1/admin/maintenance  → {on, message, since_ms, until_ms, by}, or {on: false}
-    PUT    /v1/admin/maintenance  {message, until_ms} → the same; turns it on, or changes it
-    DELETE /v1/admin/maintenance  → {on: false}; also where it was off
-
-Each asks for an access token whose ``cognito:groups`` holds the admin group. An ID token will not
-do: it says who somebody is, not what its bearer may do (AWS, "Understanding the access token").
-"""
+"""The operators' part of the HTTP API: members of the admin group, with an access token."""
 
 from __future__ import annotations
 
 import logging
 
-from aiohttp import web
+import msgspec
+from msgspec import UNSET, UnsetType
 
-from gameserver.adapters.http_problem import Problem, json_response
-from gameserver.adapters.http_request import identify, read_body
-from gameserver.maintenance import Notice, shown
-from gameserver.ports import Identity, MaintenanceControl, TokenVerifier
+from gameserver.adapters.http_problem import Kind, Problem
+from gameserver.adapters.http_routes import Call, Caller, Endpoint, Nothing, Rate
+from gameserver.adapters.http_services import Services
+from gameserver.maintenance import Maintenance, Notice
+from gameserver.ports import Identity
 
 logger = logging.getLogger(__name__)
 
 MAINTENANCE_PATH = "/v1/admin/maintenance"
+BAD_NOTICE = Kind("bad_notice", 422, "Players cannot be told this.")
 
 
-class HttpAdmin:
-    """Handlers for ``HttpApi``. ``group``: whose members are operators."""
+class MaintenanceShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The maintenance mode of the cluster. While it is off only ``on`` is there. Times in ms since
+    the Unix epoch; ``by``: who turned it on or changed it last."""
 
-    def __init__(
-        self, *, verifier: TokenVerifier, maintenance: MaintenanceControl, group: str
-    ) -> None:
-        self._verifier = verifier
-        self._maintenance = maintenance
-        self._group = group
+    on: bool
+    message: str | UnsetType = UNSET
+    since_ms: int | UnsetType = UNSET
+    until_ms: int | UnsetType | None = UNSET
+    by: str | UnsetType = UNSET
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
-        """Serve the paths above."""
-        router.add_get(MAINTENANCE_PATH, self._show)
-        router.add_put(MAINTENANCE_PATH, self._turn_on)
-        router.add_delete(MAINTENANCE_PATH, self._turn_off)
 
-    async def _show(self, request: web.Request) -> web.Response:
-        await self._operator(request)
-        return json_response(shown(self._maintenance.current))
+async def _show(services: Services, call: Call[Nothing, Nothing]) -> MaintenanceShown:
+    return _shown(services.maintenance.current)
 
-    async def _turn_on(self, request: web.Request) -> web.Response:
-        operator = await self._operator(request)
-        notice = await read_body(request, Notice)
-        try:
-            maintenance = await self._maintenance.turn_on(notice, by=operator.name)
-        except ValueError as error:
-            raise Problem(400, "bad_body", f"The body is not what is asked for: {error}.") from None
-        self._log("maintenance turned on", operator)
-        return json_response(shown(maintenance))
 
-    async def _turn_off(self, request: web.Request) -> web.Response:
-        operator = await self._operator(request)
-        await self._maintenance.turn_off()
-        self._log("maintenance turned off", operator)
-        return json_response(shown(None))
+async def _turn_on(services: Services, call: Call[Nothing, Notice]) -> MaintenanceShown:
+    try:
+        maintenance = await services.maintenance.turn_on(call.body, by=call.player.name)
+    except ValueError as error:
+        raise Problem(BAD_NOTICE, f"Players cannot be told this: {error}.") from None
+    _log("maintenance turned on", call.player)
+    return _shown(maintenance)
 
-    async def _operator(self, request: web.Request) -> Identity:
-        identity = await identify(request, self._verifier)
-        if identity.token_use != "access":
-            raise Problem(403, "access_token_needed", "Send the access token, not the ID token.")
-        if self._group not in identity.groups:
-            raise Problem(403, "not_an_operator", f"Only members of {self._group} may do this.")
-        return identity
 
-    def _log(self, what: str, operator: Identity) -> None:
-        logger.warning(what, extra={"player_id": operator.player_id, "by": operator.name})
+async def _turn_off(services: Services, call: Call[Nothing, Nothing]) -> MaintenanceShown:
+    await services.maintenance.turn_off()
+    _log("maintenance turned off", call.player)
+    return _shown(None)
+
+
+def _shown(maintenance: Maintenance | None) -> MaintenanceShown:
+    if maintenance is None:
+        return MaintenanceShown(on=False)
+    return MaintenanceShown(
+        on=True,
+        message=maintenance.message,
+        since_ms=maintenance.since_ms,
+        until_ms=maintenance.until_ms,
+        by=maintenance.by,
+    )
+
+
+def _log(what: str, operator: Identity) -> None:
+    logger.warning(what, extra={"player_id": operator.player_id, "by": operator.name})
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path=MAINTENANCE_PATH,
+        tag="operators",
+        summary="Whether the cluster is in maintenance",
+        caller=Caller.OPERATOR,
+        rate=Rate.OPERATE,
+        handler=_show,
+        answers={200: MaintenanceShown},
+    ),
+    Endpoint(
+        method="PUT",
+        path=MAINTENANCE_PATH,
+        tag="operators",
+        summary="Turn maintenance on, or change what players are told",
+        caller=Caller.OPERATOR,
+        rate=Rate.OPERATE,
+        handler=_turn_on,
+        body=Notice,
+        answers={200: MaintenanceShown},
+        problems=(BAD_NOTICE,),
+    ),
+    Endpoint(
+        method="DELETE",
+        path=MAINTENANCE_PATH,
+        tag="operators",
+        summary="Turn maintenance off; no effect if it is",
+        caller=Caller.OPERATOR,
+        rate=Rate.OPERATE,
+        handler=_turn_off,
+        answers={200: MaintenanceShown},
+    ),
+)

@@ -1,19 +1,17 @@
-"""Log-in through Amazon Cognito, and the limit on how often it may be tried."""
+"""Log-in through Amazon Cognito."""
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Annotated, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 import msgspec
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore import UNSIGNED
 from botocore.exceptions import BotoCoreError, ClientError
-from msgspec import Meta
 
 from gameserver.config import Config
 from gameserver.errors import IdentityUnavailable, TokenRefused
@@ -39,19 +37,6 @@ class Login(Protocol):
 
     async def refresh(self, refresh_token: str) -> Tokens:
         """New access and id tokens; the refresh token stays the same unless it was rotated."""
-
-
-class LoginBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``POST /v1/auth/login``. The bounds are Cognito's."""
-
-    username: Annotated[str, Meta(min_length=1, max_length=128)]
-    password: Annotated[str, Meta(min_length=1, max_length=256)]
-
-
-class RefreshBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``POST /v1/auth/refresh``."""
-
-    refresh_token: Annotated[str, Meta(min_length=1, max_length=8192)]
 
 
 # Whether the user exists is nobody's business, so a wrong name and a wrong password look alike.
@@ -164,26 +149,3 @@ def _explain(error: ClientError, flow: str) -> TokenRefused | IdentityUnavailabl
         return TokenRefused(word, message, status=status)
     logger.warning("cognito failed", extra={"flow": flow, "cognito_code": code})
     return IdentityUnavailable(f"Amazon Cognito answered {code}")
-
-
-class AttemptLimit:
-    """A token bucket per key: ``per_minute`` attempts at once, refilled evenly.
-
-    At most ``keys_max`` keys are remembered; the one longest unused is forgotten first, which
-    gives an attacker with that many addresses nothing but a full bucket.
-    """
-
-    def __init__(self, per_minute: int, *, keys_max: int = 20_000) -> None:
-        self._per_minute = per_minute
-        self._keys_max = keys_max
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, key: str, now_s: float) -> float:
-        """0 if the attempt may go on, else the seconds until one may."""
-        left, seen_s = self._buckets.pop(key, (float(self._per_minute), now_s))
-        left = min(self._per_minute, left + (now_s - seen_s) * self._per_minute / 60)
-        wait_s = 0.0 if left >= 1 else (1 - left) * 60 / self._per_minute
-        self._buckets[key] = (left - 1 if wait_s == 0 else left, now_s)
-        if len(self._buckets) > self._keys_max:
-            self._buckets.popitem(last=False)
-        return wait_s

@@ -1,41 +1,62 @@
-"""What every HTTP answer has in common: a request id, CORS, a time limit, errors as RFC 9457."""
+"""What goes wrong over HTTP, as RFC 9457 has it: ``application/problem+json`` with a stable code.
+
+Every code is a ``Kind``: an endpoint declares the ones it can give, so that the OpenAPI document
+lists them. What many endpoints share stands here, the rest beside the endpoint.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import http
-import logging
 import math
-import re
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
-from gameserver.errors import TokenRefused, Unavailable
+CONTENT_TYPE = "application/problem+json"
 
-logger = logging.getLogger(__name__)
 
-REQUEST_ID = web.RequestKey("request_id", str)
-_REQUEST_ID_GIVEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_big"}
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+class Kind(msgspec.Struct, frozen=True):
+    """One way to fail. ``code``: a stable word for programs; ``meaning``: for people, told where
+    there is nothing more exact to say."""
+
+    code: str
+    status: int
+    meaning: str
+
+
+class ProblemBody(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}):
+    """What is told of a problem. ``request_id`` is in the server's log too."""
+
+    kind: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
 
 
 class Problem(Exception):
-    """An answer that is not the one asked for; ``code`` is a stable word for programs."""
+    """An answer that is not the one asked for."""
 
     def __init__(
-        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None
+        self, kind: Kind, detail: str = "", *, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
+        super().__init__(detail or kind.meaning)
+        self.kind = kind
+        self.detail = detail or kind.meaning
         self.headers = dict(headers or {})
+
+    def encoded(self, request_id: str) -> bytes:
+        """The body of the answer."""
+        return msgspec.json.encode(
+            ProblemBody(
+                title=http.HTTPStatus(self.kind.status).phrase,
+                status=self.kind.status,
+                code=self.kind.code,
+                detail=self.detail,
+                request_id=request_id,
+            )
+        )
 
 
 def retry_after(wait_s: float) -> dict[str, str]:
@@ -43,131 +64,60 @@ def retry_after(wait_s: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(wait_s)))}
 
 
-def json_response(
-    value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    """``value`` as JSON."""
-    return web.Response(
-        body=msgspec.json.encode(value),
-        status=status,
-        headers=headers,
-        content_type="application/json",
-    )
+def by_code(kinds: tuple[Kind, ...]) -> dict[str, Kind]:
+    """``kinds`` by their codes."""
+    return {kind.code: kind for kind in kinds}
 
 
-def _problem_response(problem: Problem, request_id: str) -> web.Response:
-    body = {
-        "type": "about:blank",
-        "title": http.HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "code": problem.code,
-        "detail": problem.detail,
-        "request_id": request_id,
-    }
-    return web.Response(
-        body=msgspec.json.encode(body),
-        status=problem.status,
-        headers=problem.headers,
-        content_type="application/problem+json",
-    )
+# ── the request ──────────────────────────────────────────────────────────────────────────────────
 
+BAD_REQUEST = Kind("bad_request", 400, "The request is malformed.")
+BAD_QUERY = Kind("bad_query", 400, "A parameter is unknown, missing or out of bounds.")
+BAD_CURSOR = Kind("bad_cursor", 400, "The cursor is not one that this list has given.")
+BAD_HEADER = Kind("bad_header", 400, "A header is missing or malformed.")
+BAD_BODY = Kind("bad_body", 400, "The body is not what is asked for.")
+NOT_FOUND = Kind("not_found", 404, "There is nothing of that name.")
+METHOD_NOT_ALLOWED = Kind("method_not_allowed", 405, "Another method is asked for here.")
+BODY_TOO_BIG = Kind("body_too_big", 413, "The body is over the limit.")
+BAD_CONTENT_TYPE = Kind("bad_content_type", 415, "Send the body as application/json.")
+TOO_MANY_REQUESTS = Kind("too_many_requests", 429, "Too many requests; wait.")
+INTERNAL = Kind("internal", 500, "Something went wrong on our side.")
+UNAVAILABLE = Kind("unavailable", 503, "A service behind this one does not answer; try again soon.")
+TIMEOUT = Kind("timeout", 503, "The request took too long; try again.")
 
-def _translate(error: Exception) -> Problem | None:
-    """The problem that an expected error means; ``None`` for a bug."""
-    match error:
-        case Problem():
-            return error
-        case TokenRefused():
-            # RFC 6750, 3: the challenge tells a client whether a new token would help.
-            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            headers = challenge if error.status == 401 else {}
-            return Problem(error.status, error.code, error.message, headers=headers)
-        case Unavailable():
-            detail = "A service behind this one does not answer; try again shortly."
-            return Problem(503, "unavailable", detail, headers=retry_after(2))
-        case TimeoutError():
-            detail = "The request took too long; try again."
-            return Problem(503, "timeout", detail, headers=retry_after(2))
-        case web.HTTPException():
-            kept = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-            code = _CODES.get(error.status, "bad_request" if error.status < 500 else "internal")
-            return Problem(error.status, code, error.reason, headers=kept)
-        case _:
-            return None
+# ── who asks ─────────────────────────────────────────────────────────────────────────────────────
 
+ORIGIN_NOT_ALLOWED = Kind("origin_not_allowed", 403, "Pages of this origin may not call this API.")
+TOKEN_MISSING = Kind(
+    "token_missing", 401, "Send the access token as Authorization: Bearer <token>."
+)
+ACCESS_TOKEN_NEEDED = Kind("access_token_needed", 403, "Send the access token, not the ID token.")
+NOT_AN_OPERATOR = Kind("not_an_operator", 403, "Only members of the operators' group may do this.")
+BAD_TOKEN = (
+    TOKEN_MISSING,
+    Kind("too_long", 401, "The token is longer than any that is issued."),
+    Kind("malformed", 401, "This is not a JWT."),
+    Kind("wrong_alg", 401, "The token must be signed with RS256."),
+    Kind("unknown_key", 401, "The token is not signed by this user pool."),
+    Kind("bad_signature", 401, "The token's signature is wrong."),
+    Kind("wrong_issuer", 401, "The token is from another user pool."),
+    Kind("wrong_use", 401, "Neither an access token nor an ID token."),
+    Kind("wrong_client", 401, "The token is for another app client."),
+    Kind("missing_claim", 401, "The token lacks exp or sub."),
+    Kind("expired", 401, "The token has expired: get a new one."),
+    Kind("not_yet_valid", 401, "The token is not valid yet: check the clock."),
+    Kind("revoked", 401, "The session was ended: log in again."),
+)
 
-def errors_and_log(*, timeout_s: float) -> Middleware:
-    """Gives the request an id and a time limit, turns errors into problems, logs one line."""
+# ── Idempotency-Key ──────────────────────────────────────────────────────────────────────────────
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get("X-Request-Id", "")
-        request_id = given if _REQUEST_ID_GIVEN.fullmatch(given) else secrets.token_hex(8)
-        request[REQUEST_ID] = request_id
-        started_s = asyncio.get_running_loop().time()
-        try:
-            async with asyncio.timeout(timeout_s):
-                response = await handler(request)
-        except Exception as error:
-            problem = _translate(error)
-            if problem is None:
-                logger.exception("request failed", extra={"request_id": request_id})
-                problem = Problem(500, "internal", "Something went wrong on our side.")
-            response = _problem_response(problem, request_id)
-        response.headers["X-Request-Id"] = request_id
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers.setdefault("Cache-Control", "no-store")
-        resource = request.match_info.route.resource
-        path = resource.canonical if resource else "(unknown)"
-        logger.log(
-            logging.DEBUG if path in _QUIET else logging.INFO,
-            "request",
-            extra={
-                "request_id": request_id,
-                "method": request.method,
-                "path": path,
-                "status": response.status,
-                "ms": round((asyncio.get_running_loop().time() - started_s) * 1000, 1),
-            },
-        )
-        return response
-
-    return middleware
-
-
-def check_origin(origins: frozenset[str]) -> Middleware:
-    """Answers preflights, and refuses pages of other origins outright, as the WebSocket does."""
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        origin = request.headers.get("Origin")
-        if origin is not None and origin not in origins:
-            raise Problem(403, "origin_not_allowed", "Pages of this origin may not call this API.")
-        preflight = origin is not None and "Access-Control-Request-Method" in request.headers
-        if preflight and request.method == "OPTIONS":
-            return web.Response(
-                status=204,
-                headers={
-                    "Access-Control-Allow-Methods": "GET, POST",
-                    "Access-Control-Allow-Headers": "authorization, content-type, x-request-id",
-                    "Access-Control-Max-Age": "600",
-                },
-            )
-        return await handler(request)
-
-    return middleware
-
-
-def allow_origin(
-    origins: frozenset[str],
-) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Lets pages of ``origins`` read every answer, errors too (WHATWG Fetch, "CORS protocol")."""
-
-    async def on_response_prepare(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Vary"] = "Origin"
-        origin = request.headers.get("Origin")
-        if origin in origins:
-            response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = "retry-after, x-request-id"
-
-    return on_response_prepare
+BAD_IDEMPOTENCY_KEY = Kind(
+    "bad_idempotency_key", 400, 'Idempotency-Key is a quoted string of up to 64 characters: "…".'
+)
+REQUEST_IN_PROGRESS = Kind(
+    "request_in_progress", 409, "The first request with this Idempotency-Key is still under way."
+)
+IDEMPOTENCY_KEY_REUSED = Kind(
+    "idempotency_key_reused", 422, "This Idempotency-Key was used with another request."
+)
+BAD_KEYS = (BAD_IDEMPOTENCY_KEY, REQUEST_IN_PROGRESS, IDEMPOTENCY_KEY_REUSED)

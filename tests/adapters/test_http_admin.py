@@ -12,7 +12,7 @@ from gameserver.errors import StoreUnavailable
 from gameserver.ids import PlayerId
 from gameserver.maintenance import MESSAGE_CHARS_MAX
 from gameserver.ports import Identity
-from tests.adapters.test_http_api import BEARER, LONG_MS, World, serving
+from tests.adapters.http_world import BEARER, LONG_MS, World, serving
 from tests.fakes.memory_maintenance import NOW_MS
 
 PATH = "/v1/admin/maintenance"
@@ -118,7 +118,6 @@ async def test_on_changed_and_off_again(caplog: pytest.LogCaptureFixture) -> Non
         {"message": "m", "until_ms": 1.5},
         {"message": "m", "until_ms": -1},
         {"message": "m", "until_ms": 10**15},
-        {"message": "m", "until_ms": NOW_MS},
         {"message": "m", "by": "somebody else"},
         ["m"],
     ],
@@ -128,6 +127,15 @@ async def test_what_players_cannot_be_told_is_refused(body: Any) -> None:
     async with serving(world) as ask:
         problem, _ = await ask("PUT", PATH, expect=400, headers=BEARER, json=body)
         assert problem["code"] == "bad_body"
+    assert world.maintenance.current is None
+
+
+async def test_a_maintenance_that_is_over_is_refused() -> None:
+    world = Operators()
+    async with serving(world) as ask:
+        body = {"message": "m", "until_ms": NOW_MS}
+        problem, _ = await ask("PUT", PATH, expect=422, headers=BEARER, json=body)
+        assert problem["code"] == "bad_notice"
     assert world.maintenance.current is None
 
 

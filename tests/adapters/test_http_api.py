@@ -1,148 +1,29 @@
-"""The HTTP API over real sockets: log-in against moto's Cognito, the rest with small stand-ins."""
+"""What the HTTP API answers, over real sockets."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import msgspec
 import pytest
 import trustme
-from aiohttp import web
 
-from gameserver.adapters.client_address import limit_key
-from gameserver.adapters.http_api import HttpApi
-from gameserver.adapters.http_auth import AttemptLimit, CognitoLogin, Tokens
-from gameserver.config import Config
-from gameserver.devstack.moto import Cognito
-from gameserver.errors import (
-    IdentityUnavailable,
-    StoreUnavailable,
-    TokenRefused,
+from gameserver.errors import IdentityUnavailable, StoreUnavailable, TokenRefused
+from tests.adapters.http_world import (
+    BEARER,
+    LONG_MS,
+    PAGE,
+    RIGHT,
+    SECRET,
+    Client,
+    Info,
+    World,
+    serving,
 )
-from gameserver.games.arena import Arena
-from gameserver.ids import PlayerId
-from gameserver.metrics import Metrics
-from gameserver.ports import Identity
-from tests.fakes.memory_maintenance import MemoryMaintenance
-
-PAGE = "https://play.example"
-LONG_MS = 4_000_000_000_000
-SECRET = "correct-horse-battery"
-
-
-@dataclass
-class Info:
-    id: str
-    game: str = "arena"
-    mode: str = "standard"
-    players: int = 3
-    players_max: int = 8
-    tick: int = 40
-    state: str = "running"
-
-
-@dataclass
-class World:
-    """Everything behind the API; a test changes what it needs."""
-
-    failure: Exception | None = None
-    reason: str | None = None
-    games: dict[str, Any] = field(default_factory=lambda: {"arena": Arena()})
-    running: list[Info] = field(default_factory=list)
-    delay_s: float = 0
-    metrics: Metrics = field(default_factory=Metrics)
-    maintenance: MemoryMaintenance = field(default_factory=MemoryMaintenance)
-
-    def listing(self) -> list[Info]:
-        return self.running
-
-    async def verify(self, token: str) -> Identity:
-        if self.failure:
-            raise self.failure
-        if token != "good":
-            raise TokenRefused("expired", "The token has ended.")
-        return Identity(
-            player_id=PlayerId("ann"),
-            name="Ann",
-            groups=(),
-            expires_ms=LONG_MS,
-            token_use="access",
-        )
-
-    async def issue(self, identity: Identity) -> str:
-        if self.failure:
-            raise self.failure
-        return f"ticket-of-{identity.player_id}"
-
-    async def redeem(self, ticket: str) -> Identity:
-        raise NotImplementedError
-
-    async def login(self, username: str, password: str) -> Tokens:
-        await asyncio.sleep(self.delay_s)
-        if self.failure:
-            raise self.failure
-        if password != SECRET:
-            raise TokenRefused("wrong_credentials", "User name or password is wrong.")
-        return Tokens(access_token="a", id_token="i", refresh_token="r", expires_in=3600)
-
-    async def refresh(self, refresh_token: str) -> Tokens:
-        return Tokens(access_token="a2", id_token="i2", refresh_token=refresh_token, expires_in=60)
-
-
-@dataclass
-class Client:
-    """Asks the API and takes every answer apart."""
-
-    session: aiohttp.ClientSession
-    url: str
-    ssl: ssl.SSLContext | bool = True
-
-    async def __call__(
-        self, method: str, path: str, *, expect: int = 200, **options: Any
-    ) -> tuple[Any, Any]:
-        async with self.session.request(method, self.url + path, ssl=self.ssl, **options) as answer:
-            raw = await answer.read()
-            assert answer.status == expect, raw
-            if expect >= 400 and method != "HEAD" and not path.startswith("/readyz"):
-                assert answer.content_type == "application/problem+json"
-                problem = json.loads(raw)
-                assert problem["status"] == expect
-                assert problem["request_id"] == answer.headers["X-Request-Id"]
-                assert answer.headers["Cache-Control"] == "no-store"
-            is_json = answer.content_type.endswith("json")
-            return (json.loads(raw) if is_json and raw else raw), answer.headers
-
-
-@asynccontextmanager
-async def serving(world: World, **settings: Any) -> AsyncIterator[Client]:
-    config = Config(
-        http_host="127.0.0.1", http_port=0, cognito_client_ids=("c",), origins=(PAGE,), **settings
-    )
-    api = HttpApi(
-        config,
-        verifier=world,
-        tickets=world,
-        login=world,
-        matches=world,
-        maintenance=world.maintenance,
-        metrics=world.metrics,
-        ready=lambda: world.reason,
-    )
-    port = await api.start()
-    scheme = "https" if config.tls_cert_file else "http"
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield Client(session, f"{scheme}://127.0.0.1:{port}")
-    finally:
-        await api.close()
 
 
 @pytest.fixture
@@ -154,10 +35,6 @@ def world() -> World:
 async def ask(world: World) -> AsyncIterator[Client]:
     async with serving(world) as client:
         yield client
-
-
-BEARER = {"Authorization": "Bearer good"}
-RIGHT = {"username": "ann", "password": SECRET}
 
 
 # ── operations ───────────────────────────────────────────────────────────────────────────────────
@@ -263,7 +140,7 @@ async def test_attempts_are_limited_per_address(world: World) -> None:
         await attempt("10.0.0.1", 200)
         await attempt("10.0.0.1", 200)
         problem, headers = await attempt("10.0.0.1", 429)
-        assert problem["code"] == "too_many_attempts"
+        assert problem["code"] == "too_many_requests"
         assert 1 <= int(headers["Retry-After"]) <= 30
         await attempt("10.0.0.2", 200)
 
@@ -399,147 +276,3 @@ async def test_tls(world: World, tmp_path: Any) -> None:
     async with serving(world, tls_cert_file=str(cert), tls_key_file=str(key)) as ask:
         ask.ssl = context
         assert (await ask("GET", "/healthz"))[0] == {"status": "ok"}
-
-
-# ── Cognito ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def cognito_config(cognito: Cognito) -> Config:
-    return Config(
-        cognito_issuer=cognito.issuer,
-        cognito_client_ids=(cognito.client_id,),
-        cognito_endpoint_url=cognito.endpoint_url,
-        aws_region=cognito.region,
-    )
-
-
-async def test_cognito_log_in_and_refresh(cognito: Cognito) -> None:
-    async with CognitoLogin(cognito_config(cognito)) as login:
-        tokens = await login.login(cognito.demo_username, cognito.demo_password)
-        assert tokens.access_token.count(".") == tokens.id_token.count(".") == 2
-        assert tokens.expires_in > 0
-        again = await login.refresh(tokens.refresh_token)
-        assert again.access_token.count(".") == 2
-        assert again.refresh_token == tokens.refresh_token
-
-
-async def test_a_wrong_name_and_a_wrong_password_look_alike(cognito: Cognito) -> None:
-    async with CognitoLogin(cognito_config(cognito)) as login:
-        seen = set()
-        for name, password in [(cognito.demo_username, "Wrong-1!"), ("nobody", "Wrong-1!")]:
-            with pytest.raises(TokenRefused) as refused:
-                await login.login(name, password)
-            seen.add((refused.value.code, refused.value.message, refused.value.status))
-        assert seen == {("wrong_credentials", "User name or password is wrong.", 401)}
-        with pytest.raises(TokenRefused) as refused:
-            await login.refresh("not-a-token")
-        assert refused.value.status == 401
-
-
-@asynccontextmanager
-async def pretending(answer: Callable[[], web.Response]) -> AsyncIterator[CognitoLogin]:
-    """A log-in against an endpoint that gives answers which moto does not know."""
-
-    async def handle(request: web.Request) -> web.Response:
-        return answer()
-
-    runner = web.ServerRunner(web.Server(handle))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    config = Config(
-        cognito_client_ids=("c",),
-        cognito_endpoint_url=f"http://127.0.0.1:{runner.addresses[0][1]}",
-        http_timeout_ms=2_000,
-    )
-    try:
-        async with CognitoLogin(config) as login:
-            yield login
-    finally:
-        await runner.cleanup()
-
-
-def failing(code: str, *, status: int = 400) -> Callable[[], web.Response]:
-    body = json.dumps({"__type": code, "message": "as told"})
-    return lambda: web.Response(
-        body=body.encode(), status=status, content_type="application/x-amz-json-1.1"
-    )
-
-
-@pytest.mark.parametrize(
-    ("cognito_code", "code", "status"),
-    [
-        ("UserNotConfirmedException", "user_not_confirmed", 403),
-        ("PasswordResetRequiredException", "password_reset_required", 403),
-        ("UserNotFoundException", "wrong_credentials", 401),
-        ("NotAuthorizedException", "wrong_credentials", 401),
-    ],
-)
-async def test_what_cognito_refuses(cognito_code: str, code: str, status: int) -> None:
-    async with pretending(failing(cognito_code)) as login:
-        with pytest.raises(TokenRefused) as refused:
-            await login.login("ann", SECRET)
-    assert (refused.value.code, refused.value.status) == (code, status)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        failing("TooManyRequestsException"),
-        failing("InternalErrorException", status=500),
-        failing("ResourceNotFoundException"),
-        lambda: web.Response(status=502, text="<html>"),
-    ],
-)
-async def test_what_cognito_cannot_answer_now(answer: Callable[[], web.Response]) -> None:
-    async with pretending(answer) as login:
-        with pytest.raises(IdentityUnavailable):
-            await login.login("ann", SECRET)
-
-
-async def test_a_challenge_is_named() -> None:
-    body = json.dumps({"ChallengeName": "NEW_PASSWORD_REQUIRED", "Session": "s"}).encode()
-    answer = lambda: web.Response(body=body, content_type="application/x-amz-json-1.1")  # noqa: E731
-    async with pretending(answer) as login:
-        with pytest.raises(TokenRefused, match="new_password_required") as refused:
-            await login.login("ann", SECRET)
-    assert (refused.value.code, refused.value.status) == ("challenge_required", 403)
-
-
-# ── the limit ────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_attempts_come_back_evenly() -> None:
-    limit = AttemptLimit(60)
-    assert all(limit.take("a", 0) == 0 for _ in range(60))
-    assert limit.take("a", 0) == pytest.approx(1)
-    assert limit.take("a", 1) == 0
-    assert limit.take("a", 1) > 0
-
-
-def test_the_limit_remembers_a_bounded_number_of_keys() -> None:
-    limit = AttemptLimit(1, keys_max=3)
-    for key in "abcd":
-        assert limit.take(key, 0) == 0
-    assert limit.take("d", 0) > 0
-    assert limit.take("a", 0) == 0
-
-
-@pytest.mark.parametrize(
-    ("peer", "forwarded", "proxies", "key"),
-    [
-        ("10.1.2.3", "9.9.9.9", 0, "10.1.2.3"),
-        ("10.1.2.3", "6.6.6.6, 9.9.9.9", 1, "9.9.9.9"),
-        ("10.1.2.3", "6.6.6.6, 9.9.9.9, 8.8.8.8", 2, "9.9.9.9"),
-        ("10.1.2.3", "9.9.9.9", 5, "9.9.9.9"),
-        ("10.1.2.3", None, 1, "10.1.2.3"),
-        ("2001:db8:1:2:3::4", None, 0, "2001:db8:1:2::/64"),
-        ("::ffff:10.0.0.1", None, 0, "10.0.0.1"),
-        ("fe80::1%eth0", None, 0, "fe80::/64"),
-        (None, None, 0, ""),
-        ("x" * 500, None, 0, "x" * 64),
-    ],
-)
-def test_what_an_attempt_counts_for(
-    peer: str | None, forwarded: str | None, proxies: int, key: str
-) -> None:
-    assert limit_key(peer, forwarded, proxies_trusted=proxies) == key

@@ -1,0 +1,114 @@
+"""Write docs/http-api.md from the endpoints: `python -m docs.generate_http_api`."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from gameserver.adapters.http_endpoints import ENDPOINTS
+from gameserver.adapters.http_openapi import all_kinds
+from gameserver.adapters.http_routes import Endpoint, Text
+
+PAGE = Path(__file__).parent / "http-api.md"
+
+HEAD = """# The HTTP API
+
+`GET /v1/openapi.json` of a running server, and `python -m gameserver openapi > openapi.json`
+without one, give the OpenAPI 3.1 document: every call with its parameters, bodies, answers and
+problems. It is made from the declarations that the server routes and checks by, so it cannot differ
+from what is served; the tests send good and bad requests made from it (schemathesis). The tables
+below are made from the same declarations.
+
+The API has a port of its own (`GAMESERVER_HTTP_PORT`). Everything under `/v1` is meant to stand
+behind a load balancer or Amazon API Gateway; `/healthz`, `/readyz` and `/metrics` are for probes
+inside the network.
+
+## Who may call
+
+`Authorization: Bearer <token>` with a token of the user pool. A call asks for an access token
+unless the table says that an ID token will do. *Operators* are the members of the Cognito group
+`GAMESERVER_ADMIN_GROUP`. Browsers need their page's origin in `GAMESERVER_ORIGINS`; pages of other
+origins are refused with 403, and a preflight is told the methods and headers that exist.
+
+## Problems
+
+Every answer from 400 up is `application/problem+json` (RFC 9457): `{type, title, status, code,
+detail, request_id}`; only `/readyz` answers 503 with its own body. Programs look at `code`, which
+stays; `detail` is for people. `request_id` is also in `X-Request-Id` and in the server's log; a
+client may send its own (`[A-Za-z0-9._-]{1,64}`). 401 carries `WWW-Authenticate`, 405 `Allow`, 429
+and 503 `Retry-After`.
+
+## Limits
+
+Each call belongs to a class (column *rate*): `auth`, `mail`, `read`, `write` or `operate`, with a
+limit for each address and one for each player, per minute
+([configuration](configuration.md#http-api)). IPv6 counts by /64; behind load balancers set
+`GAMESERVER_PROXIES_TRUSTED`, or all callers share one address. Answers say what is left, as
+draft-ietf-httpapi-ratelimit-headers-10 has it: `RateLimit-Policy: "read";q=600;w=60` (quota, window
+in seconds) and `RateLimit: "read";r=599;t=1` (remaining, seconds until all of it is there). Over
+it: 429. The counts are a node's own.
+
+## Lists
+
+`limit` (1 to 500, usually 100) and `cursor`, which is the `next` of the page before; `next` is null
+on the last one. A cursor names the place where the page begins, so what comes and goes meanwhile
+hides nothing else.
+
+## Adding an endpoint
+
+In the module of its resource (`gameserver/adapters/http_….py`) declare an `Endpoint`: method, path,
+who may call, rate, the Structs of parameters, body and answers, the problems it can give, and its
+handler; a new module's `ENDPOINTS` are named in `http_endpoints.py`. What the handler needs is a
+field of `Services`. The tests then already refuse it every kind of bad token and send it whatever
+the declaration allows and forbids. Run `python -m docs.generate_http_api` for this page.
+"""
+
+
+def render() -> str:
+    """The page."""
+    lines = [HEAD, "## Endpoints"]
+    for tag, endpoints in groupby(ENDPOINTS, key=lambda each: each.tag):
+        lines += [
+            f"\n### {tag.capitalize()}\n",
+            "| call | who | rate | sends | answers |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [_row(each) for each in endpoints]
+    lines += ["\n## Codes\n", "| status | code | meaning |", "|---|---|---|"]
+    lines += [
+        f"| {kind.status} | `{kind.code}` | {kind.meaning} |" for kind in all_kinds(ENDPOINTS)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(endpoint: Endpoint) -> str:
+    fields = [f"`{one.name}`" for one in msgspec.structs.fields(endpoint.body)]
+    query = [
+        f"`?{one.name}`"
+        for one in msgspec.structs.fields(endpoint.params)
+        if one.name not in endpoint.in_path
+    ]
+    key = ["`Idempotency-Key`"] if endpoint.idempotent else []
+    sends = ", ".join([*query, *fields, *(f"`{one.name}`" for one in endpoint.takes), *key])
+    answers = ", ".join(
+        f"{status} {carries.content_type.partition(';')[0]}"
+        if isinstance(carries, Text)
+        else f"{status} {'' if carries is None else _fields(carries)}".strip()
+        for status, carries in endpoint.answers.items()
+    )
+    who = endpoint.caller.value + (" (ID token too)" if endpoint.id_token else "")
+    return (
+        f"| `{endpoint}`<br>{endpoint.summary} | {who} | {endpoint.rate.value} "
+        f"| {sends or '–'} | {answers} |"
+    )
+
+
+def _fields(struct: type[msgspec.Struct]) -> str:
+    return "{" + ", ".join(f"`{one.encode_name}`" for one in msgspec.structs.fields(struct)) + "}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render())
+    print(f"wrote {PAGE.name}")

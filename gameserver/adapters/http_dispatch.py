@@ -1,0 +1,164 @@
+"""From a request to a handler: every check that an endpoint declares, in this order.
+
+    rate of the address ─► token ─► rate of the player ─► parameters ─► headers ─► body ─► handler
+
+What refuses first is what costs least to ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import hdrs, web
+
+from gameserver.adapters import http_problem
+from gameserver.adapters.client_address import limit_key
+from gameserver.adapters.http_limits import HttpLimits
+from gameserver.adapters.http_middleware import ENDPOINT, REQUEST_ID
+from gameserver.adapters.http_problem import Problem
+from gameserver.adapters.http_routes import Call, Caller, Endpoint, Rate, Reply, Text
+from gameserver.adapters.http_services import Services
+from gameserver.ports import Identity
+
+_JSON = "application/json"
+
+
+class Dispatcher:
+    """Makes aiohttp's handlers of endpoints."""
+
+    def __init__(self, services: Services, limits: HttpLimits) -> None:
+        self._services = services
+        self._limits = limits
+        self._proxies_trusted = services.config.proxies_trusted
+
+    def handler(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """What answers the requests to ``endpoint``."""
+
+        async def handle(request: web.Request) -> web.Response:
+            request[ENDPOINT] = endpoint
+            call, headers = await self._checked(endpoint, request)
+            reply = await endpoint.handler(self._services, call)
+            if not isinstance(reply, Reply):
+                reply = Reply(value=reply)
+            return _response(endpoint, reply, headers)
+
+        return handle
+
+    async def _checked(
+        self, endpoint: Endpoint, request: web.Request
+    ) -> tuple[Call[Any, Any], Mapping[str, str]]:
+        now_s = asyncio.get_running_loop().time()
+        address = limit_key(
+            request.remote,
+            ",".join(request.headers.getall("X-Forwarded-For", [])),
+            proxies_trusted=self._proxies_trusted,
+        )
+        told: Mapping[str, str] = {}
+        if endpoint.rate is not Rate.NONE:
+            told = self._limits.spend_address(endpoint.rate, address, now_s)
+        identity, token = None, ""
+        if endpoint.authenticated:
+            token = _bearer(request)
+            identity = await self._services.verifier.verify(token)
+            self._check_caller(endpoint, identity)
+            if endpoint.rate is not Rate.NONE:
+                told = self._limits.spend_player(endpoint.rate, identity.player_id, now_s)
+        return (
+            Call(
+                params=_params(endpoint, request),
+                headers=_headers(endpoint, request),
+                body=await _body(endpoint, request),
+                request_id=request[REQUEST_ID],
+                address=address,
+                token=token,
+                identity=identity,
+            ),
+            told,
+        )
+
+    def _check_caller(self, endpoint: Endpoint, identity: Identity) -> None:
+        # An ID token says who somebody is, not what its bearer may do (AWS, "Understanding the
+        # access token").
+        if identity.token_use != "access" and not endpoint.id_token:
+            raise Problem(http_problem.ACCESS_TOKEN_NEEDED)
+        group = self._services.config.admin_group
+        if endpoint.caller is Caller.OPERATOR and group not in identity.groups:
+            raise Problem(http_problem.NOT_AN_OPERATOR, f"Only members of {group} may do this.")
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Problem(http_problem.TOKEN_MISSING, headers={"WWW-Authenticate": "Bearer"})
+    return token
+
+
+def _params(endpoint: Endpoint, request: web.Request) -> msgspec.Struct:
+    in_path = endpoint.in_path
+    given = dict(request.match_info)
+    if request.query_string and endpoint.caller is not Caller.INTERNAL:
+        for name, value in request.query.items():
+            if name in given:
+                raise Problem(http_problem.BAD_QUERY, f"{name[:64]} is given twice.")
+            given[name] = value
+    try:
+        return msgspec.convert(given, endpoint.params, strict=False)
+    except msgspec.ValidationError as error:
+        where = str(error).partition(" - at `$.")[2]
+        if where.rstrip("`") in in_path:
+            raise Problem(http_problem.NOT_FOUND) from None
+        raise Problem(http_problem.BAD_QUERY, f"The query is not as asked: {error}.") from None
+
+
+def _headers(endpoint: Endpoint, request: web.Request) -> Mapping[str, str]:
+    found = {}
+    for header in endpoint.takes:
+        value = request.headers.get(header.name)
+        if value is None:
+            if header.required:
+                raise Problem(http_problem.BAD_HEADER, f"{header.name} is missing.")
+            continue
+        if header.pattern and not re.search(header.pattern, value):
+            raise Problem(http_problem.BAD_HEADER, f"{header.name} is malformed.")
+        found[header.name] = value
+    return found
+
+
+async def _body(endpoint: Endpoint, request: web.Request) -> msgspec.Struct:
+    if not endpoint.has_body:
+        return endpoint.body()
+    # Only this content type makes a browser ask for permission first (WHATWG Fetch).
+    if request.content_type != _JSON:
+        raise Problem(http_problem.BAD_CONTENT_TYPE)
+    raw = await request.read()
+    try:
+        return msgspec.json.decode(raw, type=endpoint.body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        # msgspec names the field and the bound, never the value.
+        detail = f"The body is not what is asked for: {error}."
+        raise Problem(http_problem.BAD_BODY, detail) from None
+
+
+def _response(endpoint: Endpoint, reply: Reply, headers: Mapping[str, str]) -> web.Response:
+    """Raises ``LookupError`` for an answer that is not declared: a defect of the handler."""
+    status = reply.status or next(iter(endpoint.answers))
+    declared = endpoint.answers[status]
+    told = {**headers, **reply.headers}
+    match declared, reply.value:
+        case None, None:
+            return web.Response(status=status, headers=told)
+        case Text(content_type=content_type), bytes() as raw:
+            return web.Response(
+                body=raw, status=status, headers={**told, hdrs.CONTENT_TYPE: content_type}
+            )
+        case type(), value if type(value) is declared:
+            return web.Response(
+                body=msgspec.json.encode(value), status=status, headers=told, content_type=_JSON
+            )
+        case _:
+            raise LookupError(f"{endpoint} does not declare {type(reply.value)} for {status}")

@@ -1,0 +1,49 @@
+"""All endpoints of the HTTP API.
+
+A new resource is a module with its own ``ENDPOINTS``, named here."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from gameserver.adapters import (
+    http_accounts,
+    http_admin,
+    http_health,
+    http_matches,
+    http_openapi,
+    http_tickets,
+)
+from gameserver.adapters.http_routes import Call, Caller, Endpoint, Nothing, Rate, Reply, Text
+from gameserver.adapters.http_services import Services
+
+_DOCUMENT = Text("application/openapi+json")
+
+
+async def _show_document(services: Services, call: Call[Nothing, Nothing]) -> Reply:
+    return Reply(value=openapi())
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *http_accounts.ENDPOINTS,
+    *http_tickets.ENDPOINTS,
+    *http_matches.ENDPOINTS,
+    *http_admin.ENDPOINTS,
+    Endpoint(
+        method="GET",
+        path="/v1/openapi.json",
+        tag="document",
+        summary="This document",
+        caller=Caller.PUBLIC,
+        rate=Rate.READ,
+        handler=_show_document,
+        answers={200: _DOCUMENT},
+    ),
+    *http_health.ENDPOINTS,
+)
+
+
+@cache
+def openapi() -> bytes:
+    """The OpenAPI document of ``ENDPOINTS``, as JSON."""
+    return http_openapi.encoded(ENDPOINTS)

@@ -1,0 +1,152 @@
+"""The HTTP API over real sockets, with small stand-ins for all that is behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from gameserver.adapters.http_api import HttpApi
+from gameserver.adapters.http_auth import Tokens
+from gameserver.adapters.http_endpoints import ENDPOINTS
+from gameserver.adapters.http_routes import Endpoint
+from gameserver.adapters.http_services import Services
+from gameserver.adapters.wall_clock import WallClock
+from gameserver.config import Config
+from gameserver.errors import TokenRefused
+from gameserver.games.arena import Arena
+from gameserver.ids import PlayerId
+from gameserver.metrics import Metrics
+from gameserver.ports import Identity, TokenVerifier
+from tests.fakes.memory_maintenance import MemoryMaintenance
+
+PAGE = "https://play.example"
+LONG_MS = 4_000_000_000_000
+SECRET = "correct-horse-battery"
+
+
+@dataclass
+class Info:
+    id: str
+    game: str = "arena"
+    mode: str = "standard"
+    players: int = 3
+    players_max: int = 8
+    tick: int = 40
+    state: str = "running"
+
+
+@dataclass
+class World:
+    """Everything behind the API; a test changes what it needs."""
+
+    failure: Exception | None = None
+    reason: str | None = None
+    games: dict[str, Any] = field(default_factory=lambda: {"arena": Arena()})
+    running: list[Info] = field(default_factory=list)
+    verifier: TokenVerifier | None = None
+    delay_s: float = 0
+    metrics: Metrics = field(default_factory=Metrics)
+    maintenance: MemoryMaintenance = field(default_factory=MemoryMaintenance)
+
+    def listing(self) -> list[Info]:
+        return self.running
+
+    async def verify(self, token: str) -> Identity:
+        if self.failure:
+            raise self.failure
+        if token != "good":
+            raise TokenRefused("expired", "The token has ended.")
+        return Identity(
+            player_id=PlayerId("ann"),
+            name="Ann",
+            groups=(),
+            expires_ms=LONG_MS,
+            token_use="access",
+        )
+
+    async def issue(self, identity: Identity) -> str:
+        if self.failure:
+            raise self.failure
+        return f"ticket-of-{identity.player_id}"
+
+    async def redeem(self, ticket: str) -> Identity:
+        raise NotImplementedError
+
+    async def login(self, username: str, password: str) -> Tokens:
+        await asyncio.sleep(self.delay_s)
+        if self.failure:
+            raise self.failure
+        if password != SECRET:
+            raise TokenRefused("wrong_credentials", "User name or password is wrong.")
+        return Tokens(access_token="a", id_token="i", refresh_token="r", expires_in=3600)
+
+    async def refresh(self, refresh_token: str) -> Tokens:
+        return Tokens(access_token="a2", id_token="i2", refresh_token=refresh_token, expires_in=60)
+
+
+@dataclass
+class Client:
+    """Asks the API and takes every answer apart."""
+
+    session: aiohttp.ClientSession
+    url: str
+    ssl: ssl.SSLContext | bool = True
+
+    async def __call__(
+        self, method: str, path: str, *, expect: int = 200, **options: Any
+    ) -> tuple[Any, Any]:
+        async with self.session.request(method, self.url + path, ssl=self.ssl, **options) as answer:
+            raw = await answer.read()
+            assert answer.status == expect, raw
+            if expect >= 400 and method != "HEAD" and not path.startswith("/readyz"):
+                assert answer.content_type == "application/problem+json"
+                problem = json.loads(raw)
+                assert problem["status"] == expect
+                assert problem["request_id"] == answer.headers["X-Request-Id"]
+                assert answer.headers["Cache-Control"] == "no-store"
+            is_json = answer.content_type.endswith("json")
+            return (json.loads(raw) if is_json and raw else raw), answer.headers
+
+
+def services_of(world: World, **settings: Any) -> Services:
+    config = Config(
+        http_host="127.0.0.1", http_port=0, cognito_client_ids=("c",), origins=(PAGE,), **settings
+    )
+    return Services(
+        config=config,
+        clock=WallClock(),
+        verifier=world.verifier or world,
+        tickets=world,
+        login=world,
+        matches=world,
+        maintenance=world.maintenance,
+        metrics=world.metrics,
+        ready=lambda: world.reason,
+    )
+
+
+@asynccontextmanager
+async def serving(
+    world: World, *, endpoints: Sequence[Endpoint] = ENDPOINTS, **settings: Any
+) -> AsyncIterator[Client]:
+    services = services_of(world, **settings)
+    config = services.config
+    api = HttpApi(services, endpoints=endpoints)
+    port = await api.start()
+    scheme = "https" if config.tls_cert_file else "http"
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Client(session, f"{scheme}://127.0.0.1:{port}")
+    finally:
+        await api.close()
+
+
+BEARER = {"Authorization": "Bearer good"}
+RIGHT = {"username": "ann", "password": SECRET}
