@@ -50,6 +50,16 @@ draft-ietf-httpapi-ratelimit-headers-10 has it: `RateLimit-Policy: "read";q=600;
 in seconds) and `RateLimit: "read";r=599;t=1` (remaining, seconds until all of it is there). Over
 it: 429. The counts are a node's own.
 
+## Idempotency-Key
+
+Calls that create something take `Idempotency-Key: "<1 to 64 letters, digits or . _ : ->"` (a UUID,
+say), as draft-ietf-httpapi-idempotency-key-header-07 has it; the quotes may be left out. Keys are a
+player's own for each call. The same request again gets the same answer, with `Idempotency-Replayed:
+true`, for `GAMESERVER_IDEMPOTENCY_TTL_MS`; another request with the key is 422; while the first is
+under way, 409 with `Retry-After`. Only successes are kept: what failed is tried again. After 503
+the outcome is unknown, and so it is with a second try. Without Redis a call with a key is refused
+with 503 and nothing is done.
+
 ## Lists
 
 `limit` (1 to 500, usually 100) and `cursor`, which is the `next` of the page before; `next` is null

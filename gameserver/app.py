@@ -23,6 +23,7 @@ from gameserver.adapters.http_api import HttpApi
 from gameserver.adapters.http_auth import CognitoLogin
 from gameserver.adapters.http_services import Services
 from gameserver.adapters.jwks import JwksCache
+from gameserver.adapters.redis_answers import RedisAnswers
 from gameserver.adapters.redis_bus import RedisBus
 from gameserver.adapters.redis_directory import RedisDirectory
 from gameserver.adapters.redis_store import RedisMatchStore
@@ -43,7 +44,7 @@ from gameserver.session.gate import SessionGate
 logger = logging.getLogger(__name__)
 
 _LAG_PROBE_S = 0.25
-_TICKET_CONNECTIONS_MAX = 16
+_API_CONNECTIONS_MAX = 16
 _SESSIONS_SETTLE_S = 4.0
 
 
@@ -143,7 +144,14 @@ class App:
         await store.check_server()
         queue = await stack.enter_async_context(SqsQueue(config, metrics=metrics))
         verifier = await self._build_verifier(stack, clock)
-        tickets = await self._build_tickets(stack, clock)
+        redis = await self._connect_api(stack)
+        tickets = RedisTickets(
+            redis,
+            prefix=config.redis_prefix,
+            ttl_ms=config.ticket_ttl_ms,
+            clock=clock,
+            metrics=metrics,
+        )
         login = await stack.enter_async_context(CognitoLogin(config))
         if config.ecs_metadata_uri or config.ecs_agent_uri:
             self._ecs = EcsTask(
@@ -188,6 +196,7 @@ class App:
                 matches=self._matches,
                 maintenance=self._maintenance,
                 metrics=metrics,
+                answers=RedisAnswers(redis, prefix=config.redis_prefix, metrics=metrics),
                 ready=self._not_ready,
             )
         )
@@ -252,21 +261,14 @@ class App:
             metrics=self.metrics,
         )
 
-    async def _build_tickets(self, stack: AsyncExitStack, clock: Clock) -> RedisTickets:
-        config = self.config
+    async def _connect_api(self, stack: AsyncExitStack) -> redis_client.Client:
         # Its own few connections, so that a storm of tickets never delays a commit.
         client = redis_client.connect(
-            config, name="gameserver-tickets", connections_max=_TICKET_CONNECTIONS_MAX
+            self.config, name="gameserver-api", connections_max=_API_CONNECTIONS_MAX
         )
         stack.push_async_callback(client.aclose)
         await redis_client.begin(client)
-        return RedisTickets(
-            client,
-            prefix=config.redis_prefix,
-            ttl_ms=config.ticket_ttl_ms,
-            clock=clock,
-            metrics=self.metrics,
-        )
+        return client
 
     def _not_ready(self) -> str | None:
         return self.node.not_ready() or ("server_full" if self._gate.full else None)

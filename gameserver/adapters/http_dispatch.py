@@ -1,6 +1,7 @@
 """From a request to a handler: every check that an endpoint declares, in this order.
 
-    rate of the address ─► token ─► rate of the player ─► parameters ─► headers ─► body ─► handler
+    rate of the address ─► token ─► rate of the player ─► parameters ─► headers ─► body
+        ─► Idempotency-Key ─► handler
 
 What refuses first is what costs least to ask.
 """
@@ -15,8 +16,9 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
-from gameserver.adapters import http_problem
+from gameserver.adapters import http_idempotency, http_problem
 from gameserver.adapters.client_address import limit_key
+from gameserver.adapters.http_idempotency import Answer, Idempotency
 from gameserver.adapters.http_limits import HttpLimits
 from gameserver.adapters.http_middleware import ENDPOINT, REQUEST_ID
 from gameserver.adapters.http_problem import Problem
@@ -25,6 +27,7 @@ from gameserver.adapters.http_services import Services
 from gameserver.ports import Identity
 
 _JSON = "application/json"
+_REPLAYED = "Idempotency-Replayed"
 
 
 class Dispatcher:
@@ -33,20 +36,36 @@ class Dispatcher:
     def __init__(self, services: Services, limits: HttpLimits) -> None:
         self._services = services
         self._limits = limits
-        self._proxies_trusted = services.config.proxies_trusted
+        config = services.config
+        self._proxies_trusted = config.proxies_trusted
+        self._idempotency = Idempotency(
+            services.answers,
+            ttl_ms=config.idempotency_ttl_ms,
+            claim_ms=2 * config.http_timeout_ms,
+        )
 
     def handler(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
         """What answers the requests to ``endpoint``."""
 
         async def handle(request: web.Request) -> web.Response:
             request[ENDPOINT] = endpoint
-            call, headers = await self._checked(endpoint, request)
-            reply = await endpoint.handler(self._services, call)
-            if not isinstance(reply, Reply):
-                reply = Reply(value=reply)
-            return _response(endpoint, reply, headers)
+            call, told = await self._checked(endpoint, request)
+            given = request.headers.get(http_idempotency.HEADER) if endpoint.idempotent else None
+            if given is None:
+                return _response(await self._carry_out(endpoint, call), told)
+            answer, earlier = await self._idempotency.once(
+                given=given,
+                scope=f"{call.player.player_id}\0{endpoint}",
+                request=request.raw_path.encode() + b"\0" + await request.read(),
+                carry_out=lambda: self._carry_out(endpoint, call),
+            )
+            return _response(answer, {**told, _REPLAYED: "true"} if earlier else told)
 
         return handle
+
+    async def _carry_out(self, endpoint: Endpoint, call: Call[Any, Any]) -> Answer:
+        reply = await endpoint.handler(self._services, call)
+        return _answer(endpoint, reply if isinstance(reply, Reply) else Reply(value=reply))
 
     async def _checked(
         self, endpoint: Endpoint, request: web.Request
@@ -144,21 +163,24 @@ async def _body(endpoint: Endpoint, request: web.Request) -> msgspec.Struct:
         raise Problem(http_problem.BAD_BODY, detail) from None
 
 
-def _response(endpoint: Endpoint, reply: Reply, headers: Mapping[str, str]) -> web.Response:
+def _answer(endpoint: Endpoint, reply: Reply) -> Answer:
     """Raises ``LookupError`` for an answer that is not declared: a defect of the handler."""
     status = reply.status or next(iter(endpoint.answers))
-    declared = endpoint.answers[status]
-    told = {**headers, **reply.headers}
+    declared, content_type = endpoint.answers[status], _JSON
     match declared, reply.value:
         case None, None:
-            return web.Response(status=status, headers=told)
-        case Text(content_type=content_type), bytes() as raw:
-            return web.Response(
-                body=raw, status=status, headers={**told, hdrs.CONTENT_TYPE: content_type}
-            )
+            body, content_type = b"", ""
+        case Text(content_type=content_type), bytes() as body:
+            pass
         case type(), value if type(value) is declared:
-            return web.Response(
-                body=msgspec.json.encode(value), status=status, headers=told, content_type=_JSON
-            )
+            body = msgspec.json.encode(value)
         case _:
             raise LookupError(f"{endpoint} does not declare {type(reply.value)} for {status}")
+    return Answer(status=status, headers=dict(reply.headers), body=body, content_type=content_type)
+
+
+def _response(answer: Answer, told: Mapping[str, str]) -> web.Response:
+    headers = {**told, **answer.headers}
+    if answer.content_type:
+        headers[hdrs.CONTENT_TYPE] = answer.content_type
+    return web.Response(body=answer.body or None, status=answer.status, headers=headers)

@@ -30,7 +30,13 @@ _BY_STATUS = {
     )
 }
 _HEADERS_READ = ("authorization", "content-type", "x-request-id")
-_HEADERS_SHOWN = ("retry-after", "x-request-id", "ratelimit", "ratelimit-policy")
+_HEADERS_SHOWN = (
+    "retry-after",
+    "x-request-id",
+    "ratelimit",
+    "ratelimit-policy",
+    "idempotency-replayed",
+)
 
 
 def translate(error: Exception, endpoint: Endpoint | None) -> Problem | None:

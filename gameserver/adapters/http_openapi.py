@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gameserver.adapters import http_problem
+from gameserver.adapters import http_idempotency, http_problem
 from gameserver.adapters.http_problem import Kind, ProblemBody
 from gameserver.adapters.http_routes import Caller, Endpoint, Header, Nothing, Rate, Text
 
@@ -21,10 +21,9 @@ Json = dict[str, Any]
 _REFS = "#/components/schemas/{name}"
 _TOKEN = "token"
 _IDEMPOTENCY_KEY = Header(
-    name="Idempotency-Key",
-    meaning="A quoted string that the client makes up (a UUID), the same for every try of one call "
-    "(draft-ietf-httpapi-idempotency-key-header-07).",
-    pattern=r'^"[A-Za-z0-9._:-]{1,64}"$',
+    name=http_idempotency.HEADER,
+    meaning="A string that the client makes up (a UUID), the same for every try of one call.",
+    pattern=http_idempotency.PATTERN,
 )
 
 

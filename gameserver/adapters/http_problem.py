@@ -112,7 +112,7 @@ BAD_TOKEN = (
 # ── Idempotency-Key ──────────────────────────────────────────────────────────────────────────────
 
 BAD_IDEMPOTENCY_KEY = Kind(
-    "bad_idempotency_key", 400, 'Idempotency-Key is a quoted string of up to 64 characters: "…".'
+    "bad_idempotency_key", 400, "Idempotency-Key is 1 to 64 letters, digits or any of . _ : -"
 )
 REQUEST_IN_PROGRESS = Kind(
     "request_in_progress", 409, "The first request with this Idempotency-Key is still under way."
@@ -120,4 +120,7 @@ REQUEST_IN_PROGRESS = Kind(
 IDEMPOTENCY_KEY_REUSED = Kind(
     "idempotency_key_reused", 422, "This Idempotency-Key was used with another request."
 )
-BAD_KEYS = (BAD_IDEMPOTENCY_KEY, REQUEST_IN_PROGRESS, IDEMPOTENCY_KEY_REUSED)
+ANSWER_NOT_KEPT = Kind(
+    "answer_not_kept", 409, "The call was carried out before; its answer was too long to keep."
+)
+BAD_KEYS = (BAD_IDEMPOTENCY_KEY, REQUEST_IN_PROGRESS, ANSWER_NOT_KEPT, IDEMPOTENCY_KEY_REUSED)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gameserver.adapters.http_auth import Login
+from gameserver.adapters.http_idempotency import AnswerStore
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
 from gameserver.metrics import Metrics
@@ -54,4 +55,5 @@ class Services:
     matches: Listing
     maintenance: MaintenanceControl
     metrics: Metrics
+    answers: AnswerStore
     ready: Callable[[], str | None]

@@ -24,6 +24,7 @@ from gameserver.games.arena import Arena
 from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
 from gameserver.ports import Identity, TokenVerifier
+from tests.fakes.memory_answers import MemoryAnswers
 from tests.fakes.memory_maintenance import MemoryMaintenance
 
 PAGE = "https://play.example"
@@ -54,6 +55,7 @@ class World:
     delay_s: float = 0
     metrics: Metrics = field(default_factory=Metrics)
     maintenance: MemoryMaintenance = field(default_factory=MemoryMaintenance)
+    answers: MemoryAnswers = field(default_factory=MemoryAnswers)
 
     def listing(self) -> list[Info]:
         return self.running
@@ -128,6 +130,7 @@ def services_of(world: World, **settings: Any) -> Services:
         matches=world,
         maintenance=world.maintenance,
         metrics=world.metrics,
+        answers=world.answers,
         ready=lambda: world.reason,
     )
 

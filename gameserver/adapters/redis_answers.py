@@ -1,0 +1,70 @@
+"""Answers to calls with an Idempotency-Key, in Redis.
+
+    <prefix>:answer:<key>    string   Kept as msgpack, with a TTL
+
+An answer has at most ``ANSWER_BYTES_MAX`` bytes, and a player makes at most ``writes_per_minute``
+of them a minute on each node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import msgspec
+
+from gameserver.adapters.http_idempotency import Kept
+from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.errors import StoreUnavailable
+from gameserver.metrics import Metrics
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Kept).decode
+
+
+class RedisAnswers:
+    """Implements ``AnswerStore``."""
+
+    def __init__(self, client: Client, *, prefix: str, metrics: Metrics) -> None:
+        self._client = cast(Any, client)
+        self._prefix = f"{prefix}:answer:"
+        self._metrics = metrics
+
+    async def claim(self, key: str, kept: Kept, *, ttl_ms: int) -> Kept | None:
+        """See ``AnswerStore``."""
+        name = self._prefix + key
+        with self._call():
+            for _ in range(2):
+                if await self._client.set(name, _encode(kept), nx=True, px=ttl_ms):
+                    return None
+                stored = await self._client.get(name)
+                if stored is not None:
+                    return _decoded(stored)
+        # It went twice in between: somebody is at it right now.
+        return kept
+
+    async def keep(self, key: str, kept: Kept, *, ttl_ms: int) -> None:
+        """See ``AnswerStore``."""
+        with self._call():
+            await self._client.set(self._prefix + key, _encode(kept), px=ttl_ms)
+
+    async def give_up(self, key: str) -> None:
+        """See ``AnswerStore``."""
+        with self._call():
+            await self._client.delete(self._prefix + key)
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        try:
+            yield
+        except FAILURES as error:
+            self._metrics.store_errors += 1
+            raise StoreUnavailable(f"answers cannot be stored or read now: {error}") from error
+
+
+def _decoded(stored: bytes) -> Kept:
+    try:
+        return _decode(stored)
+    except msgspec.DecodeError as error:
+        raise StoreUnavailable(f"an answer of another version: {error}") from None
