@@ -7,27 +7,23 @@ players keep their seats: reconnecting, drain and failover are not touched.
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 MESSAGE_CHARS_MAX = 300
 NAME_CHARS_MAX = 128
 TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999
 _UNSEEN = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of what is no text for one paragraph: control characters and line breaks."""
-_NO_TEXT = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
-_ONE_LINE = rf"^[^{_NO_TEXT}]*[^\s{_NO_TEXT}][^{_NO_TEXT}]*\Z"
-"""The same as a pattern, for the description of the HTTP API."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator tells the players. ``until_ms``: wall time until which the maintenance is
     expected to last; it ends by hand all the same. Raises ``ValueError`` for a bad one."""
 
-    message: Annotated[str, Meta(min_length=1, max_length=MESSAGE_CHARS_MAX, pattern=_ONE_LINE)]
-    until_ms: Annotated[int, Meta(ge=1, le=TIME_MS_MAX)] | None = None
+    message: str
+    until_ms: int | None = None
 
     def __post_init__(self) -> None:
         _check(self.message, self.until_ms)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from gameserver.adapters.http_problem import Kind, Problem
 from gameserver.adapters.http_routes import Call, Caller, Endpoint, Nothing, Rate
 from gameserver.adapters.http_services import Services
-from gameserver.maintenance import Maintenance, Notice
+from gameserver.maintenance import MESSAGE_CHARS_MAX, TIME_MS_MAX, Maintenance, Notice
 from gameserver.ports import Identity
 
 logger = logging.getLogger(__name__)
 
 MAINTENANCE_PATH = "/v1/admin/maintenance"
 BAD_NOTICE = Kind("bad_notice", 422, "Players cannot be told this.")
+
+
+class NoticeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line for the players, and when it is expected to be over, in ms since the Unix epoch."""
+
+    message: Annotated[str, Meta(min_length=1, max_length=MESSAGE_CHARS_MAX)]
+    until_ms: Annotated[int, Meta(ge=1, le=TIME_MS_MAX)] | None = None
 
 
 class MaintenanceShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,9 +42,10 @@ async def _show(services: Services, call: Call[Nothing, Nothing]) -> Maintenance
     return _shown(services.maintenance.current)
 
 
-async def _turn_on(services: Services, call: Call[Nothing, Notice]) -> MaintenanceShown:
+async def _turn_on(services: Services, call: Call[Nothing, NoticeBody]) -> MaintenanceShown:
     try:
-        maintenance = await services.maintenance.turn_on(call.body, by=call.player.name)
+        notice = Notice(message=call.body.message, until_ms=call.body.until_ms)
+        maintenance = await services.maintenance.turn_on(notice, by=call.player.name)
     except ValueError as error:
         raise Problem(BAD_NOTICE, f"Players cannot be told this: {error}.") from None
     _log("maintenance turned on", call.player)
@@ -84,7 +93,7 @@ ENDPOINTS = (
         caller=Caller.OPERATOR,
         rate=Rate.OPERATE,
         handler=_turn_on,
-        body=Notice,
+        body=NoticeBody,
         answers={200: MaintenanceShown},
         problems=(BAD_NOTICE,),
     ),

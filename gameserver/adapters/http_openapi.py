@@ -36,28 +36,48 @@ def document(endpoints: Sequence[Endpoint]) -> Json:
         if endpoint.method.lower() in operations:
             raise ValueError(f"{endpoint} is declared twice")
         operations[endpoint.method.lower()] = _operation(endpoint)
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "gameserver",
-            "version": VERSION,
-            "description": "Accounts, tickets for the WebSocket, and what is played. "
-            "Problems are RFC 9457 with a stable `code`.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "paths": paths,
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {
-                _TOKEN: {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "JWT",
-                    "description": "A token of the Amazon Cognito user pool.",
-                }
+    shown: Json = _ecma(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "gameserver",
+                "version": VERSION,
+                "description": "Accounts, tickets for the WebSocket, and what is played. "
+                "Problems are RFC 9457 with a stable `code`.",
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
-        },
-    }
+            "paths": paths,
+            "components": {
+                "schemas": schemas,
+                "securitySchemes": {
+                    _TOKEN: {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "bearerFormat": "JWT",
+                        "description": "A token of the Amazon Cognito user pool.",
+                    }
+                },
+            },
+        }
+    )
+    return shown
+
+
+def _ecma(value: Any) -> Any:
+    """``value`` with Python's patterns written as JSON Schema has them (ECMA-262 knows no ``\\Z``,
+    and its ``$`` means the same)."""
+    match value:
+        case dict():
+            return {
+                key: each.replace(r"\Z", "$")
+                if key == "pattern" and isinstance(each, str)
+                else _ecma(each)
+                for key, each in value.items()
+            }
+        case list():
+            return [_ecma(each) for each in value]
+        case _:
+            return value
 
 
 def encoded(endpoints: Sequence[Endpoint]) -> bytes:
@@ -176,7 +196,8 @@ def _answers(endpoint: Endpoint) -> Json:
             case None:
                 pass
             case Text(content_type=content_type):
-                answer["content"] = {content_type: {"schema": {"type": "string"}}}
+                kind = "object" if content_type.endswith("json") else "string"
+                answer["content"] = {content_type: {"schema": {"type": kind}}}
             case _:
                 answer["content"] = {"application/json": {"schema": {"$ref": _ref(carries)}}}
         shown[str(status)] = answer

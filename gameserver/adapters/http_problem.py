@@ -73,7 +73,7 @@ def by_code(kinds: tuple[Kind, ...]) -> dict[str, Kind]:
 
 BAD_REQUEST = Kind("bad_request", 400, "The request is malformed.")
 BAD_QUERY = Kind("bad_query", 400, "A parameter is unknown, missing or out of bounds.")
-BAD_CURSOR = Kind("bad_cursor", 400, "The cursor is not one that this list has given.")
+BAD_CURSOR = Kind("bad_cursor", 422, "The cursor is not one that this list has given.")
 BAD_HEADER = Kind("bad_header", 400, "A header is missing or malformed.")
 BAD_BODY = Kind("bad_body", 400, "The body is not what is asked for.")
 NOT_FOUND = Kind("not_found", 404, "There is nothing of that name.")

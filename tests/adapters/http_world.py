@@ -93,6 +93,22 @@ class World:
         return Tokens(access_token="a2", id_token="i2", refresh_token=refresh_token, expires_in=60)
 
 
+class Operators(World):
+    """The bearer is ``identity``."""
+
+    identity = Identity(
+        player_id=PlayerId("sub-op"),
+        name="olga",
+        groups=("players", "gameserver-admins"),
+        expires_ms=LONG_MS,
+        token_use="access",
+    )
+
+    async def verify(self, token: str) -> Identity:
+        await super().verify(token)
+        return self.identity
+
+
 @dataclass
 class Client:
     """Asks the API and takes every answer apart."""

@@ -115,7 +115,7 @@ async def test_what_a_handler_gets(options: dict[str, Any], status: int, said: s
 
 async def test_a_problem_that_is_not_declared_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(World(), endpoints=[ECHO]) as ask:
-        problem, _ = await ask("PUT", expect=400, **at("a", "undeclared"))
+        problem, _ = await ask("PUT", expect=422, **at("a", "undeclared"))
         assert problem["code"] == "bad_cursor"
     assert "an endpoint gives a problem that it does not declare" in caplog.messages
 

@@ -1,0 +1,85 @@
+"""Good and bad requests that schemathesis makes of the OpenAPI document, against a true server.
+
+Every answer is held to the document: status, content type, headers, body; what the document forbids
+must be refused, and what it allows must not be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import CHECKS
+
+from gameserver.adapters.http_endpoints import openapi
+from gameserver.config import Config
+from tests.adapters.http_world import Info, Operators, serving
+
+EXAMPLES = 20
+MANY = 10_000_000
+LIMITS = [name for name in Config.__struct_fields__ if name.endswith("_per_minute")]
+
+schema = schemathesis.openapi.from_dict(json.loads(openapi()))
+schema.config.generation.update(modes=list(GenerationMode))
+# What no schema can say (a cursor that was given, a time to come) is refused with 422, so that 400
+# stays for what the document forbids.
+schema.config.checks.positive_data_acceptance.expected_statuses += ["422"]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A server in a thread of its own, without limits in the way; the bearer may do everything."""
+    world = Operators(running=[Info(f"m{number}") for number in range(9)])
+    loop = asyncio.new_event_loop()
+    started: list[str] = []
+    ready, stop = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        no_limits = dict.fromkeys(LIMITS, MANY)
+        async with serving(world, **no_limits) as ask:
+            started.append(ask.url)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    ready.wait()
+    yield started[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+    loop.close()
+
+
+def test_all_checks_are_on() -> None:
+    assert set(CHECKS.get_all_names()) >= {
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+        "negative_data_rejection",
+        "positive_data_acceptance",
+        "missing_required_header",
+        "unsupported_method",
+        "use_after_free",
+        "ensure_resource_availability",
+        "ignored_auth",
+    }
+
+
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_what_is_served_is_what_is_described(case: schemathesis.Case, url: str) -> None:
+    case.call_and_validate(base_url=url, headers={"Authorization": "Bearer good"})
