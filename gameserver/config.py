@@ -67,6 +67,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redis_cluster_seeds: tuple[Address, ...] = ()  # host:port of others, for when that one is away
     redis_prefix: Annotated[str, Meta(pattern=r"^[a-z0-9:_-]{1,32}\Z")] = "gs"
     redis_timeout_ms: Millis = 1_000
+    redis_wait_replicas: Annotated[int, Meta(ge=0, le=5)] = 0  # that must have it; else repeated
+    redis_wait_ms: Millis = 250  # for them; at most a third of REDIS_TIMEOUT_MS
+    redis_iam: bool = False  # log in to ElastiCache by IAM instead of a password; needs rediss://
+    redis_iam_cache: Annotated[str, Meta(pattern=r"^([a-z][a-z0-9-]{0,62})?\Z")] = ""  # its name
+    redis_iam_user: Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9-]{0,62})?\Z")] = ""
+    redis_iam_serverless: bool = False  # the cache is a serverless one, not a replication group
     sqs_queue_url: Text = ""
     sqs_endpoint_url: Text = ""  # default: AWS'
     aws_region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{2,32}\Z")] = "eu-central-1"
@@ -172,6 +178,12 @@ def _check(config: Config) -> None:
             f"{PREFIX}REDIS_TIMEOUT_MS must be below {PREFIX}LEASE_TTL_MS: "
             "a renewal that times out must not outlast the lease"
         )
+    if config.redis_wait_replicas and 3 * config.redis_wait_ms > config.redis_timeout_ms:
+        raise ConfigError(
+            f"{PREFIX}REDIS_WAIT_MS must be at most a third of {PREFIX}REDIS_TIMEOUT_MS: "
+            "a commit has to be written and to wait within it"
+        )
+    _check_iam(config)
     schemes = {
         "redis_url": ("redis", "rediss"),
         "cognito_issuer": ("https", "http"),
@@ -186,6 +198,28 @@ def _check(config: Config) -> None:
         value = getattr(config, name)
         if value and (urlsplit(value).scheme not in allowed or not urlsplit(value).netloc):
             raise ConfigError(f"{PREFIX}{name.upper()} must be a URL with {' or '.join(allowed)}")
+
+
+def _check_iam(config: Config) -> None:
+    given = [name for name in ("cache", "user") if getattr(config, f"redis_iam_{name}")]
+    if not config.redis_iam:
+        if given or config.redis_iam_serverless:
+            raise ConfigError(f"{PREFIX}REDIS_IAM_* are given, but {PREFIX}REDIS_IAM is not true")
+        return
+    for name in ("cache", "user"):
+        if name not in given:
+            raise ConfigError(f"{PREFIX}REDIS_IAM_{name.upper()} is required with REDIS_IAM")
+    url = urlsplit(config.redis_url)
+    if url.scheme != "rediss":
+        raise ConfigError(
+            f"{PREFIX}REDIS_URL must begin with rediss:// where {PREFIX}REDIS_IAM is true: "
+            "ElastiCache takes IAM tokens over TLS only"
+        )
+    if url.username or url.password:
+        raise ConfigError(
+            f"{PREFIX}REDIS_URL must name neither user nor password where {PREFIX}REDIS_IAM is "
+            f"true: the user is {PREFIX}REDIS_IAM_USER"
+        )
 
 
 def redacted(config: Config) -> dict[str, Any]:

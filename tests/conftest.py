@@ -106,6 +106,15 @@ def redis_cluster_url(devstack_dir: Path) -> Iterator[str]:
         yield cluster.url
 
 
+@pytest.fixture(scope="session")
+def redis_cluster_tls(devstack_dir: Path) -> Iterator[RedisCluster]:
+    """A Redis Cluster of three masters with TLS only. Needs Debian's redis-server."""
+    program = needs_system("redis-server")
+    directory = devstack_dir / "redis-cluster-tls"
+    with RedisCluster(directory, prefix=REDIS_PREFIX, tls_program=program) as cluster:
+        yield cluster
+
+
 @pytest.fixture
 def redis_prefix() -> str:
     """A key prefix of this test alone."""

@@ -1,5 +1,6 @@
 """A Redis Cluster of real processes: three masters, each with a third of the slots, and on demand a
-replica for each. The server's user has no more rights there than it needs."""
+replica for each. The server's user has no more rights there than it needs. With TLS it is made of
+Debian's redis-server, because the wheel's Valkey has none."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import redis
 
 from gameserver.devstack.process import LOOPBACK, free_port
 from gameserver.devstack.valkey import Valkey
-from tests.redis_tls import PASSWORD, USER, acl
+from tests.redis_tls import PASSWORD, USER, Certificate, acl
 
 MASTERS = 3
 SLOTS = 16_384
@@ -34,18 +35,20 @@ class ClusterMember(Valkey):
         self.bus_port = free_port()
         self._rules = rules
 
-    @property
-    def address(self) -> str:
-        return f"{LOOPBACK}:{self.port}"
-
-    def argv(self) -> list[str]:
-        own = {
+    def settings(self) -> dict[str, str]:
+        return {
             "cluster-enabled": "yes",
             "cluster-port": str(self.bus_port),
             "cluster-node-timeout": "1500",
             "repl-diskless-sync-delay": "0",
         }
-        words = [word for key, value in own.items() for word in ("--" + key, value)]
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    def argv(self) -> list[str]:
+        words = [word for key, value in self.settings().items() for word in ("--" + key, value)]
         user = ["--user", USER, "on", f">{PASSWORD}", *self._rules.split()]
         return [*super().argv(), *words, *user]
 
@@ -55,15 +58,65 @@ class ClusterMember(Valkey):
             return client.execute_command(*command)
 
 
-class RedisCluster:
-    """``with RedisCluster(directory, prefix="t") as cluster``; ``url`` names its first server."""
+class TlsClusterMember(ClusterMember):
+    """One server of a cluster that speaks TLS with clients and with the other servers."""
 
-    def __init__(self, directory: Path, *, prefix: str, replicas: bool = False) -> None:
+    def __init__(
+        self, number: int, directory: Path, rules: str, *, program: str, certificate: Certificate
+    ) -> None:
+        super().__init__(number, directory, rules)
+        self._program = program
+        self._certificate = certificate
+
+    def settings(self) -> dict[str, str]:
+        own = {"tls-cluster": "yes", "tls-replication": "yes"}
+        return super().settings() | self._certificate.settings(self.port) | own
+
+    def argv(self) -> list[str]:
+        return [self._program, *super().argv()[1:]]
+
+    def ready(self) -> bool:
+        return self._certificate.reply(self.port).startswith(b"+PONG")
+
+    def ask(self, *command: str | int) -> Any:
+        ca_file = str(self._certificate.ca_file)
+        with redis.Redis(
+            port=self.port, ssl=True, ssl_ca_certs=ca_file, host=LOOPBACK, decode_responses=True
+        ) as client:
+            return client.execute_command(*command)
+
+
+class RedisCluster:
+    """``with RedisCluster(directory, prefix="t") as cluster``; ``url`` names its first server.
+    ``tls_program``: the redis-server of a cluster with TLS."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        prefix: str,
+        replicas: bool = False,
+        wait: bool = False,
+        tls_program: str = "",
+    ) -> None:
         directory.mkdir(parents=True)
         count = 2 * MASTERS if replicas else MASTERS
-        rules = acl(prefix, cluster=True)
-        self.members = [ClusterMember(number, directory, rules) for number in range(count)]
-        self.url = f"redis://{USER}:{PASSWORD}@{self.members[0].address}/0"
+        rules = acl(prefix, cluster=True, wait=wait)
+        self.members: list[ClusterMember]
+        if tls_program:
+            certificate = Certificate(directory)
+            certificate.issue()
+            self.members = [
+                TlsClusterMember(
+                    number, directory, rules, program=tls_program, certificate=certificate
+                )
+                for number in range(count)
+            ]
+            self.address = f"{self.members[0].address}/0?ssl_ca_certs={certificate.ca_file}"
+        else:
+            self.members = [ClusterMember(number, directory, rules) for number in range(count)]
+            self.address = f"{self.members[0].address}/0"
+        self.url = f"redis{'s' if tls_program else ''}://{USER}:{PASSWORD}@{self.address}"
 
     def __enter__(self) -> RedisCluster:
         try:

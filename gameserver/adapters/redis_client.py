@@ -20,6 +20,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
+from gameserver.adapters.redis_connection import SharedContext, TlsPool, use_in
+from gameserver.adapters.redis_iam import IamTokens
 from gameserver.config import Config
 
 logger = logging.getLogger(__name__)
@@ -41,9 +43,10 @@ learn the slots from another."""
 def connect(config: Config, *, name: str, connections_max: int) -> Client:
     """A client with connections of its own, made when they are first needed."""
     if not config.redis_cluster:
-        return _connect_one(config.redis_url, config, name=name, connections_max=connections_max)
+        access = _access(config)
+        return _connect_one(config.redis_url, config, access, name, connections_max)
     patience_s = config.redis_timeout_ms / 1000 * CLUSTER_PATIENCE
-    return RedisCluster.from_url(
+    cluster = RedisCluster.from_url(
         config.redis_url,
         startup_nodes=[ClusterNode(*address) for address in seeds(config)],
         max_connections=CLUSTER_CONNECTIONS * connections_max,
@@ -54,7 +57,11 @@ def connect(config: Config, *, name: str, connections_max: int) -> Client:
         reinitialize_steps=0,
         retry=Retry(NoBackoff(), 0),
         client_name=name,
+        credential_provider=_tokens(config),
     )
+    if _has_tls(config):
+        use_in(cluster)
+    return cluster
 
 
 async def begin(client: Client) -> None:
@@ -77,6 +84,7 @@ class AnyServer:
         self._config = config
         self._name = name
         self._connections_max = connections_max
+        self._access = _access(config)
         url = urlsplit(config.redis_url)
         own = (url.hostname or "localhost", url.port or DEFAULT_PORT)
         # In the order in which they are tried: the failed one goes to the end.
@@ -119,17 +127,31 @@ class AnyServer:
         user = parts.netloc.rpartition("@")[0]
         bracketed = f"[{host}]" if ":" in host else host
         netloc = f"{user}@{bracketed}:{port}" if user else f"{bracketed}:{port}"
-        return _connect_one(
-            urlunsplit(parts._replace(netloc=netloc)),
-            self._config,
-            name=self._name,
-            connections_max=self._connections_max,
-        )
+        url = urlunsplit(parts._replace(netloc=netloc))
+        return _connect_one(url, self._config, self._access, self._name, self._connections_max)
 
 
-def _connect_one(url: str, config: Config, *, name: str, connections_max: int) -> Redis:
+def _has_tls(config: Config) -> bool:
+    return urlsplit(config.redis_url).scheme == "rediss"
+
+
+def _tokens(config: Config) -> IamTokens | None:
+    return IamTokens(config) if config.redis_iam else None
+
+
+def _access(config: Config) -> dict[str, Any]:
+    """What connections of one purpose have in common."""
+    if not _has_tls(config):
+        return {}
+    return {"credential_provider": _tokens(config), "shared": SharedContext()}
+
+
+def _connect_one(
+    url: str, config: Config, access: dict[str, Any], name: str, connections_max: int
+) -> Redis:
     timeout_s = config.redis_timeout_ms / 1000
-    pool = BlockingConnectionPool.from_url(
+    kind = TlsPool if _has_tls(config) else BlockingConnectionPool
+    pool = kind.from_url(
         url,
         max_connections=connections_max,
         timeout=timeout_s,
@@ -138,6 +160,7 @@ def _connect_one(url: str, config: Config, *, name: str, connections_max: int) -
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         client_name=name,
+        **access,
     )
     return Redis.from_pool(pool)
 

@@ -20,18 +20,17 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from hashlib import sha1
-from importlib import resources
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from redis.asyncio import RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gameserver.adapters import redis_client
 from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_script import Replicas, Script
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId
@@ -57,29 +56,18 @@ FENCE_KEPT_MS = 3_600_000
 _OUTCOMES = {1: Outcome.COMMITTED, 2: Outcome.FENCED, 3: Outcome.CONFLICT}
 
 
-class Script:
-    """A Lua file of this package, called by its SHA-1 and loaded where the server lacks it."""
-
-    __slots__ = ("_sha", "_text")
-
-    def __init__(self, name: str) -> None:
-        self._text = (resources.files(__package__) / "lua" / f"{name}.lua").read_text()
-        self._sha = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
-
-    async def call(
-        self, client: Client, keys: Sequence[str], arguments: Sequence[bytes | str | int]
-    ) -> Any:
-        """The script's answer. A server that was restarted has forgotten it: send it again."""
-        try:
-            return await cast(Any, client.evalsha(self._sha, len(keys), *keys, *arguments))
-        except NoScriptError:
-            return await cast(Any, client.eval(self._text, len(keys), *keys, *arguments))
-
-
 class RedisMatchStore:
     """Implements ``ports.MatchStore``."""
 
-    def __init__(self, client: Client, *, prefix: str, timeout_ms: int, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        prefix: str,
+        timeout_ms: int,
+        metrics: Metrics,
+        replicas: Replicas | None = None,
+    ) -> None:
         self._client = client
         self._in_cluster = isinstance(client, RedisCluster)
         self._places = asyncio.Semaphore(GROUPS_AT_ONCE)
@@ -87,6 +75,7 @@ class RedisMatchStore:
         self._open = f"{prefix}:open"
         self._timeout_s = timeout_ms / 1000
         self._metrics = metrics
+        self._replicas = replicas
         self._cursor = 0
         self._acquire = Script("acquire")
         self._renew = Script("renew")
@@ -103,6 +92,7 @@ class RedisMatchStore:
             prefix=config.redis_prefix,
             timeout_ms=config.redis_timeout_ms,
             metrics=metrics,
+            replicas=Replicas.wanted(config),
         )
 
     async def __aenter__(self) -> Self:
@@ -205,7 +195,17 @@ class RedisMatchStore:
             )
             for entry in commit.records:
                 arguments += (entry.seq, entry.record)
-        answers: list[int] = await self._commit.call(self._client, keys, arguments)
+        if self._replicas is None:
+            answers: list[int] = await self._commit.call(self._client, keys, arguments)
+            return answers
+        answers, held = await self._commit.call_and_wait(
+            self._client, keys, arguments, self._replicas
+        )
+        if held < self._replicas.count and any(
+            _OUTCOMES[one] is Outcome.COMMITTED for one in answers
+        ):
+            # Written, but it could be lost: the same commit is to be sent again.
+            raise RedisError(f"{held} of {self._replicas.count} replicas have the commit")
         return answers
 
     async def _grouped(

@@ -14,7 +14,7 @@ from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId
 from gameserver.metrics import Metrics
-from tests.redis_tls import COMMANDS, IN_CLUSTER, TlsRedis, acl
+from tests.redis_tls import COMMANDS, IN_CLUSTER, WITH_WAIT, TlsRedis, acl
 
 pytestmark = pytest.mark.system
 
@@ -72,4 +72,5 @@ def test_the_document_names_the_same_rights() -> None:
     text = (Path(__file__).parents[2] / "docs" / "redis.md").read_text()
     assert acl("gs:") in " ".join(text.split())
     assert " ".join(f"+{command}" for command in IN_CLUSTER.split()) in text
+    assert f"`+{WITH_WAIT}`" in text
     assert COMMANDS == " ".join(sorted(COMMANDS.split()))

@@ -18,6 +18,7 @@ from gameserver.metrics import Metrics
 from gameserver.ports import Acquired, Commit, Lease, MatchStore, OutboxEntry, Outcome
 from tests.fakes.clock import EPOCH_MS
 from tests.fakes.memory_store import MemoryStore
+from tests.redis_cluster import RedisCluster
 from tests.redis_tls import TlsRedis
 
 M = MatchId("m1")
@@ -25,9 +26,11 @@ TTL_MS = 60_000
 
 
 REDIS_TLS = pytest.param("redis_tls", marks=pytest.mark.system)
+REDIS_CLUSTER_TLS = pytest.param("redis_cluster_tls", marks=pytest.mark.system)
+STORES = ["memory", "redis", "redis_cluster", REDIS_TLS, REDIS_CLUSTER_TLS]
 
 
-@pytest.fixture(params=["memory", "redis", "redis_cluster", REDIS_TLS])
+@pytest.fixture(params=STORES)
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[MatchStore]:
     if request.param == "memory":
         loop = asyncio.get_running_loop()
@@ -35,7 +38,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[MatchStore]:
         return
     config = Config(
         redis_url=redis_url(request),
-        redis_cluster=request.param == "redis_cluster",
+        redis_cluster=request.param.startswith("redis_cluster"),
         redis_prefix=request.getfixturevalue("redis_prefix"),
     )
     async with RedisMatchStore.connect(config, metrics=Metrics()) as redis:
@@ -48,6 +51,9 @@ def redis_url(request: pytest.FixtureRequest) -> str:
     if request.param == "redis_tls":
         service: TlsRedis = request.getfixturevalue("redis_tls")
         return service.url
+    if request.param == "redis_cluster_tls":
+        cluster: RedisCluster = request.getfixturevalue("redis_cluster_tls")
+        return cluster.url
     if request.param == "redis_cluster":
         return str(request.getfixturevalue("redis_cluster_url"))
     return str(request.getfixturevalue("valkey_url"))

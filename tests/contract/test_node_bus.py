@@ -23,7 +23,7 @@ from gameserver.maintenance import Maintenance
 from gameserver.metrics import Metrics
 from gameserver.ports import Directory, NodeBus, NodeInfo, OpenMatch
 from tests.adapters.ws_peer import until
-from tests.contract.test_match_store import REDIS_TLS, redis_url
+from tests.contract.test_match_store import STORES, redis_url
 from tests.fakes.clock import SeededEntropy
 from tests.fakes.memory_bus import MemoryDirectory, MemoryHub
 
@@ -54,7 +54,7 @@ async def redis_node(config: Config, name: str, seed: int = 1) -> tuple[RedisBus
     return bus, ear
 
 
-@pytest_asyncio.fixture(params=["memory", "redis", "redis_cluster", REDIS_TLS])
+@pytest_asyncio.fixture(params=STORES)
 async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, tuple[NodeBus, Ear]]]:
     """``a`` and ``b``, both listening."""
     made: dict[str, tuple[NodeBus, Ear]] = {}
@@ -68,7 +68,7 @@ async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, tuple
         else:
             config = Config(
                 redis_url=redis_url(request),
-                redis_cluster=request.param == "redis_cluster",
+                redis_cluster=request.param.startswith("redis_cluster"),
                 redis_prefix=request.getfixturevalue("redis_prefix"),
             )
             for name in ("a", "b"):
@@ -183,14 +183,14 @@ class Wall:
         return self.now_ms
 
 
-@pytest_asyncio.fixture(params=["memory", "redis", "redis_cluster", REDIS_TLS])
+@pytest_asyncio.fixture(params=STORES)
 async def directory(request: pytest.FixtureRequest) -> AsyncIterator[Directory]:
     if request.param == "memory":
         yield MemoryDirectory()
         return
     config = Config(
         redis_url=redis_url(request),
-        redis_cluster=request.param == "redis_cluster",
+        redis_cluster=request.param.startswith("redis_cluster"),
         redis_prefix=request.getfixturevalue("redis_prefix"),
     )
     async with RedisDirectory.connect(config, clock=Wall(), metrics=Metrics()) as connected:
