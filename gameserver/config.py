@@ -22,6 +22,7 @@ Millis = Annotated[int, Meta(ge=1, le=86_400_000)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Address = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,253}:[0-9]{1,5}\Z")]
 GroupName = Annotated[str, Meta(min_length=1, max_length=128)]
+AwsName = Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9-]{0,62})?\Z")]
 Text = Annotated[str, Meta(max_length=4096)]
 
 
@@ -67,12 +68,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redis_cluster_seeds: tuple[Address, ...] = ()  # host:port of others, for when that one is away
     redis_prefix: Annotated[str, Meta(pattern=r"^[a-z0-9:_-]{1,32}\Z")] = "gs"
     redis_timeout_ms: Millis = 1_000
-    redis_wait_replicas: Annotated[int, Meta(ge=0, le=5)] = 0  # that must have it; else repeated
-    redis_wait_ms: Millis = 250  # for them; at most a third of REDIS_TIMEOUT_MS
+    redis_wait_replicas: Annotated[int, Meta(ge=0, le=5)] = 0  # fewer have a commit: sent again
+    redis_wait_ms: Millis = 250  # how long they may take; at most a third of REDIS_TIMEOUT_MS
     redis_iam: bool = False  # log in to ElastiCache by IAM instead of a password; needs rediss://
-    redis_iam_cache: Annotated[str, Meta(pattern=r"^([a-z][a-z0-9-]{0,62})?\Z")] = ""  # its name
-    redis_iam_user: Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9-]{0,62})?\Z")] = ""
-    redis_iam_serverless: bool = False  # the cache is a serverless one, not a replication group
+    redis_iam_cache: AwsName = ""  # the replication group's or the serverless cache's name
+    redis_iam_user: AwsName = ""  # the ElastiCache user's id, which is its name as well
+    redis_iam_serverless: bool = False  # the cache is a serverless one
     sqs_queue_url: Text = ""
     sqs_endpoint_url: Text = ""  # default: AWS'
     aws_region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{2,32}\Z")] = "eu-central-1"

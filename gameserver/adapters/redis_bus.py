@@ -6,6 +6,11 @@
 Pub/sub delivers at most once and says nothing of what it lost. So every batch between two nodes has
 a number: a gap, another life of the sender, or a connection of our own that had to be made anew is
 told as ``interrupted``, and both sides begin anew from what the match remembers.
+
+A connection that has come of age is replaced by one that hears already:
+
+    new one: subscribed ──► old one: ping … pong ──► new one: ping … pong
+                            all from before it       twice until here, once told
 """
 
 from __future__ import annotations
@@ -77,6 +82,7 @@ class RedisBus:
         self._receiver: BusReceiver | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._subscribed = asyncio.Event()
+        self._heard_twice = False
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -154,7 +160,8 @@ class RedisBus:
             try:
                 await pubsub.subscribe(channel)
                 await self._server.learn()
-                await self._listen(pubsub, client)
+                while await self._listen(pubsub, client):
+                    pubsub = await self._renewed(pubsub, client)
             except FAILURES as error:
                 logger.warning("messages from nodes failed", extra={"error": str(error)})
                 self._metrics.store_errors += 1
@@ -165,23 +172,58 @@ class RedisBus:
             self._interrupt_all()
             await asyncio.sleep(RETRY_S * (0.5 + self._entropy.jitter()))
 
-    async def _listen(self, pubsub: PubSub, client: Redis) -> None:
-        """Until another server is to be listened to; raises where this one says nothing at all."""
+    async def _listen(self, pubsub: PubSub, client: Redis) -> bool:
+        """Until another server is to be listened to: false; or to this one by another connection:
+        true. Raises where it says nothing at all."""
         silent = 0
         while self._server.client is client:
-            # The time limit is for the read of one message; nothing to read is no error.
-            message = await cast(Any, pubsub).get_message(timeout=LISTEN_S)
-            if message is None:
-                silent += 1
-                if silent > SILENT_MAX:
-                    raise TimeoutError(f"no answer to {SILENT_MAX} pings")
-                await cast(Any, pubsub).ping()
+            if cast(Any, pubsub).connection.should_reconnect():
+                return True
+            kind = await self._hear(pubsub)
+            if kind:
+                silent = 0
                 continue
-            silent = 0
-            if message["type"] == "subscribe":
-                self._subscribed.set()
-            elif message["type"] == "message":
-                self._received(message["data"])
+            silent += 1
+            if silent > SILENT_MAX:
+                raise TimeoutError(f"no answer to {SILENT_MAX} pings")
+            await cast(Any, pubsub).ping()
+        return False
+
+    async def _hear(self, pubsub: PubSub) -> str:
+        """Take the next message; its type, which is empty where there was none for a while."""
+        # The time limit is for the read of one message; nothing to read is no error.
+        message = await cast(Any, pubsub).get_message(timeout=LISTEN_S)
+        if message is None:
+            return ""
+        if message["type"] == "subscribe":
+            self._subscribed.set()
+        elif message["type"] == "message":
+            self._received(message["data"])
+        return str(message["type"])
+
+    async def _renewed(self, old: PubSub, client: Redis) -> PubSub:
+        """Another connection for ``old``, without a gap. Where that fails ``old`` is as it was."""
+        new = client.pubsub(ignore_subscribe_messages=False)
+        try:
+            await new.subscribe(self._prefix + self._node)
+            await self._hear_until("subscribe", new)
+            await cast(Any, old).ping()
+            await self._hear_until("pong", old)
+            self._heard_twice = True
+            await cast(Any, new).ping()
+            await self._hear_until("pong", new)
+        except BaseException:
+            await cast(Any, new).aclose()
+            raise
+        finally:
+            self._heard_twice = False
+        await cast(Any, old).aclose()
+        return new
+
+    async def _hear_until(self, kind: str, pubsub: PubSub) -> None:
+        while (heard := await self._hear(pubsub)) != kind:
+            if not heard:
+                raise TimeoutError(f"no {kind} from a new connection")
 
     def _received(self, data: bytes) -> None:
         receiver = self._receiver
@@ -193,6 +235,10 @@ class RedisBus:
             logger.warning("batch not understood", extra={"error": str(error)})
             return
         expected = self._expected.get(batch.sender)
+        if self._heard_twice and expected is not None:
+            life, number = expected
+            if batch.life == life and batch.number < number:
+                return
         if expected is not None and expected != (batch.life, batch.number):
             receiver.interrupted(batch.sender)
         if expected is None and len(self._expected) >= PEERS_MAX:

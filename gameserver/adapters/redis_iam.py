@@ -40,7 +40,9 @@ def sign(config: Config, credentials: ReadOnlyCredentials) -> str:
     query = {"Action": "connect", "User": config.redis_iam_user}
     if config.redis_iam_serverless:
         query["ResourceType"] = "ServerlessCache"
-    request = AWSRequest(method="GET", url=f"http://{config.redis_iam_cache}/?{urlencode(query)}")
+    # ElastiCache keeps names in lower case, whatever was typed.
+    url = f"http://{config.redis_iam_cache.lower()}/?{urlencode(query)}"
+    request = AWSRequest(method="GET", url=url)
     SigV4QueryAuth(credentials, "elasticache", config.aws_region, expires=TOKEN_S).add_auth(request)
     return str(request.url).removeprefix("http://")
 
