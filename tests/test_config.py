@@ -51,6 +51,37 @@ BAD = [
 ]
 
 
+IAM = {
+    "REDIS_URL": "rediss://master.arena.cache.amazonaws.com:6379/0",
+    "REDIS_IAM": "true",
+    "REDIS_IAM_CACHE": "arena",
+    "REDIS_IAM_USER": "gameserver",
+}
+BAD_TOGETHER = [
+    (IAM | {"REDIS_URL": "redis://one:6379/0"}, "REDIS_URL must begin with rediss://"),
+    (IAM | {"REDIS_URL": "rediss://u:p@one:6379/0"}, "neither user nor password"),
+    (IAM | {"REDIS_IAM_CACHE": ""}, "REDIS_IAM_CACHE is required"),
+    (IAM | {"REDIS_IAM_USER": ""}, "REDIS_IAM_USER is required"),
+    (IAM | {"REDIS_IAM_CACHE": "arena.cache.amazonaws.com"}, "REDIS_IAM_CACHE"),
+    (IAM | {"REDIS_IAM": "false"}, "REDIS_IAM is not true"),
+    ({"REDIS_IAM_SERVERLESS": "true"}, "REDIS_IAM is not true"),
+    ({"REDIS_WAIT_REPLICAS": "6"}, "REDIS_WAIT_REPLICAS"),
+    ({"REDIS_WAIT_REPLICAS": "1", "REDIS_WAIT_MS": "334"}, "REDIS_WAIT_MS must be at most a third"),
+]
+
+
+@pytest.mark.parametrize(("settings", "said"), BAD_TOGETHER)
+def test_settings_that_do_not_go_together_are_named(settings: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load({**GOOD, **{PREFIX + name: value for name, value in settings.items()}})
+
+
+def test_settings_of_redis_that_go_together() -> None:
+    config = load({**GOOD, **{PREFIX + name: value for name, value in IAM.items()}})
+    assert (config.redis_iam, config.redis_iam_serverless) == (True, False)
+    assert load({**GOOD, PREFIX + "REDIS_WAIT_MS": "900"}).redis_wait_replicas == 0
+
+
 @pytest.mark.parametrize(("name", "value", "said"), BAD)
 def test_a_wrong_setting_is_named(name: str, value: str, said: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(said)):
