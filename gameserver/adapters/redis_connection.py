@@ -17,6 +17,7 @@ import time
 from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool, RedisCluster, SSLConnection
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gameserver.adapters.redis_iam import IamTokens
 
@@ -67,8 +68,12 @@ class TlsConnection(SSLConnection):
         return bool(cast(Any, super()).should_reconnect()) or self._of_age()
 
     async def disconnect(self, nowait: bool = False, *rest: Any, **options: Any) -> None:
-        """Close it; one of age without waiting for the server's farewell, since a call may wait."""
-        await super().disconnect(nowait or self._of_age(), *rest, **options)
+        """Close it; one of age without waiting for the server's farewell, since a call may wait.
+        A farewell that is late is no failure of the call: the connection is gone."""
+        try:
+            await super().disconnect(nowait or self._of_age(), *rest, **options)
+        except RedisTimeoutError:
+            pass
 
     def _of_age(self) -> bool:
         now = time.monotonic()
