@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
-from gameserver.adapters.redis_connection import SharedContext, TlsPool, use_in
+from gameserver.adapters.redis_connection import PlainConnection, SharedContext, TlsPool, use_in
 from gameserver.adapters.redis_iam import IamTokens
 from gameserver.config import Config
 
@@ -59,8 +59,7 @@ def connect(config: Config, *, name: str, connections_max: int) -> Client:
         client_name=name,
         credential_provider=_tokens(config),
     )
-    if _has_tls(config):
-        use_in(cluster)
+    use_in(cluster, tls=_has_tls(config))
     return cluster
 
 
@@ -142,7 +141,7 @@ def _tokens(config: Config) -> IamTokens | None:
 def _access(config: Config) -> dict[str, Any]:
     """What connections of one purpose have in common."""
     if not _has_tls(config):
-        return {}
+        return {"connection_class": PlainConnection}
     return {"credential_provider": _tokens(config), "shared": SharedContext()}
 
 

@@ -1,7 +1,12 @@
-"""TLS connections to Redis that share one context, and are made anew when they come of age.
+"""Connections to Redis. Those with TLS share one context, and are made anew when they come of age.
 
-redis-py loads the system's authorities for each connection: about 20 ms in which the loop stands
-still, so that a few dozen connections at once do not get made in time.
+redis-py writes by ``asyncio.wait_for``, which on Python 3.11 swallows a cancellation that comes as
+the write ends: the task that was to stop runs on, and who waits for its end waits for ever. And a
+connection that it closes counts as open until the server's farewell, so that another call of a
+cluster's client takes it meanwhile and meets an ``AttributeError``. Neither is so here.
+
+It loads the system's authorities for each connection: about 20 ms in which the loop stands still,
+so that a few dozen connections at once do not get made in time.
 
 ElastiCache ends a connection 12 hours after an AUTH by IAM. So one that has come of age is closed
 between two calls, and the next call makes it anew. redis-py could send AUTH on living connections
@@ -11,12 +16,16 @@ has subscribed by RESP2.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 import time
+from collections.abc import Iterable
 from typing import Any, cast
 
-from redis.asyncio import BlockingConnectionPool, RedisCluster, SSLConnection
+from redis.asyncio import BlockingConnectionPool, Connection, RedisCluster, SSLConnection
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gameserver.adapters.redis_iam import IamTokens
@@ -25,6 +34,51 @@ RENEWED_FROM_S, RENEWED_UNTIL_S = 8 * 3600.0, 10 * 3600.0
 """The age at which a connection is renewed, by chance between the two, if there is a token."""
 AGE_MAX_S = 11.5 * 3600.0
 """The age at which it is renewed without one as well."""
+
+
+class _Sound(AbstractConnection):
+    """A connection whose calls can be given up, and which is closed at once for everyone."""
+
+    async def send_packed_command(
+        self, command: bytes | str | Iterable[bytes], check_health: bool = True
+    ) -> None:
+        """Write it. Raises redis-py's errors; then the connection is closed."""
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        if check_health:
+            await cast(Any, self).check_health()
+        writer = self._writer
+        if writer is None:
+            raise RedisConnectionError("closed by another call")
+        whole = command.encode() if isinstance(command, str) else command
+        try:
+            async with asyncio.timeout(self.socket_timeout):
+                writer.writelines([whole] if isinstance(whole, bytes) else whole)
+                await writer.drain()
+        except BaseException as error:
+            await self.disconnect(nowait=True)
+            if isinstance(error, TimeoutError):
+                raise RedisTimeoutError("no end of writing") from None
+            if isinstance(error, OSError):
+                raise RedisConnectionError(f"while writing: {error}") from error
+            raise
+
+    async def disconnect(self, nowait: bool = False, *rest: Any, **options: Any) -> None:
+        """Close it; unless ``nowait``, wait a while for the server's farewell. One that is late is
+        no failure: the connection is gone."""
+        writer = self._writer
+        await super().disconnect(True, *rest, **options)
+        if nowait or writer is None:
+            return
+        try:
+            async with asyncio.timeout(self.socket_connect_timeout):
+                await writer.wait_closed()
+        except OSError:
+            pass
+
+
+class PlainConnection(_Sound, Connection):
+    """A connection without TLS."""
 
 
 class SharedContext:
@@ -42,7 +96,7 @@ class SharedContext:
         return self._first
 
 
-class TlsConnection(SSLConnection):
+class TlsConnection(_Sound, SSLConnection):
     """A connection that says when it is to be made anew. Those who hold connections ask
     ``should_reconnect`` before and after each call."""
 
@@ -68,12 +122,8 @@ class TlsConnection(SSLConnection):
         return bool(cast(Any, super()).should_reconnect()) or self._of_age()
 
     async def disconnect(self, nowait: bool = False, *rest: Any, **options: Any) -> None:
-        """Close it; one of age without waiting for the server's farewell, since a call may wait.
-        A farewell that is late is no failure of the call: the connection is gone."""
-        try:
-            await super().disconnect(nowait or self._of_age(), *rest, **options)
-        except RedisTimeoutError:
-            pass
+        """Close it; one of age without waiting for the server's farewell, since a call may wait."""
+        await super().disconnect(nowait or self._of_age(), *rest, **options)
 
     def _of_age(self) -> bool:
         now = time.monotonic()
@@ -95,11 +145,12 @@ class TlsPool(BlockingConnectionPool):
         await super().ensure_connection(connection)
 
 
-def use_in(cluster: RedisCluster) -> None:
-    """Let the cluster's connections be ``TlsConnection``, before the first one is made; redis-py
+def use_in(cluster: RedisCluster, *, tls: bool) -> None:
+    """Let the cluster's connections be of the kinds above, before the first one is made; redis-py
     has no parameter for that."""
-    own = {"connection_class": TlsConnection, "shared": SharedContext()}
-    cluster.connection_kwargs.update(own)
+    kind = TlsConnection if tls else PlainConnection
+    shared = {"shared": SharedContext()} if tls else {}
+    cluster.connection_kwargs.update(shared, connection_class=kind)
     for node in cluster.startup_nodes:
-        node.connection_class = TlsConnection
-        node.connection_kwargs["shared"] = own["shared"]
+        node.connection_class = kind
+        node.connection_kwargs.update(shared)

@@ -20,6 +20,7 @@ from gameserver.ids import MatchId, PlayerId
 from gameserver.metrics import Metrics
 from gameserver.ports import Lease
 from tests.adapters.test_redis_tickets import IDENTITY, SetClock
+from tests.adapters.ws_peer import until
 from tests.contract.test_match_store import commit
 from tests.contract.test_node_bus import Ear, Wall, info
 from tests.fakes.clock import SeededEntropy
@@ -191,6 +192,44 @@ async def test_a_cluster_that_is_away_as_a_whole_is_unavailable_and_comes_back(
 
     for works in (messages, matches):
         await comes_back(works)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("end", ["kill", "pause"])
+async def test_calls_side_by_side_meet_a_failover_as_unavailable(
+    cluster: RedisCluster, parts: Everything, end: str
+) -> None:
+    """Where one call finds the server gone it closes the connections that others are opening."""
+    store, directory = parts.stores[0], parts.directories[0]
+    others: list[BaseException] = []
+    succeeded = 0
+
+    async def call_on(place: int) -> None:
+        nonlocal succeeded
+        while True:
+            try:
+                await store.holder(MATCHES[place])
+                await directory.seat(PLAYERS[place])
+                succeeded += 1
+            except StoreUnavailable:
+                await asyncio.sleep(0)
+            except Exception as error:
+                others.append(error)
+                return
+
+    calling = [asyncio.create_task(call_on(place)) for place in range(len(MATCHES))]
+    await asyncio.to_thread(getattr(cluster.members[0], end))
+
+    async def holders() -> bool:
+        return all([await store.holder(match_id) is None for match_id in MATCHES])
+
+    await comes_back(holders)
+    before = succeeded
+    await until(lambda: others or succeeded > before + len(MATCHES))
+    for task in calling:
+        task.cancel()
+    await asyncio.gather(*calling, return_exceptions=True)
+    assert others == []
 
 
 def test_a_seed_is_a_host_and_a_port() -> None:
