@@ -54,8 +54,12 @@ class ClusterMember(Valkey):
 
     def ask(self, *command: str | int) -> Any:
         """One command as the superuser."""
-        with redis.Redis(port=self.port, decode_responses=True) as client:
+        with self.admin() as client:
             return client.execute_command(*command)
+
+    def admin(self) -> redis.Redis:
+        """A client of the superuser, to be closed."""
+        return redis.Redis(port=self.port, decode_responses=True)
 
 
 class TlsClusterMember(ClusterMember):
@@ -78,12 +82,11 @@ class TlsClusterMember(ClusterMember):
     def ready(self) -> bool:
         return self._certificate.reply(self.port).startswith(b"+PONG")
 
-    def ask(self, *command: str | int) -> Any:
+    def admin(self) -> redis.Redis:
         ca_file = str(self._certificate.ca_file)
-        with redis.Redis(
+        return redis.Redis(
             port=self.port, ssl=True, ssl_ca_certs=ca_file, host=LOOPBACK, decode_responses=True
-        ) as client:
-            return client.execute_command(*command)
+        )
 
 
 class RedisCluster:

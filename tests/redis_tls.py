@@ -114,6 +114,10 @@ class TlsRedis(Service):
 
     def ask(self, *command: str | int) -> Any:
         """One command as the superuser."""
-        url = f"rediss://{_ADMIN}:{PASSWORD}@{self.address}"
-        with redis.Redis.from_url(url, decode_responses=True) as client:
+        with self.admin() as client:
             return client.execute_command(*command)
+
+    def admin(self) -> redis.Redis:
+        """A client of the superuser, to be closed."""
+        url = f"rediss://{_ADMIN}:{PASSWORD}@{self.address}"
+        return redis.Redis.from_url(url, decode_responses=True)

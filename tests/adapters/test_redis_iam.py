@@ -7,7 +7,7 @@ import asyncio
 import datetime
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
@@ -19,6 +19,7 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.hooks import HierarchicalEmitter
 from botocore.model import ServiceId
 from botocore.signers import RequestSigner
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -189,10 +190,12 @@ async def test_without_credentials_a_connection_fails(monkeypatch: pytest.Monkey
 
 
 class Servers:
-    """Redis servers as ElastiCache: they take the two newest tokens of each user."""
+    """Redis servers as ElastiCache: they take the two newest tokens of each user.
+    ``admins`` stay connected, because tokens are made in the loop: making a TLS connection for each
+    would hold it up for longer than a token is fresh here."""
 
-    def __init__(self, ask: Sequence[Callable[..., Any]], **settings: Any) -> None:
-        self._ask = ask
+    def __init__(self, admins: Sequence[SyncRedis], **settings: Any) -> None:
+        self._admins = admins
         self._settings = settings
         self.tokens: dict[str, list[str]] = {}
         self._seen: dict[str, set[str]] = {}
@@ -204,7 +207,7 @@ class Servers:
         return config(redis_iam_user=user, **self._settings, **settings)
 
     def command(self, *words: str) -> list[Any]:
-        return [ask(*words) for ask in self._ask]
+        return [admin.execute_command(*words) for admin in self._admins]
 
     def sign(self, config: Config, credentials: ReadOnlyCredentials) -> str:
         """In the place of ``redis_iam.sign``: the servers learn of the token."""
@@ -240,12 +243,14 @@ def _clients(answer: Any) -> list[dict[str, str]]:
 )
 def servers(
     request: pytest.FixtureRequest, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> Servers:
+) -> Iterator[Servers]:
     """With tokens and connections that age in a fraction of a second."""
     service: TlsRedis | RedisCluster = request.getfixturevalue(request.param)
     one = isinstance(service, TlsRedis)
+    members = [service] if isinstance(service, TlsRedis) else service.members
+    admins = [member.admin() for member in members]
     made = Servers(
-        [service.ask] if isinstance(service, TlsRedis) else [each.ask for each in service.members],
+        admins,
         redis_url=f"rediss://{service.address}",
         redis_cluster=not one,
         redis_prefix=redis_prefix,
@@ -255,7 +260,9 @@ def servers(
     monkeypatch.setattr(redis_iam, "TOKEN_RETRY_S", 0.05)
     monkeypatch.setattr(redis_connection, "RENEWED_FROM_S", 0.2)
     monkeypatch.setattr(redis_connection, "RENEWED_UNTIL_S", 0.6)
-    return made
+    yield made
+    for admin in admins:
+        admin.close()
 
 
 class Committer:
