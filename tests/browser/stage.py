@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from gameserver.adapters.cognito import CognitoVerifier
 from gameserver.adapters.http_api import HttpApi
 from gameserver.adapters.http_auth import CognitoLogin
+from gameserver.adapters.http_services import Services
 from gameserver.adapters.jwks import JwksCache
 from gameserver.adapters.redis_tickets import RedisTickets
 from gameserver.adapters.wall_clock import SystemEntropy, WallClock
@@ -24,6 +25,7 @@ from gameserver.metrics import Metrics
 from gameserver.session.gate import SessionGate
 from tests.browser.bots import Bots
 from tests.browser.room import Rooms
+from tests.fakes.memory_answers import MemoryAnswers
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 
@@ -85,14 +87,18 @@ class Stage:
         self.rooms.start()
         stack.push_async_callback(self.rooms.stop)
         api = HttpApi(
-            config,
-            verifier=self.verifier,
-            tickets=self.tickets,
-            login=login,
-            matches=self.rooms,
-            maintenance=self.rooms.maintenance,
-            metrics=metrics,
-            ready=lambda: self.not_ready,
+            Services(
+                config=config,
+                clock=clock,
+                verifier=self.verifier,
+                tickets=self.tickets,
+                login=login,
+                matches=self.rooms,
+                maintenance=self.rooms.maintenance,
+                metrics=metrics,
+                answers=MemoryAnswers(),
+                ready=lambda: self.not_ready,
+            )
         )
         self.api_url = f"http://127.0.0.1:{await api.start()}"
         stack.push_async_callback(api.close)
