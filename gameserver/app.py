@@ -20,12 +20,13 @@ from gameserver.adapters import gc_policy, redis_client
 from gameserver.adapters.cognito import CognitoVerifier
 from gameserver.adapters.ecs import EcsTask
 from gameserver.adapters.http_api import HttpApi
-from gameserver.adapters.http_auth import CognitoLogin
+from gameserver.adapters.http_auth import CognitoAccounts
 from gameserver.adapters.http_services import Services
 from gameserver.adapters.jwks import JwksCache
 from gameserver.adapters.redis_answers import RedisAnswers
 from gameserver.adapters.redis_bus import RedisBus
 from gameserver.adapters.redis_directory import RedisDirectory
+from gameserver.adapters.redis_revocations import DAY_MS, RedisRevocations
 from gameserver.adapters.redis_store import RedisMatchStore
 from gameserver.adapters.redis_tickets import RedisTickets
 from gameserver.adapters.sqs import SqsQueue
@@ -33,6 +34,7 @@ from gameserver.adapters.wall_clock import SystemEntropy, WallClock, process_cpu
 from gameserver.adapters.ws_server import WsServer
 from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
+from gameserver.cluster.revocations import GuardedVerifier, RevocationWatch
 from gameserver.config import Config
 from gameserver.game.loader import load_games
 from gameserver.match.service import MatchService
@@ -143,7 +145,8 @@ class App:
         store = await stack.enter_async_context(RedisMatchStore.connect(config, metrics=metrics))
         await store.check_server()
         queue = await stack.enter_async_context(SqsQueue(config, metrics=metrics))
-        verifier = await self._build_verifier(stack, clock)
+        revocations = await self._build_revocations(stack, clock, entropy)
+        verifier = GuardedVerifier(await self._build_verifier(stack, clock), revocations)
         redis = await self._connect_api(stack)
         tickets = RedisTickets(
             redis,
@@ -152,7 +155,7 @@ class App:
             clock=clock,
             metrics=metrics,
         )
-        login = await stack.enter_async_context(CognitoLogin(config))
+        accounts = await stack.enter_async_context(CognitoAccounts(config))
         if config.ecs_metadata_uri or config.ecs_agent_uri:
             self._ecs = EcsTask(
                 await stack.enter_async_context(aiohttp.ClientSession()),
@@ -185,16 +188,19 @@ class App:
             clock=clock,
             entropy=entropy,
             metrics=metrics,
+            revocations=revocations,
         )
+        revocations.listen(self._gate.revoked)
         api = HttpApi(
             Services(
                 config=config,
                 clock=clock,
                 verifier=verifier,
                 tickets=tickets,
-                login=login,
+                accounts=accounts,
                 matches=self._matches,
                 maintenance=self._maintenance,
+                revocations=revocations,
                 metrics=metrics,
                 answers=RedisAnswers(redis, prefix=config.redis_prefix, metrics=metrics),
                 ready=self._not_ready,
@@ -260,6 +266,21 @@ class App:
             leeway_ms=config.token_leeway_ms,
             metrics=self.metrics,
         )
+
+    async def _build_revocations(
+        self, stack: AsyncExitStack, clock: Clock, entropy: SystemEntropy
+    ) -> RevocationWatch:
+        log = RedisRevocations.connect(self.config, metrics=self.metrics)
+        watch = RevocationWatch(
+            await stack.enter_async_context(log),
+            player_kept_ms=self.config.revocation_days * DAY_MS,
+            clock=clock,
+            entropy=entropy,
+            metrics=self.metrics,
+        )
+        await watch.start()
+        stack.push_async_callback(watch.stop)
+        return watch
 
     async def _connect_api(self, stack: AsyncExitStack) -> redis_client.Client:
         # Its own few connections, so that a storm of tickets never delays a commit.

@@ -47,6 +47,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     jwks_max_age_ms: Millis = 3_600_000
     token_leeway_ms: Annotated[int, Meta(ge=0, le=60_000)] = 5_000
     ticket_ttl_ms: Millis = 30_000
+    revocation_days: Annotated[int, Meta(ge=1, le=3650)] = 30  # the life of your refresh tokens
     admin_group: GroupName = "gameserver-admins"  # its members are operators: /v1/admin
 
     # HTTP API.
@@ -54,6 +55,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     http_timeout_ms: Millis = 10_000  # a request that takes longer: 503
     auth_per_minute: Count = 60  # log-ins and refreshes per address; then 429
     mails_per_minute: Count = 10  # calls that send a code to somebody, per address and per player
+    auth_answer_ms: Millis = 500  # answers that could tell who has an account come no sooner
+    signup_tells_taken_names: bool = False  # true where names are public anyway
     reads_per_minute: Count = 600  # per player; over it: 429 with Retry-After, as for all of these
     reads_per_address_per_minute: Count = 6_000
     writes_per_minute: Count = 120  # per player

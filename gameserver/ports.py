@@ -28,7 +28,8 @@ from gameserver.wire.frame import Broadcast, Frame
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who a verified token speaks for. ``expires_ms``: wall time at which the token ends."""
+    """Who a verified token speaks for. ``expires_ms``: wall time at which the token ends;
+    ``auth_ms``: when its player logged in, which stays the same when it is refreshed."""
 
     player_id: PlayerId
     name: str
@@ -36,6 +37,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     expires_ms: int
     token_use: str
     origin_jti: str | None = None
+    auth_ms: int = 0
 
 
 class TokenVerifier(Protocol):

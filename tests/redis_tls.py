@@ -15,7 +15,7 @@ from gameserver.devstack.process import LOOPBACK, Service
 USER, PASSWORD = "gameserver", "a-password-for-tests"
 COMMANDS = (
     "del eval evalsha exists get getdel hdel hget hgetall hmget hset info mget pexpire publish "
-    "sadd set srem sscan subscribe time unsubscribe xadd xlen xrange xtrim"
+    "sadd set srem sscan subscribe time unsubscribe xadd xlen xrange xread xtrim"
 )
 """What the server calls, by itself or in its scripts; docs/redis.md has the same list."""
 IN_CLUSTER = "cluster|slots command"

@@ -57,6 +57,7 @@ class _Claims(msgspec.Struct, frozen=True, rename={"groups": "cognito:groups"}):
     exp: _Seconds | None = None
     nbf: _Seconds = 0
     iat: _Seconds = 0
+    auth_time: _Seconds | None = None
     groups: Annotated[list[Annotated[str, Meta(max_length=128)]], Meta(max_length=128)] = []
     cognito_username: _Word = msgspec.field(default="", name="cognito:username")
     username: _Word = ""
@@ -143,6 +144,7 @@ class CognitoVerifier:
             expires_ms=int(claims.exp * 1000),
             token_use=claims.token_use,
             origin_jti=claims.origin_jti,
+            auth_ms=int((claims.iat if claims.auth_time is None else claims.auth_time) * 1000),
         )
 
 

@@ -9,8 +9,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from gameserver.adapters.http_problem import Kind, Problem
-from gameserver.adapters.http_routes import Call, Caller, Endpoint, Nothing, Rate
+from gameserver.adapters.http_routes import Call, Caller, Endpoint, Nothing, Rate, Reply
 from gameserver.adapters.http_services import Services
+from gameserver.ids import PlayerId
 from gameserver.maintenance import MESSAGE_CHARS_MAX, TIME_MS_MAX, Maintenance, Notice
 from gameserver.ports import Identity
 
@@ -56,6 +57,22 @@ async def _turn_off(services: Services, call: Call[Nothing, Nothing]) -> Mainten
     await services.maintenance.turn_off()
     _log("maintenance turned off", call.player)
     return _shown(None)
+
+
+class PlayerNamed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is meant: the ``sub`` of the player's tokens."""
+
+    player_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}\Z")]
+
+
+async def _end_sessions(services: Services, call: Call[PlayerNamed, Nothing]) -> Reply:
+    player_id = PlayerId(call.params.player_id)
+    await services.revocations.end_all(player_id, reason="ended by an operator")
+    logger.warning(
+        "sessions ended",
+        extra={"player_id": player_id, "by": call.player.name, "operator": call.player.player_id},
+    )
+    return Reply()
 
 
 def _shown(maintenance: Maintenance | None) -> MaintenanceShown:
@@ -106,5 +123,18 @@ ENDPOINTS = (
         rate=Rate.OPERATE,
         handler=_turn_off,
         answers={200: MaintenanceShown},
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/admin/players/{player_id}/sessions",
+        tag="operators",
+        summary="End all sessions of a player",
+        description="All tokens are refused, refreshed ones as well, and all sockets closed, on "
+        "all nodes. The player may log in again.",
+        caller=Caller.OPERATOR,
+        rate=Rate.OPERATE,
+        handler=_end_sessions,
+        params=PlayerNamed,
+        answers={204: None},
     ),
 )

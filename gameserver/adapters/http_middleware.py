@@ -47,9 +47,7 @@ def translate(error: Exception, endpoint: Endpoint | None) -> Problem | None:
         case TokenRefused():
             kinds = http_problem.by_code(endpoint.kinds) if endpoint is not None else {}
             kind = kinds.get(error.code, Kind(error.code, error.status, error.message))
-            # RFC 6750, 3: the challenge tells a client whether a new token would help.
-            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            return Problem(kind, error.message, headers=challenge if kind.status == 401 else {})
+            return Problem(kind, error.message)
         case Unavailable():
             return Problem(http_problem.UNAVAILABLE, headers=retry_after(2))
         case TimeoutError():
@@ -98,10 +96,14 @@ def _answer(error: Exception, request: web.Request, request_id: str) -> web.Stre
             "an endpoint gives a problem that it does not declare",
             extra={"endpoint": str(endpoint), "code": found.kind.code, "request_id": request_id},
         )
+    headers = found.headers
+    if found.kind.status == 401:
+        # RFC 6750, 3: the challenge tells a client whether a new token would help.
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"', **headers}
     return web.Response(
         body=found.encoded(request_id),
         status=found.kind.status,
-        headers=found.headers,
+        headers=headers,
         content_type=http_problem.CONTENT_TYPE,
     )
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gameserver.adapters.http_auth import Login
+from gameserver.adapters.http_auth import Accounts
 from gameserver.adapters.http_idempotency import AnswerStore
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock, MaintenanceControl, Tickets, TokenVerifier
+from gameserver.revocation import Revocations
 
 
 class MatchInfo(Protocol):
@@ -51,9 +52,10 @@ class Services:
     clock: Clock
     verifier: TokenVerifier
     tickets: Tickets
-    login: Login
+    accounts: Accounts
     matches: Listing
     maintenance: MaintenanceControl
+    revocations: Revocations
     metrics: Metrics
     answers: AnswerStore
     ready: Callable[[], str | None]

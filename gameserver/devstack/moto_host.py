@@ -27,7 +27,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from gameserver.devstack import moto_setup, moto_state
+from gameserver.devstack import moto_gaps, moto_setup, moto_state
 
 IDENTITY_PATH = "/_devstack/identity"
 _SAVE_EVERY_S = 1.0
@@ -62,8 +62,14 @@ class Host:
                 [("Content-Type", "application/json")],
             )
             return [body or b"{}"]
+        target = environ.get("HTTP_X_AMZ_TARGET", "")
         with self._lock:
             self._changed = True
+            if target.endswith(moto_gaps.CALLS):
+                body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+                status, answer = moto_gaps.answer(target, body)
+                start_response(status, [("Content-Type", "application/x-amz-json-1.1")])
+                return [json.dumps(answer).encode()]
             return list(self._app(environ, start_response))
 
     def restore(self) -> None:

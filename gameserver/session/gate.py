@@ -9,6 +9,7 @@ from typing import Any
 
 from gameserver.config import Config
 from gameserver.errors import TokenRefused
+from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
 from gameserver.ports import (
     Clock,
@@ -21,7 +22,9 @@ from gameserver.ports import (
     Tickets,
     TokenVerifier,
 )
+from gameserver.revocation import Revocation, Revocations
 from gameserver.session.session import Session
+from gameserver.wire.close_codes import CloseCode
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class SessionGate:
         clock: Clock,
         entropy: Entropy,
         metrics: Metrics,
+        revocations: Revocations,
     ) -> None:
         self._config = config
         self._verifier = verifier
@@ -50,7 +54,9 @@ class SessionGate:
         self._clock = clock
         self._entropy = entropy
         self._metrics = metrics
+        self._revocations = revocations
         self._sessions: set[Session] = set()
+        self._of_player: dict[PlayerId, set[Session]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied = asyncio.Event()
         self._draining = False
@@ -77,6 +83,7 @@ class SessionGate:
                 identity = await self._tickets.redeem(credentials.ticket)
             else:
                 raise TokenRefused("missing", "a token or a ticket is needed to connect")
+            self._revocations.check(identity)
         except TokenRefused:
             self._metrics.tokens_refused += 1
             raise
@@ -99,7 +106,18 @@ class SessionGate:
             on_closed=self._forget,
         )
         self._sessions.add(session)
+        self._of_player.setdefault(identity.player_id, set()).add(session)
+        try:
+            self._revocations.check(identity)
+        except TokenRefused:  # Between the check and the upgrade.
+            session.close(CloseCode.TOKEN_REVOKED)
         return session
+
+    def revoked(self, revocation: Revocation) -> None:
+        """Close the sessions that ``revocation`` ends."""
+        for session in list(self._of_player.get(revocation.player_id, ())):
+            if revocation.ends(session.identity):
+                session.close(CloseCode.TOKEN_REVOKED, revocation.reason)
 
     def drain(self) -> None:
         """Take no more sockets and send every session away, spread over ``DRAIN_SPREAD_MS``."""
@@ -132,6 +150,10 @@ class SessionGate:
 
     def _forget(self, session: Session) -> None:
         self._sessions.discard(session)
+        of_player = self._of_player.get(session.identity.player_id, set())
+        of_player.discard(session)
+        if not of_player:
+            self._of_player.pop(session.identity.player_id, None)
         if not self._sessions:
             self._emptied.set()
         self._metrics.sessions_closed += 1

@@ -13,8 +13,9 @@ from typing import Any
 import aiohttp
 
 from gameserver.adapters.http_api import HttpApi
-from gameserver.adapters.http_auth import Tokens
+from gameserver.adapters.http_auth import WRONG_CREDENTIALS, Tokens
 from gameserver.adapters.http_endpoints import ENDPOINTS
+from gameserver.adapters.http_problem import Problem
 from gameserver.adapters.http_routes import Endpoint
 from gameserver.adapters.http_services import Services
 from gameserver.adapters.wall_clock import WallClock
@@ -26,6 +27,7 @@ from gameserver.metrics import Metrics
 from gameserver.ports import Identity, TokenVerifier
 from tests.fakes.memory_answers import MemoryAnswers
 from tests.fakes.memory_maintenance import MemoryMaintenance
+from tests.fakes.memory_revocations import MemoryRevocations
 
 PAGE = "https://play.example"
 LONG_MS = 4_000_000_000_000
@@ -55,6 +57,8 @@ class World:
     delay_s: float = 0
     metrics: Metrics = field(default_factory=Metrics)
     maintenance: MemoryMaintenance = field(default_factory=MemoryMaintenance)
+    revocations: MemoryRevocations = field(default_factory=MemoryRevocations)
+    calls: list[tuple[str, ...]] = field(default_factory=list)
     answers: MemoryAnswers = field(default_factory=MemoryAnswers)
 
     def listing(self) -> list[Info]:
@@ -71,6 +75,8 @@ class World:
             groups=(),
             expires_ms=LONG_MS,
             token_use="access",
+            origin_jti="o-1",
+            auth_ms=1_000,
         )
 
     async def issue(self, identity: Identity) -> str:
@@ -86,11 +92,38 @@ class World:
         if self.failure:
             raise self.failure
         if password != SECRET:
-            raise TokenRefused("wrong_credentials", "User name or password is wrong.")
+            raise Problem(WRONG_CREDENTIALS)
         return Tokens(access_token="a", id_token="i", refresh_token="r", expires_in=3600)
 
     async def refresh(self, refresh_token: str) -> Tokens:
         return Tokens(access_token="a2", id_token="i2", refresh_token=refresh_token, expires_in=60)
+
+    async def sign_up(self, *given: str) -> None:
+        await self._called("sign_up", *given)
+
+    async def confirm(self, *given: str) -> None:
+        await self._called("confirm", *given)
+
+    async def resend(self, *given: str) -> None:
+        await self._called("resend", *given)
+
+    async def revoke(self, *given: str) -> None:
+        await self._called("revoke", *given)
+
+    async def sign_out_everywhere(self, *given: str) -> None:
+        await self._called("sign_out_everywhere", *given)
+
+    async def forgot(self, *given: str) -> None:
+        await self._called("forgot", *given)
+
+    async def reset(self, *given: str) -> None:
+        await self._called("reset", *given)
+
+    async def _called(self, *call: str) -> None:
+        await asyncio.sleep(self.delay_s)
+        if self.failure:
+            raise self.failure
+        self.calls.append(call)
 
 
 class Operators(World):
@@ -134,15 +167,21 @@ class Client:
 
 
 def services_of(world: World, **settings: Any) -> Services:
-    config = Config(
-        http_host="127.0.0.1", http_port=0, cognito_client_ids=("c",), origins=(PAGE,), **settings
-    )
+    usual: dict[str, Any] = {
+        "http_host": "127.0.0.1",
+        "http_port": 0,
+        "cognito_client_ids": ("c",),
+        "origins": (PAGE,),
+        "auth_answer_ms": 1,
+    }
+    config = Config(**usual | settings)
     return Services(
         config=config,
         clock=WallClock(),
         verifier=world.verifier or world,
         tickets=world,
-        login=world,
+        accounts=world,
+        revocations=world.revocations,
         matches=world,
         maintenance=world.maintenance,
         metrics=world.metrics,

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from gameserver.adapters.cognito import CognitoVerifier
 from gameserver.adapters.http_api import HttpApi
-from gameserver.adapters.http_auth import CognitoLogin
+from gameserver.adapters.http_auth import CognitoAccounts
 from gameserver.adapters.http_services import Services
 from gameserver.adapters.jwks import JwksCache
 from gameserver.adapters.redis_tickets import RedisTickets
@@ -26,6 +26,7 @@ from gameserver.session.gate import SessionGate
 from tests.browser.bots import Bots
 from tests.browser.room import Rooms
 from tests.fakes.memory_answers import MemoryAnswers
+from tests.fakes.memory_revocations import MemoryRevocations
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 
@@ -83,7 +84,8 @@ class Stage:
             clock=clock,
             metrics=metrics,
         )
-        login = await stack.enter_async_context(CognitoLogin(config))
+        accounts = await stack.enter_async_context(CognitoAccounts(config))
+        self.revocations = MemoryRevocations()
         self.rooms.start()
         stack.push_async_callback(self.rooms.stop)
         api = HttpApi(
@@ -92,9 +94,10 @@ class Stage:
                 clock=clock,
                 verifier=self.verifier,
                 tickets=self.tickets,
-                login=login,
+                accounts=accounts,
                 matches=self.rooms,
                 maintenance=self.rooms.maintenance,
+                revocations=self.revocations,
                 metrics=metrics,
                 answers=MemoryAnswers(),
                 ready=lambda: self.not_ready,
@@ -123,6 +126,7 @@ class Stage:
             clock=WallClock(),
             entropy=SystemEntropy(),
             metrics=self.metrics,
+            revocations=self.revocations,
         )
         self._ws = WsServer(config, gate=self.gate, metrics=self.metrics)
         self._ws_port = await self._ws.start()
