@@ -17,11 +17,13 @@ from hypothesis import HealthCheck, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
-from gameserver.adapters.http_endpoints import openapi
+from gameserver.adapters.http_endpoints import ENDPOINTS, openapi
 from gameserver.config import Config
 from tests.adapters.http_world import Info, Operators, serving
 
-EXAMPLES = 20
+REQUESTS = 300
+"""About so many in all, so that more endpoints do not make a longer test."""
+EXAMPLES = max(4, REQUESTS // len(ENDPOINTS))
 MANY = 10_000_000
 LIMITS = [name for name in Config.__struct_fields__ if name.endswith("_per_minute")]
 
