@@ -118,7 +118,6 @@ def _bearer(request: web.Request) -> str:
 
 
 def _params(endpoint: Endpoint, request: web.Request) -> msgspec.Struct:
-    in_path = endpoint.in_path
     given = dict(request.match_info)
     if request.query_string and endpoint.caller is not Caller.INTERNAL:
         for name, value in request.query.items():
@@ -129,7 +128,7 @@ def _params(endpoint: Endpoint, request: web.Request) -> msgspec.Struct:
         return msgspec.convert(given, endpoint.params, strict=False)
     except msgspec.ValidationError as error:
         where = str(error).partition(" - at `$.")[2]
-        if where.rstrip("`") in in_path:
+        if where.rstrip("`") in endpoint.in_path:
             raise Problem(http_problem.NOT_FOUND) from None
         raise Problem(http_problem.BAD_QUERY, f"The query is not as asked: {error}.") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Annotated
 
 import msgspec
@@ -79,7 +80,7 @@ async def _list(services: Services, call: Call[MatchesAsked, Nothing]) -> Matche
         if (not asked.game or info.game == asked.game)
         and (not asked.mode or info.mode == asked.mode)
     ]
-    page, after = page_of(found, key=_id, cursor=asked.cursor, limit=asked.limit)
+    page, after = page_of(found, key=attrgetter("id"), cursor=asked.cursor, limit=asked.limit)
     return MatchesShown(matches=[_shown(info) for info in page], total=len(found), next=after)
 
 
@@ -102,10 +103,6 @@ async def _games(services: Services, call: Call[Nothing, Nothing]) -> GamesShown
             for name, game in services.matches.games.items()
         ]
     )
-
-
-def _id(info: MatchInfo) -> str:
-    return info.id
 
 
 def _shown(info: MatchInfo) -> MatchShown:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from heapq import nsmallest
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -55,8 +55,8 @@ def page_of(
     """A page of a list in memory, in the order of ``key``, and the next one's cursor. Raises
     ``Problem`` ``bad_cursor``."""
     after = place_of(cursor, str)
-    rest = items if after is None else (item for item in items if key(item) > after)
-    found = nsmallest(limit + 1, rest, key=key)
-    if len(found) <= limit:
-        return found, None
-    return found[:limit], cursor_at(key(found[limit - 1]))
+    ordered = sorted(items, key=key)
+    start = 0 if after is None else bisect_right(ordered, after, key=key)
+    found = ordered[start : start + limit]
+    more = start + limit < len(ordered)
+    return found, cursor_at(key(found[-1])) if more else None
