@@ -32,6 +32,40 @@ unless the table says that an ID token will do. *Operators* are the members of t
 `GAMESERVER_ADMIN_GROUP`. Browsers need their page's origin in `GAMESERVER_ORIGINS`; pages of other
 origins are refused with 403, and a preflight is told the methods and headers that exist.
 
+## Accounts
+
+Sign-up, log-in and all the rest go through the Amazon Cognito user pool, by calls that need no AWS
+credentials. The app client (the first of `GAMESERVER_COGNITO_CLIENT_IDS`) is a public one without a
+secret, with `ALLOW_USER_PASSWORD_AUTH` and `ALLOW_REFRESH_TOKEN_AUTH`, `EnableTokenRevocation` and
+`PreventUserExistenceErrors`; the pool verifies addresses by e-mail. Challenges (MFA, a forced new
+password) are refused with `challenge_required`: they belong to the pool's own pages.
+
+Nobody learns here who has an account. Sign-up, resend and forgot-password are 202 for everybody;
+all that can be wrong with a code is `wrong_code`; a wrong name and a wrong password are
+`wrong_credentials`. Such answers, and failed log-ins, come no sooner than
+`GAMESERVER_AUTH_ANSWER_MS` after the request, which has to be above the usual time of Cognito's
+answers: what takes longer than that is not hidden. With `GAMESERVER_SIGNUP_TELLS_TAKEN_NAMES` a
+taken name is `name_taken`: for games whose names are public anyway. Two things Cognito itself tells
+apart: `password_reset_required`, where an administrator asks for it, and whether sign-ups are
+limited for an address.
+
+## Ending sessions
+
+| call | ends |
+|---|---|
+| `POST /v1/auth/logout` | this log-in; with `refresh_token`, at Cognito too |
+| `POST /v1/auth/logout-everywhere` | all of the player, at Cognito too |
+| `DELETE /v1/admin/players/{player_id}/sessions` | all sessions of a player, by an operator |
+
+From then on every node refuses the tokens, by `revoked`: in the API, at the WebSocket, and in
+`Refresh`. Open sockets are closed with 4002 and the reason, on all nodes, as soon as they hear of
+it: one message through Redis. Sessions are told apart by `origin_jti` and `auth_time`, which
+refreshing does not change, so an operator's word holds without Cognito's help: for
+`GAMESERVER_REVOCATION_DAYS`, which must be no less than the life of the app client's refresh
+tokens. `auth_time` has whole seconds: a log-in in the very second of logout-everywhere is taken for
+an earlier one. While Redis is away nodes keep what they know, a new revocation is 503, and a node
+does not start.
+
 ## Problems
 
 Every answer from 400 up is `application/problem+json` (RFC 9457): `{type, title, status, code,

@@ -24,7 +24,14 @@ export class Api {
     this.#keep(await this.#call("POST", "/v1/auth/login", { body: { username, password } }));
   }
 
-  logout() { this.#tokens = null; }
+  /** Forget the tokens, and let the server end the session; whether it can is not waited for. */
+  logout() {
+    const tokens = this.#tokens;
+    this.#tokens = null;
+    if (!tokens) return;
+    const body = { refresh_token: tokens.refresh_token };
+    this.#call("POST", "/v1/auth/logout", { body, token: tokens.access_token }).catch(() => {});
+  }
 
   /** The access token, a new one where it ends soon or `fresh` is asked for. */
   async token(fresh = false) {
