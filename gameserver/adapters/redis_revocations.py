@@ -40,12 +40,19 @@ class RedisRevocations:
     """Implements ``revocation.RevocationLog``, to be used as ``async with``."""
 
     def __init__(
-        self, client: Client, *, prefix: str, player_kept_ms: int, metrics: Metrics
+        self,
+        client: Client,
+        *,
+        prefix: str,
+        player_kept_ms: int,
+        wait_max_ms: int,
+        metrics: Metrics,
     ) -> None:
         self._client = client
         self._sessions = f"{prefix}:{{revoked}}:sessions"
         self._players = f"{prefix}:{{revoked}}:players"
         self._player_kept_ms = player_kept_ms
+        self._wait_max_ms = wait_max_ms
         self._metrics = metrics
 
     @classmethod
@@ -57,6 +64,8 @@ class RedisRevocations:
             ),
             prefix=config.redis_prefix,
             player_kept_ms=config.revocation_days * DAY_MS,
+            # Well below the time after which a connection is taken for dead.
+            wait_max_ms=max(1, config.redis_timeout_ms // 5),
             metrics=metrics,
         )
 
@@ -84,7 +93,7 @@ class RedisRevocations:
         places = {self._sessions: of_sessions, self._players: of_players}
         with self._call():
             answer = await cast(Any, self._client).xread(
-                places, count=READ_MAX, block=wait_ms or None
+                places, count=READ_MAX, block=min(wait_ms, self._wait_max_ms) or None
             )
         found = []
         for stream, entries in answer or ():

@@ -76,6 +76,12 @@ async def test_a_reader_that_waits_hears_at_once(log: RevocationLog, entry: Revo
         assert await reader == [entry]
 
 
+async def test_a_wait_is_shorter_than_a_calls_time(valkey_url: str, redis_prefix: str) -> None:
+    config = Config(redis_url=valkey_url, redis_prefix=redis_prefix, redis_timeout_ms=300)
+    async with RedisRevocations.connect(config, metrics=Metrics()) as log:
+        assert (await log.since("", wait_ms=60_000))[0] == []
+
+
 async def test_redis_drops_what_is_too_old(valkey_url: str, redis_prefix: str) -> None:
     config = Config(redis_url=valkey_url, redis_prefix=redis_prefix, revocation_days=2)
     async with RedisRevocations.connect(config, metrics=Metrics()) as log:
