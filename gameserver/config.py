@@ -188,6 +188,10 @@ def _check(config: Config) -> None:
             "a commit has to be written and to wait within it"
         )
     _check_iam(config)
+    if config.auth_answer_ms >= config.http_timeout_ms:
+        raise ConfigError(
+            f"{PREFIX}AUTH_ANSWER_MS must be below {PREFIX}HTTP_TIMEOUT_MS: it is waited for"
+        )
     schemes = {
         "redis_url": ("redis", "rediss"),
         "cognito_issuer": ("https", "http"),

@@ -36,6 +36,7 @@ BAD = [
     ("WS_PORTS", "1", "WS_PORTS is not a setting"),
     ("LEASE_TTL_MS", "10", "LEASE_TTL_MS"),
     ("REDIS_TIMEOUT_MS", "3000", "REDIS_TIMEOUT_MS must be below"),
+    ("AUTH_ANSWER_MS", "10000", "AUTH_ANSWER_MS must be below"),
     ("REDIS_URL", "localhost:6379", "REDIS_URL must be a URL with redis or rediss"),
     ("REDIS_PREFIX", "Ä", "REDIS_PREFIX"),
     ("COGNITO_ISSUER", "", "COGNITO_ISSUER is required"),

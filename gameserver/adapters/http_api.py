@@ -49,7 +49,10 @@ class HttpApi:
         app.on_response_prepare.append(allow_origin(origins, self._endpoints))
         dispatcher = Dispatcher(self._services, HttpLimits(config))
         for endpoint in self._endpoints:
-            app.router.add_route(endpoint.method, endpoint.path, dispatcher.handler(endpoint))
+            handler = dispatcher.handler(endpoint)
+            app.router.add_route(endpoint.method, endpoint.path, handler)
+            if endpoint.method == "GET":  # RFC 9110, 9.1: whoever has GET has HEAD.
+                app.router.add_route("HEAD", endpoint.path, handler)
         return app
 
     async def start(self) -> int:

@@ -26,6 +26,13 @@ _IDEMPOTENCY_KEY = Header(
     pattern=http_idempotency.PATTERN,
 )
 
+_RETRY_AFTER = Header(name="Retry-After", meaning="Seconds.", pattern=r"^[0-9]+$")
+_HEADER_OF = {
+    "401": Header(name="WWW-Authenticate", meaning="Bearer, and whether a new token would help."),
+    "429": _RETRY_AFTER,
+    "503": _RETRY_AFTER,
+}
+
 
 def document(endpoints: Sequence[Endpoint]) -> Json:
     """The document. Raises ``ValueError`` where two endpoints share a method and a path."""
@@ -124,6 +131,8 @@ def _operation(endpoint: Endpoint) -> Json:
         answer = responses.setdefault(status, {"description": ""})
         answer["description"] = f"{answer['description']}\n{told['description']}".strip()
         answer["content"] = {**answer.get("content", {}), **told["content"]}
+        if (header := _HEADER_OF.get(status)) is not None:
+            answer["headers"] = {**answer.get("headers", {}), header.name: _header(header)}
     return shown
 
 

@@ -53,6 +53,13 @@ async def test_ready_says_why_not(ask: Client, world: World) -> None:
     assert body == {"status": "not_ready", "reason": "server_full"}
 
 
+async def test_head_is_get_without_the_body(ask: Client) -> None:
+    body, headers = await ask("HEAD", "/healthz")
+    assert (body, headers["Content-Type"]) == (b"", "application/json")
+    await ask("HEAD", "/v1/matches", expect=401)
+    await ask("HEAD", "/v1/tickets", expect=405)
+
+
 async def test_metrics_are_prometheus_text(ask: Client, world: World) -> None:
     world.metrics.ticks += 7
     body, headers = await ask("GET", "/metrics")
