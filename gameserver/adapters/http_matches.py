@@ -74,12 +74,11 @@ async def _list(services: Services, call: Call[MatchesAsked, Nothing]) -> Matche
     if asked.game and asked.game not in games:
         known = ", ".join(sorted(games))
         raise Problem(UNKNOWN_GAME, f"There is no such game; there are: {known}.")
-    found = [
-        info
-        for info in services.matches.listing()
-        if (not asked.game or info.game == asked.game)
-        and (not asked.mode or info.mode == asked.mode)
-    ]
+    found = services.matches.listing()
+    if asked.game:
+        found = [info for info in found if info.game == asked.game]
+    if asked.mode:
+        found = [info for info in found if info.mode == asked.mode]
     page, after = page_of(found, key=attrgetter("id"), cursor=asked.cursor, limit=asked.limit)
     return MatchesShown(matches=[_shown(info) for info in page], total=len(found), next=after)
 
