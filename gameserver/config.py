@@ -20,6 +20,7 @@ PREFIX = "GAMESERVER_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Millis = Annotated[int, Meta(ge=1, le=86_400_000)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Natural = Annotated[int, Meta(ge=0, le=1_000_000_000)]  # 0: none
 Address = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,253}:[0-9]{1,5}\Z")]
 GroupName = Annotated[str, Meta(min_length=1, max_length=128)]
 AwsName = Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9-]{0,62})?\Z")]
@@ -80,6 +81,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sqs_queue_url: Text = ""
     sqs_endpoint_url: Text = ""  # default: AWS'
     aws_region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{2,32}\Z")] = "eu-central-1"
+
+    # The cache over Redis (docs/cache.md).
+    cache_near_entries_max: Natural = 10_000  # copies in a node; then the least recently used goes
+    cache_near_bytes_max: Natural = 33_554_432  # of all copies; the same
+    cache_near_ttl_ms: Millis = 60_000  # older copies are read from Redis again
+    cache_value_bytes_max: Annotated[int, Meta(ge=64, le=16_777_216)] = 262_144  # over it: not kept
+    cache_ttl_max_ms: Millis = 3_600_000  # longer lives are cut to it
+    cache_ttl_jitter_percent: Annotated[int, Meta(ge=0, le=50)] = 10  # lives end so much earlier
+    cache_load_ms: Millis = 5_000  # a load that takes longer fails
+    cache_loads_max: Count = 64  # at once; further ones wait, within the load's time
+    cache_wait_ms: Millis = 1_000  # for a load of another node; then it is loaded here too
 
     # What is played: bundled and installed games by name, or "module:Class".
     games: tuple[Text, ...] = ("arena", "liars_dice", "echo")

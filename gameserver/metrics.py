@@ -59,6 +59,16 @@ COUNTERS: dict[str, str] = {
     "jwks_errors": "Key set fetches that failed",
     "bus_interruptions": "Times messages between nodes were lost",
     "ecs_errors": "Calls to the ECS container agent that failed",
+    "cache_hits_near": "Cached values found in this process",
+    "cache_hits_redis": "Cached values found in Redis",
+    "cache_misses": "Cached values not found",
+    "cache_loads": "Loads of values to be cached",
+    "cache_loads_overtaken": "Loads not kept because the value was invalidated meanwhile",
+    "cache_flights_shared": "Callers that joined the load of another one",
+    "cache_invalidations": "Invalidations asked of this node",
+    "cache_near_resets": "Times all near copies were dropped because changes may have been missed",
+    "cache_values_too_big": "Values not cached because of their size",
+    "cache_errors": "Calls of the cache that failed, to Redis or by a load's time limit",
 }
 
 _TICK_BUCKETS_MS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000)
@@ -141,6 +151,16 @@ class Metrics(Collector):
     jwks_errors: int
     bus_interruptions: int
     ecs_errors: int
+    cache_hits_near: int
+    cache_hits_redis: int
+    cache_misses: int
+    cache_loads: int
+    cache_loads_overtaken: int
+    cache_flights_shared: int
+    cache_invalidations: int
+    cache_near_resets: int
+    cache_values_too_big: int
+    cache_errors: int
     tick_lateness_ms: Histogram
     step_ms: Histogram
     commit_ms: Histogram

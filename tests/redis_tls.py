@@ -14,8 +14,8 @@ from gameserver.devstack.process import LOOPBACK, Service
 
 USER, PASSWORD = "gameserver", "a-password-for-tests"
 COMMANDS = (
-    "del eval evalsha exists get getdel hdel hget hgetall hmget hset info mget pexpire publish "
-    "sadd set srem sscan subscribe time unsubscribe xadd xlen xrange xread xtrim"
+    "del eval evalsha exists get getdel hdel hget hgetall hmget hset info mget pexpire pttl "
+    "publish sadd set srem sscan subscribe time unsubscribe xadd xlen xrange xread xtrim"
 )
 """What the server calls, by itself or in its scripts; docs/redis.md has the same list."""
 IN_CLUSTER = "cluster|slots command"
@@ -23,7 +23,7 @@ IN_CLUSTER = "cluster|slots command"
 WITH_WAIT = "wait"
 """What it needs beyond that where commits wait for replicas."""
 _ADMIN = "admin"
-_CONNECTION = "auth client|setname hello ping select"
+_CONNECTION = "auth client|setname client|tracking hello ping select"
 
 
 def acl(prefix: str, *, cluster: bool = False, wait: bool = False) -> str:

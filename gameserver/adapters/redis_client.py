@@ -16,9 +16,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from gameserver.adapters.redis_connection import PlainConnection, SharedContext, TlsPool, use_in
 from gameserver.adapters.redis_iam import IamTokens
@@ -75,6 +77,28 @@ def seeds(config: Config) -> list[Address]:
     return [_address(seed) for seed in config.redis_cluster_seeds]
 
 
+def own_address(config: Config) -> Address:
+    """The server in the URL."""
+    url = urlsplit(config.redis_url)
+    return url.hostname or "localhost", url.port or DEFAULT_PORT
+
+
+class PushConnections:
+    """Bare connections, one to a server, that speak RESP3 and so hear what it pushes."""
+
+    def __init__(self, config: Config, *, name: str) -> None:
+        self._config = config
+        self._name = name
+        self._access = _access(config)
+
+    def to(self, address: Address) -> AbstractConnection:
+        """Not connected yet."""
+        url = _url_of(self._config, address)
+        client = _connect_one(url, self._config, self._access, self._name, 1, protocol=3)
+        pool: Any = client.connection_pool
+        return cast(AbstractConnection, pool.make_connection())
+
+
 class AnyServer:
     """A plain client of one server: the one in the URL, or, in a cluster, any that lives. That is
     enough for pub/sub, whose messages a cluster carries to all of its servers."""
@@ -84,8 +108,7 @@ class AnyServer:
         self._name = name
         self._connections_max = connections_max
         self._access = _access(config)
-        url = urlsplit(config.redis_url)
-        own = (url.hostname or "localhost", url.port or DEFAULT_PORT)
+        own = own_address(config)
         # In the order in which they are tried: the failed one goes to the end.
         self._known: dict[Address, None] = dict.fromkeys([own, *seeds(config)])
         self.client = self._connect(own)
@@ -121,13 +144,18 @@ class AnyServer:
         await self.client.aclose()
 
     def _connect(self, address: Address) -> Redis:
-        host, port = address
-        parts = urlsplit(self._config.redis_url)
-        user = parts.netloc.rpartition("@")[0]
-        bracketed = f"[{host}]" if ":" in host else host
-        netloc = f"{user}@{bracketed}:{port}" if user else f"{bracketed}:{port}"
-        url = urlunsplit(parts._replace(netloc=netloc))
+        url = _url_of(self._config, address)
         return _connect_one(url, self._config, self._access, self._name, self._connections_max)
+
+
+def _url_of(config: Config, address: Address) -> str:
+    """The settings' URL with another server in it."""
+    host, port = address
+    parts = urlsplit(config.redis_url)
+    user = parts.netloc.rpartition("@")[0]
+    bracketed = f"[{host}]" if ":" in host else host
+    netloc = f"{user}@{bracketed}:{port}" if user else f"{bracketed}:{port}"
+    return urlunsplit(parts._replace(netloc=netloc))
 
 
 def _has_tls(config: Config) -> bool:
@@ -146,7 +174,13 @@ def _access(config: Config) -> dict[str, Any]:
 
 
 def _connect_one(
-    url: str, config: Config, access: dict[str, Any], name: str, connections_max: int
+    url: str,
+    config: Config,
+    access: dict[str, Any],
+    name: str,
+    connections_max: int,
+    *,
+    protocol: int = 2,
 ) -> Redis:
     timeout_s = config.redis_timeout_ms / 1000
     kind = TlsPool if _has_tls(config) else BlockingConnectionPool
@@ -157,7 +191,9 @@ def _connect_one(
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),
-        protocol=2,
+        protocol=protocol,
+        # It would ask every server for pushes about its own upkeep.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
         client_name=name,
         **access,
     )
