@@ -24,6 +24,7 @@ Natural = Annotated[int, Meta(ge=0, le=1_000_000_000)]  # 0: none
 Address = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,253}:[0-9]{1,5}\Z")]
 GroupName = Annotated[str, Meta(min_length=1, max_length=128)]
 AwsName = Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9-]{0,62})?\Z")]
+TableName = Annotated[str, Meta(pattern=r"^([A-Za-z0-9_.-]{3,255})?\Z")]
 Text = Annotated[str, Meta(max_length=4096)]
 
 
@@ -81,6 +82,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sqs_queue_url: Text = ""
     sqs_endpoint_url: Text = ""  # default: AWS'
     aws_region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{2,32}\Z")] = "eu-central-1"
+
+    # Profiles and records of sessions in DynamoDB (docs/profiles.md).
+    profiles_table: TableName = ""  # empty: no profiles
+    sessions_table: TableName = ""  # empty: sessions are not recorded
+    dynamodb_endpoint_url: Text = ""  # default: AWS'
+    dynamodb_timeout_ms: Millis = 3_000  # a call with its retries; then it has failed
+    profile_ttl_ms: Millis = 300_000  # a cached profile is read anew after
+    profile_changes_per_minute: Count = 30  # per player; then 429
+    session_records_max: Count = 10_000  # sessions waiting to be recorded; then new ones are not
 
     # The cache over Redis (docs/cache.md).
     cache_near_entries_max: Natural = 10_000  # copies in a node; then the least recently used goes
@@ -211,6 +221,7 @@ def _check(config: Config) -> None:
         "cognito_endpoint_url": ("https", "http"),
         "sqs_endpoint_url": ("https", "http"),
         "sqs_queue_url": ("https", "http"),
+        "dynamodb_endpoint_url": ("https", "http"),
         "ecs_metadata_uri": ("http",),
         "ecs_agent_uri": ("http",),
     }

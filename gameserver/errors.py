@@ -7,6 +7,7 @@ GameServerError
 └── Unavailable          an external system did not answer; the outcome may be unknown
     ├── StoreUnavailable
     ├── QueueUnavailable
+    ├── TableUnavailable
     └── IdentityUnavailable
 """
 
@@ -56,3 +57,7 @@ class QueueUnavailable(Unavailable):
 
 class IdentityUnavailable(Unavailable):
     """Cognito, or its key set, did not answer and no earlier key set can serve."""
+
+
+class TableUnavailable(Unavailable):
+    """DynamoDB did not answer, or takes no more now."""

@@ -59,6 +59,10 @@ COUNTERS: dict[str, str] = {
     "jwks_errors": "Key set fetches that failed",
     "bus_interruptions": "Times messages between nodes were lost",
     "ecs_errors": "Calls to the ECS container agent that failed",
+    "table_errors": "Calls to DynamoDB that failed",
+    "table_conflicts": "Writes to DynamoDB refused because something newer is there",
+    "sessions_recorded": "Session records written to DynamoDB",
+    "sessions_unrecorded": "Changes of session records given up",
     "cache_hits_near": "Cached values found in this process",
     "cache_hits_redis": "Cached values found in Redis",
     "cache_misses": "Cached values not found",
@@ -151,6 +155,10 @@ class Metrics(Collector):
     jwks_errors: int
     bus_interruptions: int
     ecs_errors: int
+    table_errors: int
+    table_conflicts: int
+    sessions_recorded: int
+    sessions_unrecorded: int
     cache_hits_near: int
     cache_hits_redis: int
     cache_misses: int

@@ -126,6 +126,19 @@ class Gate(Protocol):
         """Start a session on an upgraded connection."""
 
 
+class SessionRecords(Protocol):
+    """Writes down who is connected, in the background. Every method returns at once."""
+
+    def opened(self, session_id: SessionId, identity: Identity) -> None:
+        """A session has begun; it lasts until its token ends, or longer if it is refreshed."""
+
+    def refreshed(self, session_id: SessionId, identity: Identity) -> None:
+        """It lasts longer."""
+
+    def closed(self, session_id: SessionId) -> None:
+        """It has ended."""
+
+
 # ── between a session and its match ──────────────────────────────────────────────────────────────
 
 

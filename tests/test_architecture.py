@@ -39,7 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.session": SHARED,
     "gameserver.lobby": SHARED,
     "gameserver.cluster": SHARED | {"gameserver.lobby"},
-    "gameserver.adapters": SHARED | {"gameserver.cache.port"},
+    "gameserver.adapters": SHARED | {"gameserver.cache.port", "gameserver.players.port"},
+    "gameserver.players": SHARED | {"gameserver.cache.port", "gameserver.cache.typed"},
     "gameserver.cache": SHARED,
     "gameserver.app": SHARED
     | {

@@ -129,9 +129,7 @@ def _tables(dynamodb: Any) -> dict[str, str]:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
+    ttl = {"Enabled": True, "AttributeName": "expires_at"}
     if SESSIONS_TABLE not in existing:
-        dynamodb.update_time_to_live(
-            TableName=SESSIONS_TABLE,
-            TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_s"},
-        )
+        dynamodb.update_time_to_live(TableName=SESSIONS_TABLE, TimeToLiveSpecification=ttl)
     return {"profiles_table": PROFILES_TABLE, "sessions_table": SESSIONS_TABLE}
