@@ -1,7 +1,7 @@
 """The composition root: the only place that knows all layers.
 
-Built in this order, stopped in reverse: store and queue → matches → gate → HTTP API → WebSocket
-server. The doors open last and close first.
+Built in this order, stopped in reverse: store and queue → matches → cache, profiles and records →
+gate → HTTP API → WebSocket server. The doors open last and close first.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ import aiohttp
 
 from gameserver.adapters import gc_policy, redis_client
 from gameserver.adapters.cognito import CognitoVerifier
+from gameserver.adapters.dynamodb import DynamoDb
+from gameserver.adapters.dynamodb_profiles import DynamoProfiles
+from gameserver.adapters.dynamodb_sessions import DynamoSessions
 from gameserver.adapters.ecs import EcsTask
 from gameserver.adapters.http_api import HttpApi
 from gameserver.adapters.http_auth import CognitoAccounts
 from gameserver.adapters.http_services import Services
+from gameserver.adapters.identity_sealer import IdentitySealer
 from gameserver.adapters.jwks import JwksCache
 from gameserver.adapters.redis_answers import RedisAnswers
 from gameserver.adapters.redis_bus import RedisBus
+from gameserver.adapters.redis_cache import RedisCacheStore
 from gameserver.adapters.redis_directory import RedisDirectory
 from gameserver.adapters.redis_revocations import DAY_MS, RedisRevocations
 from gameserver.adapters.redis_store import RedisMatchStore
@@ -32,6 +37,7 @@ from gameserver.adapters.redis_tickets import RedisTickets
 from gameserver.adapters.sqs import SqsQueue
 from gameserver.adapters.wall_clock import SystemEntropy, WallClock, process_cpu_s
 from gameserver.adapters.ws_server import WsServer
+from gameserver.cache.shared import SharedCache
 from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.revocations import GuardedVerifier, RevocationWatch
@@ -40,6 +46,8 @@ from gameserver.game.loader import load_games
 from gameserver.match.service import MatchService
 from gameserver.metrics import Metrics
 from gameserver.node import Node, NodeChange
+from gameserver.players.profiles import Profiles
+from gameserver.players.recorder import SessionRecorder
 from gameserver.ports import Clock
 from gameserver.session.gate import SessionGate
 
@@ -179,6 +187,8 @@ class App:
         await self._matches.start()
         stack.push_async_callback(self._matches.stop)
         cluster = await self._build_cluster(stack, store, clock, entropy)
+        cache = await self._build_cache(stack, entropy)
+        profiles, recorder = await self._build_players(stack, cache, clock, entropy)
 
         self._gate = SessionGate(
             config=config,
@@ -189,6 +199,7 @@ class App:
             entropy=entropy,
             metrics=metrics,
             revocations=revocations,
+            records=recorder,
         )
         revocations.listen(self._gate.revoked)
         api = HttpApi(
@@ -204,6 +215,7 @@ class App:
                 metrics=metrics,
                 answers=RedisAnswers(redis, prefix=config.redis_prefix, metrics=metrics),
                 ready=self._not_ready,
+                profiles=profiles,
             )
         )
         self.http_port = await api.start()
@@ -247,6 +259,46 @@ class App:
         await cluster.start()
         stack.push_async_callback(cluster.stop)
         return cluster
+
+    async def _build_cache(self, stack: AsyncExitStack, entropy: SystemEntropy) -> SharedCache:
+        store = RedisCacheStore(self.config, entropy=entropy, metrics=self.metrics)
+        cache = SharedCache(store, self.config, entropy=entropy, metrics=self.metrics)
+        await stack.enter_async_context(store)
+        stack.push_async_callback(cache.close)
+        return cache
+
+    async def _build_players(
+        self, stack: AsyncExitStack, cache: SharedCache, clock: Clock, entropy: SystemEntropy
+    ) -> tuple[Profiles | None, SessionRecorder | None]:
+        """Each ``None`` where no table is set for it."""
+        config = self.config
+        if not config.profiles_table and not config.sessions_table:
+            return None, None
+        db = await stack.enter_async_context(DynamoDb(config, metrics=self.metrics))
+        profiles = sessions = None
+        if config.profiles_table:
+            logger.warning("profiles are stored without encryption")
+            profiles = Profiles(
+                DynamoProfiles(db, table=config.profiles_table),
+                cache,
+                IdentitySealer(),
+                clock=clock,
+                ttl_ms=config.profile_ttl_ms,
+            )
+        if config.sessions_table:
+            sessions = DynamoSessions(db, table=config.sessions_table, clock=clock)
+        recorder = SessionRecorder(
+            sessions=sessions,
+            profiles=profiles,
+            node=self.node.name,
+            records_max=config.session_records_max,
+            clock=clock,
+            entropy=entropy,
+            metrics=self.metrics,
+        )
+        recorder.start()
+        stack.push_async_callback(recorder.stop)
+        return profiles, recorder
 
     async def _build_verifier(self, stack: AsyncExitStack, clock: Clock) -> CognitoVerifier:
         config = self.config

@@ -89,7 +89,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dynamodb_endpoint_url: Text = ""  # default: AWS'
     dynamodb_timeout_ms: Millis = 3_000  # a call with its retries; then it has failed
     profile_ttl_ms: Millis = 300_000  # a cached profile is read anew after
-    profile_changes_per_minute: Count = 30  # per player; then 429
     session_records_max: Count = 10_000  # sessions waiting to be recorded; then new ones are not
 
     # The cache over Redis (docs/cache.md).

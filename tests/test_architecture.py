@@ -47,6 +47,8 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.match",
         "gameserver.session",
         "gameserver.cluster",
+        "gameserver.cache",
+        "gameserver.players",
         "gameserver.adapters",
         "gameserver.node",
     },

@@ -12,6 +12,7 @@ from gameserver.adapters import (
     http_health,
     http_matches,
     http_openapi,
+    http_profiles,
     http_tickets,
 )
 from gameserver.adapters.http_routes import Call, Caller, Endpoint, Nothing, Rate, Reply, Text
@@ -28,6 +29,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *http_accounts.ENDPOINTS,
     *http_tickets.ENDPOINTS,
     *http_matches.ENDPOINTS,
+    *http_profiles.ENDPOINTS,
     *http_admin.ENDPOINTS,
     Endpoint(
         method="GET",

@@ -11,6 +11,7 @@ from gameserver.adapters.http_idempotency import AnswerStore
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
 from gameserver.metrics import Metrics
+from gameserver.players.port import ProfileDesk
 from gameserver.ports import Clock, MaintenanceControl, Tickets, TokenVerifier
 from gameserver.revocation import Revocations
 
@@ -46,7 +47,8 @@ class Listing(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """One field for each part of the server that an endpoint may ask something of. ``ready``
-    answers why no new sockets are accepted, or ``None``."""
+    answers why no new sockets are accepted, or ``None``; ``profiles`` is ``None`` where none are
+    kept."""
 
     config: Config
     clock: Clock
@@ -59,3 +61,4 @@ class Services:
     metrics: Metrics
     answers: AnswerStore
     ready: Callable[[], str | None]
+    profiles: ProfileDesk | None = None

@@ -213,6 +213,9 @@ class Stack:
                 "GAMESERVER_SQS_QUEUE_URL": self.queue_url,
                 "GAMESERVER_SQS_ENDPOINT_URL": self.sqs.endpoint_url,
                 "GAMESERVER_AWS_REGION": self.settings.region,
+                "GAMESERVER_PROFILES_TABLE": self.moto.identity["profiles_table"],
+                "GAMESERVER_SESSIONS_TABLE": self.moto.identity["sessions_table"],
+                "GAMESERVER_DYNAMODB_ENDPOINT_URL": self.moto.endpoint_url,
                 "GAMESERVER_DRAIN_MS": "5000",
             }
             | ({"GAMESERVER_GAMES": self.settings.games} if self.settings.games else {})

@@ -27,7 +27,7 @@ SETTINGS_BYTES_MAX = 4_096
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's categories of what cannot be seen, or changes how its surroundings are."""
 
-Setting = str | int | float | bool | None
+Setting = Annotated[str, Meta(max_length=1_024)] | float | bool | None
 """``None`` takes a setting away."""
 SettingName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
 
@@ -54,8 +54,8 @@ class PublicProfile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProfileChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a player changes: what is left out stays. Settings are merged by name (RFC 7396).
-    Raises ``ValueError`` for a bad one."""
+    """What a player changes: what is left out stays. Settings are merged by name (RFC 7396), null
+    takes one away."""
 
     display_name: Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX)] | UnsetType = UNSET
     email: Annotated[str, Meta(max_length=EMAIL_CHARS_MAX)] | UnsetType | None = UNSET
@@ -64,10 +64,11 @@ class ProfileChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         UNSET
     )
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """What no type can say. Raises ``BadChange``."""
         if isinstance(self.display_name, str):
             if self.display_name != self.display_name.strip():
-                raise ValueError("display_name neither starts nor ends with a space")
+                raise BadChange("display_name neither starts nor ends with a space")
             _check_seen("display_name", self.display_name)
         if isinstance(self.avatar, str):
             _check_seen("avatar", self.avatar)
@@ -75,12 +76,16 @@ class ProfileChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             _check_seen("email", self.email)
             name, _, domain = self.email.rpartition("@")
             if not name or not domain or " " in self.email:
-                raise ValueError("email is not an address")
+                raise BadChange("email is not an address")
+
+
+class BadChange(Exception):
+    """A change that a profile cannot take, of the right form though it is; says why."""
 
 
 def _check_seen(what: str, text: str) -> None:
     if any(unicodedata.category(character) in _UNSEEN for character in text):
-        raise ValueError(f"{what} is one line of characters that can be seen")
+        raise BadChange(f"{what} is one line of characters that can be seen")
 
 
 def first_name(given: str) -> str:
@@ -107,7 +112,7 @@ class ProfileDesk(Protocol):
     async def change(
         self, identity: Identity, change: ProfileChange, *, version: int
     ) -> Profile | Conflict:
-        """Change ``version``. Raises ``ValueError`` where the settings grow beyond their bounds."""
+        """Change ``version``. Raises ``BadChange``."""
 
 
 # ── what is stored ───────────────────────────────────────────────────────────────────────────────

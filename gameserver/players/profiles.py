@@ -14,6 +14,7 @@ from gameserver.ids import PlayerId
 from gameserver.players.port import (
     SETTINGS_BYTES_MAX,
     SETTINGS_MAX,
+    BadChange,
     Conflict,
     FieldSealer,
     Profile,
@@ -71,6 +72,7 @@ class Profiles:
         self, identity: Identity, change: ProfileChange, *, version: int
     ) -> Profile | Conflict:
         """See ``port.ProfileDesk``. Reads the store, for a copy may be a moment old."""
+        change.check()
         player_id = identity.player_id
         stored = await self._store.get(player_id) or await self._create(identity)
         if stored.version != version:
@@ -162,10 +164,10 @@ def context(player_id: PlayerId) -> dict[str, str]:
 
 
 def _merged(stored: str, change: dict[str, Setting]) -> str:
-    """Raises ``ValueError`` over the bounds."""
+    """Raises ``BadChange``."""
     merged = {**_decode_settings(stored), **change}
     kept = {name: value for name, value in merged.items() if value is not None}
     encoded = msgspec.json.encode(kept)
     if len(kept) > SETTINGS_MAX or len(encoded) > SETTINGS_BYTES_MAX:
-        raise ValueError(f"settings hold {SETTINGS_MAX} values and {SETTINGS_BYTES_MAX} bytes")
+        raise BadChange(f"settings hold {SETTINGS_MAX} values and {SETTINGS_BYTES_MAX} bytes")
     return encoded.decode()

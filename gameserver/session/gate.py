@@ -19,6 +19,7 @@ from gameserver.ports import (
     Identity,
     Matches,
     Overloaded,
+    SessionRecords,
     Tickets,
     TokenVerifier,
 )
@@ -46,6 +47,7 @@ class SessionGate:
         entropy: Entropy,
         metrics: Metrics,
         revocations: Revocations,
+        records: SessionRecords | None = None,
     ) -> None:
         self._config = config
         self._verifier = verifier
@@ -55,6 +57,7 @@ class SessionGate:
         self._entropy = entropy
         self._metrics = metrics
         self._revocations = revocations
+        self._records = records
         self._sessions: set[Session] = set()
         self._of_player: dict[PlayerId, set[Session]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,9 +107,12 @@ class SessionGate:
             metrics=self._metrics,
             spawn=self._spawn,
             on_closed=self._forget,
+            on_refreshed=None if self._records is None else self._refreshed,
         )
         self._sessions.add(session)
         self._of_player.setdefault(identity.player_id, set()).add(session)
+        if self._records is not None:
+            self._records.opened(session.id, identity)
         try:
             self._revocations.check(identity)
         except TokenRefused:  # Between the check and the upgrade.
@@ -157,6 +163,12 @@ class SessionGate:
         if not self._sessions:
             self._emptied.set()
         self._metrics.sessions_closed += 1
+        if self._records is not None:
+            self._records.closed(session.id)
+
+    def _refreshed(self, session: Session) -> None:
+        if self._records is not None:
+            self._records.refreshed(session.id, session.identity)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -62,6 +62,7 @@ class Session:
         "_matches",
         "_metrics",
         "_on_closed",
+        "_on_refreshed",
         "_outgoing",
         "_refreshing",
         "_spawn",
@@ -87,6 +88,7 @@ class Session:
         metrics: Metrics,
         spawn: Spawn,
         on_closed: Callable[[Session], None],
+        on_refreshed: Callable[[Session], None] | None = None,
     ) -> None:
         self.id = session_id
         self.identity = identity
@@ -98,6 +100,7 @@ class Session:
         self._metrics = metrics
         self._spawn = spawn
         self._on_closed = on_closed
+        self._on_refreshed = on_refreshed
         self._loop = loop = asyncio.get_running_loop()
         now = loop.time()
         self._bucket = TokenBucket(
@@ -334,6 +337,8 @@ class Session:
                 self._expiry.cancel()
                 self._expiry = self._loop.call_later(self._token_s(), self._token_ended)
                 self._send(to_client.Refreshed(message.ref, identity.expires_ms))
+                if self._on_refreshed is not None:
+                    self._on_refreshed(self)
         finally:
             self._refreshing = False
 

@@ -24,6 +24,7 @@ from gameserver.errors import TokenRefused
 from gameserver.games.arena import Arena
 from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
+from gameserver.players.port import ProfileDesk
 from gameserver.ports import Identity, TokenVerifier
 from tests.fakes.memory_answers import MemoryAnswers
 from tests.fakes.memory_maintenance import MemoryMaintenance
@@ -60,6 +61,7 @@ class World:
     revocations: MemoryRevocations = field(default_factory=MemoryRevocations)
     calls: list[tuple[str, ...]] = field(default_factory=list)
     answers: MemoryAnswers = field(default_factory=MemoryAnswers)
+    profiles: ProfileDesk | None = None
 
     def listing(self) -> list[Info]:
         return self.running
@@ -187,6 +189,7 @@ def services_of(world: World, **settings: Any) -> Services:
         metrics=world.metrics,
         answers=world.answers,
         ready=lambda: world.reason,
+        profiles=world.profiles,
     )
 
 

@@ -1,0 +1,57 @@
+"""The gate tells of each session when it opens, lasts longer and ends."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gameserver.config import Config
+from gameserver.ids import SessionId
+from gameserver.metrics import Metrics
+from gameserver.ports import Identity
+from gameserver.session.gate import SessionGate
+from gameserver.wire import codec, from_client
+from gameserver.wire.codec import Format
+from tests.adapters.ws_peer import until
+from tests.fakes.clock import SeededEntropy
+from tests.session.parts import FakeConnection, FakeMatches, FakeVerifier, FixedClock, identity
+
+
+class Records:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int]] = []
+
+    def opened(self, session_id: SessionId, identity: Identity) -> None:
+        self.told.append(("opened", identity.expires_ms))
+
+    def refreshed(self, session_id: SessionId, identity: Identity) -> None:
+        self.told.append(("refreshed", identity.expires_ms))
+
+    def closed(self, session_id: SessionId) -> None:
+        self.told.append(("closed", 0))
+
+
+async def test_records_follow_a_session() -> None:
+    first = identity(expires_in_s=60)
+    longer = msgspec.structs.replace(first, expires_ms=first.expires_ms + 1_000)
+    records = Records()
+    gate = SessionGate(
+        config=Config(),
+        verifier=FakeVerifier(longer),
+        tickets=None,  # type: ignore[arg-type]
+        matches=FakeMatches(),
+        clock=FixedClock(),
+        entropy=SeededEntropy(1),
+        metrics=Metrics(),
+        records=records,
+    )
+    session = gate.open(FakeConnection(Format.MSGPACK), first)
+    refresh = from_client.Refresh(ref=1, token="t" * 20)
+    session.received(codec.encode_client(refresh, Format.MSGPACK, None))
+    await until(lambda: len(records.told) == 2)
+    session.closed()
+    await gate.settle()
+    assert records.told == [
+        ("opened", first.expires_ms),
+        ("refreshed", longer.expires_ms),
+        ("closed", 0),
+    ]
