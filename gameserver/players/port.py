@@ -129,6 +129,15 @@ class FieldSealer(Protocol):
         """What was sealed. Raises ``ValueError`` for what was not sealed so."""
 
 
+CACHE_KIND = "profile.1"
+"""Starts the key of a cached ``StoredProfile``; a change that breaks its readers counts it up."""
+
+
+def sealed_for(player_id: PlayerId) -> dict[str, str]:
+    """What a sealed field of a profile is bound to, beside its own name."""
+    return {"table": "profiles", "player_id": player_id}
+
+
 class StoredProfile(msgspec.Struct, frozen=True, kw_only=True):
     """A profile as stores and the cache have it. ``display_name`` and ``email`` are sealed;
     ``settings`` is JSON."""

@@ -12,6 +12,7 @@ from gameserver.cache.typed import Cached
 from gameserver.errors import TableUnavailable
 from gameserver.ids import PlayerId
 from gameserver.players.port import (
+    CACHE_KIND,
     SETTINGS_BYTES_MAX,
     SETTINGS_MAX,
     BadChange,
@@ -24,11 +25,10 @@ from gameserver.players.port import (
     Setting,
     StoredProfile,
     first_name,
+    sealed_for,
 )
 from gameserver.ports import Clock, Identity
 
-KIND = "profile.1"
-"""Starts the key in the cache; a change of ``StoredProfile`` that breaks readers counts it up."""
 ABSENT_TTL_MS = 10_000
 
 _decode_settings = msgspec.json.Decoder(dict[str, Setting]).decode
@@ -44,7 +44,7 @@ class Profiles:
         self._sealer = sealer
         self._clock = clock
         self._cached = Cached(
-            cache, KIND, StoredProfile, ttl_ms=ttl_ms, absent_ttl_ms=ABSENT_TTL_MS
+            cache, CACHE_KIND, StoredProfile, ttl_ms=ttl_ms, absent_ttl_ms=ABSENT_TTL_MS
         )
 
     async def own(self, identity: Identity) -> Profile:
@@ -152,15 +152,10 @@ class Profiles:
         )
 
     async def _seal(self, field: str, plaintext: str, player_id: PlayerId) -> bytes:
-        return await self._sealer.seal(field, plaintext, context(player_id))
+        return await self._sealer.seal(field, plaintext, sealed_for(player_id))
 
     async def _open(self, field: str, sealed: bytes, player_id: PlayerId) -> str:
-        return await self._sealer.open(field, sealed, context(player_id))
-
-
-def context(player_id: PlayerId) -> dict[str, str]:
-    """What a sealed field of a profile is bound to, beside its own name."""
-    return {"table": "profiles", "player_id": player_id}
+        return await self._sealer.open(field, sealed, sealed_for(player_id))
 
 
 def _merged(stored: str, change: dict[str, Setting]) -> str:
