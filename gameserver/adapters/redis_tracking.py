@@ -150,8 +150,7 @@ class _Server:
             await connection.send_command(
                 "CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", tracking.prefix
             )
-            while await self._answer(connection, tracking.silence_s) is _PUSHED:
-                pass
+            await self._reply(connection, tracking.silence_s)
             # Copies made before were not watched by this connection.
             tracking.changed(None)
             was_heard = True
@@ -170,19 +169,22 @@ class _Server:
         asked_s = loop.time()
         in_cluster = tracking.config.redis_cluster
         await connection.send_command(*(("CLUSTER", "SLOTS") if in_cluster else ("PING",)))
-        while True:
-            left_s = asked_s + tracking.silence_s - loop.time()
-            answer = None if left_s <= 0 else await self._answer(connection, left_s)
-            if answer is None:
-                raise TimeoutError(f"no answer in {tracking.silence_s} s")
-            if answer is not _PUSHED:
-                break
+        answer = await self._reply(connection, tracking.silence_s)
         if in_cluster:
             self.primaries = _primaries(answer, self._address)
             tracking.learned()
         self.heard_s = asked_s
         while (left_s := asked_s + PROBE_S - loop.time()) > 0:
             await self._answer(connection, left_s)
+
+    async def _reply(self, connection: Any, seconds: float) -> Any:
+        """The answer to the one question that is open. Raises ``TimeoutError`` without one."""
+        until_s = self._loop.time() + seconds
+        while (left_s := until_s - self._loop.time()) > 0:
+            answer = await self._answer(connection, left_s)
+            if answer is not None and answer is not _PUSHED:
+                return answer
+        raise TimeoutError(f"no answer in {seconds} s")
 
     async def _answer(self, connection: Any, seconds: float) -> Any:
         """The next answer, ``_PUSHED`` after a push, ``None`` after ``seconds``."""

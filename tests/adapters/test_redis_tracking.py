@@ -168,6 +168,33 @@ async def test_a_user_without_the_right_has_no_copies_but_a_cache(
     await client.aclose()
 
 
+async def test_a_question_without_an_answer_is_a_lost_connection(redis_prefix: str) -> None:
+    """A server that takes the order to track, and says nothing: who knows whether it does."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (line := await reader.readline()).startswith(b"*"):
+            words = []
+            for _ in range(int(line[1:])):
+                size = int((await reader.readline())[1:])
+                words.append((await reader.readexactly(size + 2))[:-2])
+            asked.append(b" ".join(words[:2]))
+            if words[0] == b"HELLO":
+                writer.write(b"%1\r\n$5\r\nproto\r\n:3\r\n")
+            elif words[:2] != [b"CLIENT", b"TRACKING"]:
+                writer.write(b"+OK\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    config = Config(redis_url=url, redis_prefix=redis_prefix, redis_timeout_ms=50)
+    async with server, node(config) as one:
+        await until(lambda: asked.count(b"CLIENT TRACKING") >= 2)
+        assert not one.watches()
+        assert one.metrics.cache_errors >= 1
+        assert b"PING" not in asked
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("end", ["kill", "pause"])
 async def test_a_cluster_is_heard_again_after_a_failover(
