@@ -80,7 +80,7 @@ class RedisTracking:
         self._closing = True
         servers, self._servers = list(self._servers.values()), {}
         for server in servers:
-            server.task.cancel()
+            server.end()
         await asyncio.gather(*(server.task for server in servers), return_exceptions=True)
         self.changed(None)
 
@@ -94,7 +94,7 @@ class RedisTracking:
             return
         for address in [*self._servers]:
             if address not in wanted:
-                self._servers.pop(address).task.cancel()
+                self._servers.pop(address).end()
         for address in wanted - set(self._servers):
             self._add(address)
         # What they have changed until now was not heard.
@@ -121,11 +121,17 @@ class _Server:
         self._tracking = tracking
         self._address = address
         self._loop = asyncio.get_running_loop()
+        self._ended = False
         self.task = self._loop.create_task(self._run())
+
+    def end(self) -> None:
+        """Listen no more."""
+        self._ended = True  # The cancellation may get lost in an error of the connection.
+        self.task.cancel()
 
     async def _run(self) -> None:
         tracking = self._tracking
-        while True:
+        while not self._ended:
             pause_s = RETRY_S
             try:
                 await self._follow()
@@ -137,7 +143,8 @@ class _Server:
                 logger.warning("changes are not heard", extra={"error": str(error)})
                 tracking.metrics.cache_errors += 1
                 tracking.lost()
-            await asyncio.sleep(pause_s * (0.5 + tracking.entropy.jitter()))
+            if not self._ended:
+                await asyncio.sleep(pause_s * (0.5 + tracking.entropy.jitter()))
 
     async def _follow(self) -> None:
         """Until the connection fails, or says nothing for too long."""
@@ -161,7 +168,10 @@ class _Server:
             self.primaries = frozenset()
             if was_heard:
                 tracking.changed(None)
-            await connection.disconnect(nowait=True)
+            try:
+                await connection.disconnect(nowait=True)
+            except FAILURES:
+                pass  # It was broken anyway.
 
     async def _probe(self, connection: Any) -> None:
         """Ask, hear the answer in time, and listen until it is time to ask again."""
