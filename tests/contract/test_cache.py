@@ -19,12 +19,11 @@ from gameserver.config import Config
 from gameserver.errors import StoreUnavailable, Unavailable
 from gameserver.metrics import Metrics
 from tests.adapters.ws_peer import until
-from tests.contract.test_match_store import REDIS_TLS, redis_url
+from tests.contract.test_match_store import STORES, redis_url
 from tests.fakes.clock import SeededEntropy
 from tests.fakes.memory_cache import MemoryCacheHub
 
 TTL_MS = 60_000
-KINDS = ["memory", "redis", "redis_cluster", REDIS_TLS]
 
 
 @dataclass
@@ -63,7 +62,7 @@ def open_node(number: int, config: Config, store: CacheStore, metrics: Metrics) 
     return Node(store, cache, metrics)
 
 
-@pytest_asyncio.fixture(params=KINDS)
+@pytest_asyncio.fixture(params=STORES)
 async def town(request: pytest.FixtureRequest) -> AsyncIterator[Town]:
     async with AsyncExitStack() as stack:
         if request.param == "memory":
@@ -79,7 +78,7 @@ async def town(request: pytest.FixtureRequest) -> AsyncIterator[Town]:
             async def make(number: int, **settings: Any) -> Node:
                 config = Config(
                     redis_url=url,
-                    redis_cluster=request.param == "redis_cluster",
+                    redis_cluster=request.param.startswith("redis_cluster"),
                     redis_prefix=prefix,
                     **settings,
                 )
