@@ -45,9 +45,8 @@ all that can be wrong with a code is `wrong_code`; a wrong name and a wrong pass
 `wrong_credentials`. Such answers, and failed log-ins, come no sooner than
 `GAMESERVER_AUTH_ANSWER_MS` after the request, which has to be above the usual time of Cognito's
 answers: what takes longer than that is not hidden. With `GAMESERVER_SIGNUP_TELLS_TAKEN_NAMES` a
-taken name is `name_taken`: for games whose names are public anyway. Two things Cognito itself tells
-apart: `password_reset_required`, where an administrator asks for it, and whether sign-ups are
-limited for an address.
+taken name is `name_taken`: for games whose names are public anyway. What Cognito itself tells apart
+stays: `password_reset_required`, where an administrator asked for it.
 
 ## Ending sessions
 
