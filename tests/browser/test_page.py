@@ -181,6 +181,19 @@ async def test_wrong_password(page: Page, stage: Stage) -> None:
     await expect(page.locator("#login-button")).to_be_enabled()
 
 
+async def test_logging_out_ends_the_session_at_the_server_too(page: Page, stage: Stage) -> None:
+    await login(page)
+    before = len(stage.revocations.added)
+    async with page.expect_response("**/v1/auth/logout") as answer:
+        await page.click("#logout")
+    assert (await answer.value).status == 204
+    assert len(stage.revocations.added) == before + 1
+    await expect(page.locator("#login-button")).to_be_visible()
+    await login(page)
+    await join(page, "standard")
+    assert page.console.errors == []
+
+
 async def test_an_unreachable_server_is_named(page: Page, stage: Stage) -> None:
     await page.route(f"{stage.api_url}/**", lambda route: route.abort())
     await page.click("#login-button")
