@@ -1,4 +1,4 @@
-"""``python -m gameserver run | check | games | config | openapi | healthcheck | maintenance``."""
+"""``python -m gameserver run | new | check | games | config | openapi | healthcheck | …``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import msgspec
 import uvloop
 
-from gameserver import cli_maintenance
+from gameserver import cli_maintenance, cli_new
 from gameserver.adapters import json_log
 from gameserver.adapters.http_endpoints import openapi
 from gameserver.app import App
@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "check":
             verb.add_argument("--steps", type=_steps, default=2_000, help="default: %(default)s")
             verb.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    cli_new.add_to(verbs)
     cli_maintenance.add_to(verbs)
     return parser
 

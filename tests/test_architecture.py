@@ -53,12 +53,15 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.node",
     },
     "gameserver.cli_maintenance": SHARED | {"gameserver.adapters"},
+    "gameserver.scaffold": PURE_BASE,
+    "gameserver.cli_new": {"gameserver.scaffold"},
     "gameserver.__main__": SHARED
     | {
         "gameserver.app",
         "gameserver.adapters.json_log",
         "gameserver.adapters.http_endpoints",
         "gameserver.cli_maintenance",
+        "gameserver.cli_new",
     },
     "gameserver.devstack": SHARED | {"gameserver.games", "botswarm"},
     "botswarm": PURE_BASE | {"gameserver.wire", "gameserver.games", "gameserver.game"},
@@ -72,6 +75,8 @@ IMPURE_ALLOWED = (
     "gameserver.devstack",
     "gameserver.__main__",
     "gameserver.cli_maintenance",
+    "gameserver.cli_new",
+    "gameserver.scaffold",
     "persistence_worker",
     "botswarm",
 )

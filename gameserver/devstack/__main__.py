@@ -20,13 +20,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="gameserver.devstack", description=__doc__)
     parser.add_argument("verb", choices=("run", "swarm", "clean"))
+    parser.add_argument(
+        "--game",
+        action="append",
+        metavar="NAME|MODULE:CLASS|DIRECTORY",
+        help="run: what is played (may be given several times); default: GAMES or GAME",
+    )
     options, rest = parser.parse_known_args(argv)
+    if options.verb == "swarm" and options.game:  # A word of the swarm's too.
+        rest = [word for name in options.game for word in ("--game", name)] + rest
     if rest and options.verb != "swarm":
         parser.error(f"unknown: {' '.join(rest)}")
     try:
         match options.verb:
             case "run":
-                return run(os.environ)
+                return run(os.environ, games=options.game or ())
             case "swarm":
                 return swarm(os.environ, rest)
             case _:

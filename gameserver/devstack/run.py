@@ -7,7 +7,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -27,15 +27,16 @@ from gameserver.devstack.supervise import watch
 WEB = Path(__file__).resolve().parents[2] / "web"
 
 
-def run(environ: Mapping[str, str]) -> int:
-    """Returns the exit code: 0 after Ctrl-C, 1 if something could not start or died."""
+def run(environ: Mapping[str, str], *, games: Sequence[str] = ()) -> int:
+    """``games`` as ``GAMES`` has them. Returns the exit code: 0 after Ctrl-C, 1 if something could
+    not start or died."""
     console = Console(highlight=False)
     # A shell starts what runs in its background with Ctrl-C ignored; here it must always work.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _as_ctrl_c)
     try:
-        settings = stack_settings.from_environ(environ)
+        settings = stack_settings.from_environ(environ, games=games)
         with only_one(settings.directory):
             stack_settings.check_ports_are_free(settings)
             return _run(settings, console)

@@ -2,16 +2,18 @@
 
 Each port has a default and a variable of its own: ``make run WS_PORT=9080``. ``PORT_OFFSET`` moves
 all of them, so that two stacks can run side by side: ``make run PORT_OFFSET=100 RUN_DIR=.run2``.
-``GAMES`` says what is played: ``make run GAMES=mash:Mash,arena``. ``NODES`` and ``WORKERS`` say how
-many servers and workers there are: ``make run NODES=3 WORKERS=2``.
+``GAMES``, or ``GAME``, says what is played: ``make run GAMES=mash:Mash,arena``, ``make run
+GAME=./star_race``. ``NODES`` and ``WORKERS`` say how many servers and workers there are: ``make run
+NODES=3 WORKERS=2``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from gameserver.devstack.game_paths import Games, resolve
 from gameserver.devstack.process import LOOPBACK, DevstackError, free_port, port_is_taken
 
 DEFAULT_PORTS = {
@@ -38,7 +40,7 @@ class Settings:
     directory: Path
     ports: Mapping[str, int]
     region: str = "eu-central-1"
-    games: str = ""  # as GAMESERVER_GAMES has them; empty = the bundled ones
+    games: Games = field(default_factory=Games)  # without a name: the bundled ones
     nodes: int = 1  # more than one stand behind a balancer
     workers: int = 1
 
@@ -96,8 +98,9 @@ def variable(name: str) -> str:
     return f"{word.upper()}_PORT"
 
 
-def from_environ(environ: Mapping[str, str]) -> Settings:
-    """The settings of ``make run``. Raises ``DevstackError`` naming the variable that is wrong."""
+def from_environ(environ: Mapping[str, str], *, games: Sequence[str] = ()) -> Settings:
+    """The settings of ``make run``; ``games`` stands for ``GAMES``. Raises ``DevstackError`` naming
+    the variable that is wrong."""
     offset = _number(environ, "PORT_OFFSET", default=0)
     nodes = _count(environ, "NODES", most=NODES_MAX)
     workers = _count(environ, "WORKERS", most=WORKERS_MAX)
@@ -119,10 +122,15 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
     return Settings(
         directory=Path(environ.get("RUN_DIR") or ".run").resolve(),
         ports=ports,
-        games=environ.get("GAMES", ""),
+        games=resolve(games or _listed(environ)),
         nodes=nodes,
         workers=workers,
     )
+
+
+def _listed(environ: Mapping[str, str]) -> list[str]:
+    given = (environ.get(key, "") for key in ("GAMES", "GAME"))
+    return [name.strip() for text in given for name in text.split(",") if name.strip()]
 
 
 def on_free_ports(directory: Path, *, nodes: int = 1, workers: int = 1) -> Settings:

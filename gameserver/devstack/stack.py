@@ -13,6 +13,7 @@ Any of them can be killed and started again by name, on the same port and with i
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -197,7 +198,8 @@ class Stack:
 
     def gameserver_environ(self, *, ws_port: int, http_port: int) -> dict[str, str]:
         """A game server's environment; its user pool is known once moto has started."""
-        cognito = self.moto.cognito()
+        cognito, games = self.moto.cognito(), self.settings.games
+        paths = [*map(str, games.paths), *filter(None, [os.environ.get("PYTHONPATH")])]
         return environment(
             {
                 "GAMESERVER_WS_HOST": LOOPBACK,
@@ -218,7 +220,8 @@ class Stack:
                 "GAMESERVER_DYNAMODB_ENDPOINT_URL": self.moto.endpoint_url,
                 "GAMESERVER_DRAIN_MS": "5000",
             }
-            | ({"GAMESERVER_GAMES": self.settings.games} if self.settings.games else {})
+            | ({"GAMESERVER_GAMES": ",".join(games.names)} if games.names else {})
+            | ({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})
             | dict(self._extra.gameserver)
         )
 

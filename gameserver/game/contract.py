@@ -176,6 +176,8 @@ class Game(Generic[StateT, InputT, ViewT]):
     View: ClassVar[type[msgspec.Struct]]
     Event: ClassVar[Any] = None
     """A tagged Struct or a union of them; the tag is the event's kind in PostgreSQL."""
+    Result: ClassVar[type[msgspec.Struct] | None] = None
+    """What ``tick.end`` is given beside the standings, if it is given anything."""
 
     hidden: ClassVar[bool] = False
     """True where ``view_for`` is overridden: each player gets a view of their own."""

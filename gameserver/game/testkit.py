@@ -344,6 +344,9 @@ class _Play:
         ended = self.tick.ended
         if ended is None:
             return None
+        kind = self.game.Result or object
+        fits = ended.result is None or isinstance(ended.result, kind)
+        self._require(fits, "the result of tick.end() must be a Result")
         strangers = [one for one in ended.standings if one.player_id not in self.known]
         self._require(not strangers, f"{strangers} never took a seat, but have a standing")
         result = None if ended.result is None else msgspec.to_builtins(ended.result)

@@ -27,6 +27,7 @@ def problems(game: type[Any]) -> list[str]:
     for part in ("State", "Input", "View"):
         found += _struct(game, part)
     found += _events(game)
+    found += _result(game)
     return found
 
 
@@ -159,3 +160,13 @@ def _events(game: type[Any]) -> Iterator[str]:
             kinds.add(kind)
         if config.array_like:
             yield f"event {event.__name__} must not be array_like: PostgreSQL keeps its field names"
+
+
+def _result(game: type[Any]) -> Iterator[str]:
+    result = getattr(game, "Result", None)
+    if result is None:
+        return
+    yield from _struct(game, "Result")
+    if isinstance(result, type) and issubclass(result, msgspec.Struct):
+        if result.__struct_config__.array_like:
+            yield "Result must not be array_like: PostgreSQL keeps its field names"

@@ -148,6 +148,7 @@ class Arena(Game[ArenaState, Move, ArenaView]):
     Input: ClassVar = Move
     View: ClassVar = ArenaView
     Event: ClassVar = Kill | Lead
+    Result: ClassVar = ArenaResult
 
     def start(self, setup: Setup) -> ArenaState:
         options = setup.options
