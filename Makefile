@@ -34,7 +34,7 @@ $(COMPILED): $(STAMP) gameserver/hot/_fast.pyx gameserver/wire/_cut.pyx
 
 setup: $(COMPILED) ## Create the venv and install what is locked
 
-run: $(COMPILED) ## Start the whole system on this machine, with NODES=3 a cluster; Ctrl-C stops it
+run: $(COMPILED) ## Start the whole system on this machine, with NODES=3 a cluster, with GAME=./star_race RELOAD=1 your game; Ctrl-C stops it
 	@$(PY) -m gameserver.devstack run
 
 swarm: $(COMPILED) ## 200 bots play on the running system; then the stored results are counted; ARGS="--bots 50"

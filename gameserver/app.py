@@ -27,6 +27,7 @@ from gameserver.adapters.http_auth import CognitoAccounts
 from gameserver.adapters.http_services import Services
 from gameserver.adapters.identity_sealer import IdentitySealer
 from gameserver.adapters.jwks import JwksCache
+from gameserver.adapters.network_sim import NetworkSimulation
 from gameserver.adapters.redis_answers import RedisAnswers
 from gameserver.adapters.redis_bus import RedisBus
 from gameserver.adapters.redis_cache import RedisCacheStore
@@ -42,7 +43,9 @@ from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.revocations import GuardedVerifier, RevocationWatch
 from gameserver.config import Config
+from gameserver.game.contract import AnyGame
 from gameserver.game.loader import load_games
+from gameserver.match.exchange import Exchanged
 from gameserver.match.service import MatchService
 from gameserver.metrics import Metrics
 from gameserver.node import Node, NodeChange
@@ -61,8 +64,12 @@ _SESSIONS_SETTLE_S = 4.0
 class App:
     """One node, from its settings: ``async with App(config) as app: await app.run()``."""
 
-    def __init__(self, config: Config, *, node_name: str) -> None:
+    def __init__(
+        self, config: Config, *, node_name: str, network: NetworkSimulation | None = None
+    ) -> None:
+        """``network``: in development, what connections are made to suffer. No setting sets it."""
         self.config = config
+        self._network = network
         self.node = Node(node_name)
         self.metrics = Metrics()
         self.ws_port = 0
@@ -104,6 +111,11 @@ class App:
         self.node.change(NodeChange.STOPPED)
         await self._stack.aclose()
         logger.info("stopped", extra={"node": self.node.name})
+
+    def exchange(self, game: AnyGame, *, end_unfit: bool = False) -> Exchanged:
+        """Play by other rules of a game that is offered, in its running matches too as far as they
+        fit. For development: no setting leads here."""
+        return self._matches.exchange(game, end_unfit=end_unfit)
 
     async def run(self) -> None:
         """Serve until SIGTERM, SIGINT or the wish of ECS, then drain. A second signal ends the
@@ -220,7 +232,7 @@ class App:
         )
         self.http_port = await api.start()
         stack.push_async_callback(api.close)
-        self._ws = WsServer(config, self._gate, metrics)
+        self._ws = WsServer(config, self._gate, metrics, network=self._network)
         self.ws_port = await self._ws.start()
         stack.push_async_callback(self._ws.close)
 

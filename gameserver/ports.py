@@ -160,6 +160,10 @@ class Subscriber(Protocol):
         """Whether the line is read before every step from now on. False again before the match
         stands still and when the seat is gone."""
 
+    def plays(self, game: AnyGame) -> None:
+        """The match plays by other rules of the same game from now on (in development only): the
+        next frame has to be whole, and inputs are of ``game.Input``."""
+
     def left(self, reason: str) -> None:
         """The seat is gone; ``reason`` is that of ``to_client.Left``."""
 

@@ -63,7 +63,12 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.cli_maintenance",
         "gameserver.cli_new",
     },
-    "gameserver.devstack": SHARED | {"gameserver.games", "botswarm"},
+    "gameserver.devstack": SHARED
+    | {"gameserver.games", "botswarm", "gameserver.adapters.network_sim"},
+    # These run within a server, which the rest of the stack only starts.
+    "gameserver.devstack.node": SHARED
+    | {"gameserver.app", "gameserver.adapters", "gameserver.devstack"},
+    "gameserver.devstack.reload": SHARED | {"gameserver.match.exchange", "gameserver.devstack"},
     "botswarm": PURE_BASE | {"gameserver.wire", "gameserver.games", "gameserver.game"},
     "persistence_worker": {"gameserver.wire.event_record"},
 }

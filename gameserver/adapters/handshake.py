@@ -87,6 +87,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Credentials
     format: Format
     forwarded_for: str | None
+    query: str = ""
 
 
 def overloaded(code: str, message: str, *, retry_after_s: int) -> Answer:
@@ -103,6 +104,9 @@ def unauthorized(code: str, message: str, *, status: int = 401) -> Answer:
 
 HEADERS_TOO_LARGE = Answer(
     status=431, code="headers_too_large", message="the request's headers are over the limit"
+)
+BAD_CONDITIONS = Answer(
+    status=400, code="bad_conditions", message="the network conditions asked for are out of bounds"
 )
 NOT_HTTP = Answer(status=400, code="bad_request", message="this is not an HTTP/1.1 request")
 TOO_SLOW = Answer(
@@ -166,6 +170,7 @@ def examine(protocol: GameProtocol, head: bytes) -> Opening | Answer:
         credentials=credentials,
         format=chosen,
         forwarded_for=", ".join(hops) if hops else None,
+        query=query,
     )
 
 

@@ -12,6 +12,7 @@ from websockets.server import ServerProtocol
 
 from gameserver.adapters.connect_rate import ConnectRate
 from gameserver.adapters.handshake import Answer, GameProtocol, overloaded
+from gameserver.adapters.network_sim import Conditions, NetworkSimulation
 from gameserver.adapters.ping_wheel import PingWheel
 from gameserver.adapters.tls_connection import TlsConnection
 from gameserver.adapters.tls_transport import TlsTransport
@@ -47,15 +48,19 @@ class WsContext:
         "limits",
         "loop",
         "metrics",
+        "network",
         "openings",
         "rate",
     )
 
-    def __init__(self, config: Config, gate: Gate, metrics: Metrics) -> None:
+    def __init__(
+        self, config: Config, gate: Gate, metrics: Metrics, network: NetworkSimulation | None
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.config = config
         self.gate = gate
         self.metrics = metrics
+        self.network = network
         self.limits = Limits(config)
         self.rate = ConnectRate(config.connects_per_ip_per_s)
         self.connections: PingWheel[WsConnection] = PingWheel(
@@ -102,8 +107,11 @@ class WsContext:
         *,
         format: Format,
         remote: str,
+        conditions: Conditions | None = None,
     ) -> None:
         """Make the socket a connection with a session. The 101 answer has been sent."""
+        if conditions is not None and self.network is not None:
+            transport = self.network.between(transport, conditions)
         kind = TlsConnection if isinstance(transport, TlsTransport) else WsConnection
         connection = kind(
             transport,

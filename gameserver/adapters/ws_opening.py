@@ -19,6 +19,7 @@ from typing import cast
 from gameserver.adapters import handshake
 from gameserver.adapters.client_address import limit_key
 from gameserver.adapters.handshake import Answer, GameProtocol, Opening
+from gameserver.adapters.network_sim import Conditions
 from gameserver.adapters.ws_context import WsContext
 from gameserver.adapters.ws_transport import half_close
 from gameserver.errors import TokenRefused, Unavailable
@@ -44,6 +45,7 @@ class WsOpening(asyncio.Protocol):
 
     __slots__ = (
         "_began",
+        "_conditions",
         "_context",
         "_head",
         "_protocol",
@@ -62,6 +64,7 @@ class WsOpening(asyncio.Protocol):
         self._head = bytearray()
         self._remote = ""
         self._retry_after_s = 0
+        self._conditions: Conditions | None = None
         self._reserved = False
         self._began = context.loop.time()
         self._task: asyncio.Task[None] | None = None
@@ -137,6 +140,12 @@ class WsOpening(asyncio.Protocol):
         self._head.clear()
         if isinstance(decision, Opening):
             self._count_behind_proxies(decision)
+            try:
+                network = self._context.network
+                self._conditions = None if network is None else network.asked(decision.query)
+            except ValueError:
+                self._answer(handshake.BAD_CONDITIONS)
+                return
             busy = self._context.too_busy(self._retry_after_s)
             if busy is not None or early:
                 self._answer(busy or handshake.EARLY_DATA)
@@ -191,7 +200,13 @@ class WsOpening(asyncio.Protocol):
             transport.write(chunk)
         context.metrics.handshake_ms.observe((context.loop.time() - self._began) * 1000)
         protocol.parser.close()  # It is a generator that refers back to its protocol.
-        context.upgrade(transport, identity, format=opening.format, remote=self._remote)
+        context.upgrade(
+            transport,
+            identity,
+            format=opening.format,
+            remote=self._remote,
+            conditions=self._conditions,
+        )
 
     # ── answering ────────────────────────────────────────────────────────────────────────────
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 
+from gameserver.adapters.network_sim import NetworkSimulation
 from gameserver.adapters.tls_transport import TlsListener
 from gameserver.adapters.ws_connection import CLOSE_WAIT_S
 from gameserver.adapters.ws_context import WsContext
@@ -37,8 +38,17 @@ def tls_context(cert_file: str, key_file: str) -> ssl.SSLContext:
 class WsServer:
     """Accepts players: ``start``, then ``stop_accepting`` when draining, then ``close``."""
 
-    def __init__(self, config: Config, gate: Gate, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        gate: Gate,
+        metrics: Metrics,
+        *,
+        network: NetworkSimulation | None = None,
+    ) -> None:
+        """``network``: in development, what connections are made to suffer."""
         self._config = config
+        self._network = network
         self._gate = gate
         self._metrics = metrics
         self._context: WsContext | None = None
@@ -67,7 +77,7 @@ class WsServer:
         Raises ``OSError`` where the port is taken or a TLS file cannot be read.
         """
         config = self._config
-        context = self._context = WsContext(config, self._gate, self._metrics)
+        context = self._context = WsContext(config, self._gate, self._metrics, self._network)
 
         def opening() -> asyncio.Protocol:
             return WsOpening(context)

@@ -81,6 +81,9 @@ class Guest:
     def polled(self, polled: bool) -> None:
         """There is no socket to be read."""
 
+    def plays(self, game: AnyGame) -> None:
+        self.game = game
+
     def left(self, reason: str) -> None:
         self._guests.gone(self, reason)
 

@@ -226,6 +226,11 @@ class Link:
         if not self.closed:
             self._session.polled(polled)
 
+    def plays(self, game: AnyGame) -> None:
+        self.game = game
+        if not self.closed:
+            self._session.plays(game)
+
     def left(self, reason: str) -> None:
         """The seat is gone; if only the match has moved, it is looked for."""
         self._seat = None

@@ -15,10 +15,18 @@ from gameserver.devstack.process import DevstackError, port_is_taken
 from gameserver.devstack.run import only_one, run
 from gameserver.devstack.stack import DATABASE
 
+FLAGS = {
+    "--latency-ms": "LATENCY_MS",
+    "--jitter-ms": "JITTER_MS",
+    "--stall-percent": "STALL_PERCENT",
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="gameserver.devstack", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="gameserver.devstack", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("verb", choices=("run", "swarm", "clean"))
     parser.add_argument(
         "--game",
@@ -26,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="NAME|MODULE:CLASS|DIRECTORY",
         help="run: what is played (may be given several times); default: GAMES or GAME",
     )
+    for name, variable in FLAGS.items():
+        parser.add_argument(name, metavar=variable, help=f"run: the same as {variable}=")
+    parser.add_argument("--reload", action="store_true", help="run: the same as RELOAD=1")
     options, rest = parser.parse_known_args(argv)
     if options.verb == "swarm" and options.game:  # A word of the swarm's too.
         rest = [word for name in options.game for word in ("--game", name)] + rest
@@ -34,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         match options.verb:
             case "run":
-                return run(os.environ, games=options.game or ())
+                return run(_environ(options), games=options.game or ())
             case "swarm":
                 return swarm(os.environ, rest)
             case _:
@@ -44,6 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _environ(options: argparse.Namespace) -> dict[str, str]:
+    """The environment, with what was said on the command line over it."""
+    flags = {variable: getattr(options, variable.lower()) for variable in FLAGS.values()}
+    given = {variable: value for variable, value in flags.items() if value is not None}
+    return {**os.environ, **given, **({"RELOAD": "1"} if options.reload else {})}
 
 
 def swarm(environ: Mapping[str, str], arguments: list[str]) -> int:

@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from gameserver.devstack import settings as stack_settings
 from gameserver.devstack.bots import BotRuns
+from gameserver.devstack.follow import follow
 from gameserver.devstack.page_server import TOKEN_LIFETIME_S, PageServer
 from gameserver.devstack.process import LOOPBACK, DevstackError
 from gameserver.devstack.settings import Settings
@@ -104,9 +105,21 @@ async def _serve(stack: Stack, console: Console, began: float) -> None:
     try:
         await web.TCPSite(runner, LOOPBACK, settings.ports["page"]).start()
         _read_out(stack, console, time.monotonic() - began)
-        await watch(stack, lambda text: console.print(escape(text), soft_wrap=True))
+        following = asyncio.create_task(_follow_reloads(settings, console))
+        try:
+            await watch(stack, lambda text: console.print(escape(text), soft_wrap=True))
+        finally:
+            following.cancel()
     finally:
         await runner.cleanup()
+
+
+async def _follow_reloads(settings: Settings, console: Console) -> None:
+    if settings.development is not None and settings.development.reload_log is not None:
+        await follow(
+            settings.development.reload_log,
+            lambda text: console.print(escape(text), soft_wrap=True),
+        )
 
 
 def _read_out(stack: Stack, console: Console, took_s: float) -> None:
@@ -146,6 +159,8 @@ def _read_out(stack: Stack, console: Console, took_s: float) -> None:
     line("Valkey", stack.valkey.url)
     line("SQS", stack.sqs.endpoint_url, f"queue {stack.queue_url.rpartition('/')[2]}")
     line("AWS", stack.moto.endpoint_url, "Cognito, KMS and DynamoDB, emulated by moto")
+    if settings.development is not None and settings.development.reload_log is not None:
+        line("Reload", "on", "a change in a game's source takes effect in running matches")
     line("Logs", f"{show / 'logs'}/", ", ".join([*stack.nodes, *stack.workers, "…"]))
     line("Data", f"{show / 'data'}/", _data_note(stack))
     console.print(f"\nA token of {cognito.demo_username} for 12 hours, also in {show / 'token'}:")

@@ -4,7 +4,8 @@ Each port has a default and a variable of its own: ``make run WS_PORT=9080``. ``
 all of them, so that two stacks can run side by side: ``make run PORT_OFFSET=100 RUN_DIR=.run2``.
 ``GAMES``, or ``GAME``, says what is played: ``make run GAMES=mash:Mash,arena``, ``make run
 GAME=./star_race``. ``NODES`` and ``WORKERS`` say how many servers and workers there are: ``make run
-NODES=3 WORKERS=2``.
+NODES=3 WORKERS=2``. ``RELOAD=1`` reloads games when their source changes;
+``LATENCY_MS``, ``JITTER_MS`` and ``STALL_PERCENT`` make all connections that bad.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
+from gameserver.adapters.network_sim import Conditions
 from gameserver.devstack.game_paths import Games, resolve
+from gameserver.devstack.options import Options
 from gameserver.devstack.process import LOOPBACK, DevstackError, free_port, port_is_taken
 
 DEFAULT_PORTS = {
@@ -43,6 +48,7 @@ class Settings:
     games: Games = field(default_factory=Games)  # without a name: the bundled ones
     nodes: int = 1  # more than one stand behind a balancer
     workers: int = 1
+    development: Options | None = None  # ``None``: the servers are those of production
 
     @property
     def data(self) -> Path:
@@ -119,13 +125,51 @@ def from_environ(environ: Mapping[str, str], *, games: Sequence[str] = ()) -> Se
                 f"{variable(names[port])} and {variable(name)} are both {port}; change one of them."
             )
         names[port] = name
+    directory = Path(environ.get("RUN_DIR") or ".run").resolve()
     return Settings(
-        directory=Path(environ.get("RUN_DIR") or ".run").resolve(),
+        directory=directory,
         ports=ports,
         games=resolve(games or _listed(environ)),
         nodes=nodes,
         workers=workers,
+        development=_development(environ, directory, nodes=nodes),
     )
+
+
+def _development(environ: Mapping[str, str], directory: Path, *, nodes: int) -> Options:
+    reload = _switch(environ, "RELOAD")
+    if reload and nodes > 1:
+        raise DevstackError(
+            "RELOAD goes with one server: several would change their rules at different moments. "
+            "Leave NODES or RELOAD out."
+        )
+    return Options(
+        reload_log=directory / "logs" / "reload.log" if reload else None,
+        end_unfit=_switch(environ, "RELOAD_END_UNFIT"),
+        conditions=_conditions(environ),
+    )
+
+
+def _conditions(environ: Mapping[str, str]) -> Conditions:
+    given = {
+        name: environ[name.upper()]
+        for name in Conditions.__struct_fields__
+        if environ.get(name.upper())
+    }
+    try:
+        return msgspec.convert(given, Conditions, strict=False)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        raise DevstackError(f"{where.rstrip('`').upper()}: {what.replace('`', '')}.") from None
+
+
+def _switch(environ: Mapping[str, str], key: str) -> bool:
+    text = environ.get(key, "").lower()
+    if text in ("", "0", "no", "off", "false"):
+        return False
+    if text in ("1", "yes", "on", "true"):
+        return True
+    raise DevstackError(f"{key} is {text!r}; it has to be 1 or 0.")
 
 
 def _listed(environ: Mapping[str, str]) -> list[str]:

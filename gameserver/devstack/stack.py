@@ -240,7 +240,7 @@ class Stack:
         self._services[name] = Program(
             name=name,
             log=self._log(name),
-            argv=[sys.executable, "-m", "gameserver", "run"],
+            argv=[sys.executable, "-m", *_program(self.settings)],
             environ=lambda: self.gameserver_environ(ws_port=ws_port, http_port=http_port),
             ready_url=f"{node.api_url}/readyz",
         )
@@ -293,3 +293,9 @@ class Stack:
         self.queue_url = self.sqs.create_queue(
             QUEUE, dead_letters_to=DEAD_LETTERS, receives_max=_RECEIVES_MAX
         )
+
+
+def _program(settings: Settings) -> list[str]:
+    if settings.development is None:
+        return ["gameserver", "run"]
+    return ["gameserver.devstack.node", *settings.development.arguments()]

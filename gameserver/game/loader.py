@@ -40,7 +40,7 @@ def load_games(names: Iterable[str]) -> dict[str, AnyGame]:
 
 def load_game(name: str) -> AnyGame:
     """One game; see ``load_games``."""
-    found = _import(name, _target(name))
+    found = _import(name, target_of(name))
     wrong = problems(found)
     if wrong:
         raise ConfigError(f"game {name!r}: {found!r} cannot be played:" + _listed(wrong))
@@ -54,7 +54,8 @@ def load_game(name: str) -> AnyGame:
     return game
 
 
-def _target(name: str) -> str:
+def target_of(name: str) -> str:
+    """``module:Class`` of a game's name. Raises ``ConfigError``."""
     if ":" in name:
         return name
     if name in _BUNDLED:

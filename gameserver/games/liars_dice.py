@@ -195,6 +195,7 @@ class LiarsDice(Game[DiceState, Act, DiceView]):
     Input: ClassVar = Act
     View: ClassVar = DiceView
     Event: ClassVar = RoundStarted | BidPlaced | Challenged | Eliminated
+    Result: ClassVar = DiceResult
 
     def start(self, setup: Setup) -> DiceState:
         dice, turn, reveal, lobby = (

@@ -310,6 +310,13 @@ class Attendance:
                 self._tell(member.subscriber.frame, frame)
         frame.expect_nothing()
 
+    def exchanged(self) -> None:
+        """The match plays by other rules: everyone gets a whole view, and sends other inputs."""
+        self._shown = None
+        for member in self.roster.audience:
+            if member.subscriber is not None:
+                self._tell(member.subscriber.plays, self._runner.game)
+
     def announce(self, message: Broadcast) -> None:
         """A reliable message to all present."""
         for member in self.roster.audience:

@@ -58,6 +58,8 @@ class Birth:
         acquired = await self._acquire(match_id)
         if acquired is None:
             raise StoreUnavailable(f"the new match id {match_id} is taken")
+        newest = self._games.get(game.name, game)  # Its rules may have been exchanged meanwhile.
+        game = newest if mode in newest.modes else game
         rules = game.modes[mode]
         random = SeededRandom(seed)
         try:

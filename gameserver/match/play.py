@@ -109,6 +109,13 @@ class Play:
         if tick.events or tick.ended is not None:
             self._collect(time_ms)
 
+    def exchange(self, game: AnyGame, state: msgspec.Struct) -> None:
+        """Go on by the rules of ``game``, from ``state``."""
+        self._game = game
+        self._state = state
+        ended, self._tick = self._tick.ended, StepTick.of(game, self._random)
+        self._tick.ended = ended
+
     def wake_at(self) -> int | None:
         """When a match without a rate wants to step, in ms of match time."""
         return self._game.wake_at(self._state)

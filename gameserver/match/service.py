@@ -27,6 +27,7 @@ from gameserver.ids import MatchId, PlayerId
 from gameserver.maintenance import Maintenance
 from gameserver.match.birth import Birth
 from gameserver.match.committer import Committer
+from gameserver.match.exchange import Exchanged, exchange
 from gameserver.match.lease import LeaseKeeper
 from gameserver.match.opening import Kind
 from gameserver.match.pacer import Slots
@@ -86,6 +87,7 @@ class MatchService:
         node: str,
     ) -> None:
         self._config = config
+        self._games = games = dict(games)
         self._entropy = entropy
         self._loop = asyncio.get_running_loop()
         self.on_released: Callable[[MatchId, list[Subscriber]], None] = lambda *_: None
@@ -225,6 +227,12 @@ class MatchService:
             )
             for runner in self._registry.runners.values()
         ]
+
+    def exchange(self, game: AnyGame, *, end_unfit: bool) -> Exchanged:
+        """Play by ``game`` from now on, in the running matches too that it fits. For development.
+        Returns what became of them."""
+        self._games[game.name] = game
+        return exchange(self._registry.runners.values(), game, end_unfit=end_unfit)
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────
 

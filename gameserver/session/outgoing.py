@@ -102,6 +102,11 @@ class Outgoing:
         self._stopped = False
         self._tell_line()
 
+    def begin_anew(self) -> None:
+        """The next frame is written whole, and the one that waits not at all."""
+        self._frame = None
+        self._line.base = None
+
     def stop_frames(self) -> None:
         """The match is left: no frame of it is written any more."""
         self._stopped = True

@@ -179,6 +179,12 @@ class Session:
         """Whether the match polls from now on."""
         self._connection.polled(polled)
 
+    def plays(self, game: AnyGame) -> None:
+        """The match plays by other rules of the same game: its next frame is whole."""
+        if self._state is State.SEATED:
+            self._use_game(game)
+            self._outgoing.begin_anew()
+
     def left(self, reason: str) -> None:
         """The seat is gone. The answer to a ``Leave`` carries its ``ref``."""
         if self._state is not State.SEATED:

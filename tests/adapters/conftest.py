@@ -13,6 +13,7 @@ import trustme
 import uvloop
 
 from gameserver import hot
+from gameserver.adapters.network_sim import Conditions, NetworkSimulation
 from gameserver.adapters.ws_server import WsServer
 from gameserver.hot import plain
 from tests.adapters.ws_peer import FakeGate, Harness, config
@@ -35,6 +36,8 @@ READINGS = {
     "woken_tls": None,
     "polled_tls": plain.collect,
     "polled_by_hot_tls": hot.collect,
+    "simulated": None,
+    "simulated_tls": None,
 }
 OVER_TLS = tuple(reading for reading in READINGS if reading.endswith("tls"))
 READ_BY = {
@@ -70,7 +73,12 @@ async def serve(reading: str, certificate: Path) -> AsyncIterator[Callable[..., 
     async def start(gate: FakeGate | None = None, **settings: Any) -> Harness:
         if reading in OVER_TLS:
             settings |= {"tls_cert_file": str(certificate), "tls_key_file": str(certificate)}
-        harness = Harness(gate or FakeGate(), config(**settings), collect=READINGS[reading])
+        network = None
+        if reading.startswith("simulated"):
+            network = NetworkSimulation(Conditions(latency_ms=2, jitter_ms=4), seed=1)
+        harness = Harness(
+            gate or FakeGate(), config(**settings), collect=READINGS[reading], network=network
+        )
         harnesses.append(harness)
         await harness.start()
         return harness

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gameserver.adapters.network_sim import NetworkSimulation
 from gameserver.adapters.ws_server import WsServer
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable, TokenRefused
@@ -166,11 +167,12 @@ class Harness:
         config: Config,
         *,
         collect: Callable[..., None] | None = None,
+        network: NetworkSimulation | None = None,
     ) -> None:
         self.gate = gate
         gate.collect = collect
         self.metrics = Metrics()
-        self.server = WsServer(config, gate, self.metrics)
+        self.server = WsServer(config, gate, self.metrics, network=network)
         self.port = 0
         self.peers: list[Peer] = []
         self.tls: ssl.SSLContext | None = None

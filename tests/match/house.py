@@ -91,6 +91,7 @@ class Watcher:
         self.frames: list[Frame] = []
         self.messages: list[Broadcast] = []
         self.reasons: list[str] = []
+        self.games: list[AnyGame] = []
         self.is_polled = False
         self.polls = 0
         self.line = Line()
@@ -109,6 +110,9 @@ class Watcher:
 
     def announce(self, message: Broadcast) -> None:
         self.messages.append(message)
+
+    def plays(self, game: AnyGame) -> None:
+        self.games.append(game)
 
     def left(self, reason: str) -> None:
         self.reasons.append(reason)
