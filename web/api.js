@@ -45,6 +45,9 @@ export class Api {
 
   async games() { return (await this.#call("GET", "/v1/games")).games; }
 
+  /** What clients of a game send and see, as JSON Schema. */
+  async schema(game) { return this.#call("GET", `/v1/games/${encodeURIComponent(game)}/schema`); }
+
   async matches(game) {
     const path = `/v1/matches?game=${encodeURIComponent(game)}`;
     return (await this.#call("GET", path, { token: await this.token() })).matches;

@@ -142,6 +142,7 @@ def _read_out(stack: Stack, console: Console, took_s: float) -> None:
     show = near if len(str(near)) < len(str(settings.directory)) else settings.directory
     console.print(f"\n[bold green]✓[/] [bold]Ready[/] after {took_s:.1f} s\n")
     line("Page", f"[bold cyan]{settings.page_url}/[/]")
+    line("Playground", f"{settings.page_url}/playground.html", "a game's messages")
     line("Log in", f"{cognito.demo_username} / {cognito.demo_password}")
     line("Bots", f"make swarm{_port_arguments()}", "in another terminal, or the page's button")
     console.print()

@@ -6,6 +6,7 @@ Exit code 0, or 1 with a few lines for the game's author: where, and what.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -58,7 +59,10 @@ def explain(error: BaseException) -> str:
     ]
     if cause is error or not frames:
         return str(error)
-    where = f'File "{frames[-1].filename}", line {frames[-1].lineno}, in {frames[-1].name}'
+    file = os.path.relpath(frames[-1].filename)
+    if file.startswith(os.pardir):
+        file = frames[-1].filename
+    where = f'File "{file}", line {frames[-1].lineno}, in {frames[-1].name}'
     return f"{said}\n  {where}\n    {frames[-1].line}\n{error}"
 
 

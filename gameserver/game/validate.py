@@ -94,12 +94,12 @@ def _struct(game: type[Any], part: str) -> Iterator[str]:
         yield "View must not be array_like: deltas name its fields (its entities may well be)"
     if part == "View" and kind.__struct_config__.omit_defaults:
         yield "View must not omit defaults: a delta says what a field has become"
-    for where in _find(info, part, _unstable):
+    for where in find_types(info, part, _unstable):
         yield (
             f"{where} is a set, whose order differs from process to process: "
             "use a dict (which keeps its order) or a sorted list"
         )
-    for where in _find(info, part, lambda found: isinstance(found, inspect.CustomType)):
+    for where in find_types(info, part, lambda found: isinstance(found, inspect.CustomType)):
         yield f"{where} has a type that msgspec does not know: use a Struct in its place"
 
 
@@ -107,7 +107,9 @@ def _unstable(found: inspect.Type) -> bool:
     return isinstance(found, inspect.SetType | inspect.FrozenSetType)
 
 
-def _find(info: inspect.Type, where: str, wanted: Callable[[inspect.Type], bool]) -> Iterator[str]:
+def find_types(
+    info: inspect.Type, where: str, wanted: Callable[[inspect.Type], bool]
+) -> Iterator[str]:
     """The paths in ``info`` at which a type is ``wanted``; every Struct is entered once."""
     waiting, entered = [(where, info)], set()
     while waiting:

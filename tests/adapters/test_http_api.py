@@ -226,6 +226,18 @@ async def test_games_and_their_modes(ask: Client) -> None:
     assert arena["modes"][1]["players_max"] == 64
 
 
+async def test_the_schema_of_a_game(ask: Client) -> None:
+    shown, _ = await ask("GET", "/v1/games/arena/schema")
+    assert (shown["name"], shown["tick_rate"], shown["hidden"]) == ("arena", 20, False)
+    assert shown["modes"][1]["name"] == "crowd"
+    move = shown["$defs"][shown["input"]["$ref"].rpartition("/")[2]]
+    assert [item["title"] for item in move["prefixItems"]] == ["dx", "dy", "aim", "fire"]
+    assert set(shown["events"]) == {"kill", "lead"}
+    assert shown["result"] and shown["view"]
+    refused, _ = await ask("GET", "/v1/games/chess/schema", expect=404)
+    assert refused["code"] == "unknown_game"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [

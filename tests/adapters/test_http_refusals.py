@@ -42,6 +42,7 @@ OPEN = {
     "POST /v1/auth/forgot-password",
     "POST /v1/auth/reset-password",
     "GET /v1/games",
+    "GET /v1/games/{game}/schema",
     "GET /v1/openapi.json",
     "GET /healthz",
     "GET /readyz",

@@ -16,11 +16,13 @@ from gameserver.adapters.http_api import HttpApi
 from gameserver.adapters.http_auth import CognitoAccounts
 from gameserver.adapters.http_services import Services
 from gameserver.adapters.jwks import JwksCache
+from gameserver.adapters.network_sim import Conditions, NetworkSimulation
 from gameserver.adapters.redis_tickets import RedisTickets
 from gameserver.adapters.wall_clock import SystemEntropy, WallClock
 from gameserver.adapters.ws_server import WsServer
 from gameserver.config import Config
 from gameserver.devstack.moto import Cognito
+from gameserver.devstack.tokens import bot_name, bot_player
 from gameserver.metrics import Metrics
 from gameserver.session.gate import SessionGate
 from tests.browser.bots import Bots
@@ -128,7 +130,9 @@ class Stage:
             metrics=self.metrics,
             revocations=self.revocations,
         )
-        self._ws = WsServer(config, gate=self.gate, metrics=self.metrics)
+        # As the node of `make run` has it: a client may ask for a bad connection.
+        network = NetworkSimulation(Conditions(), seed=1)
+        self._ws = WsServer(config, self.gate, self.metrics, network=network)
         self._ws_port = await self._ws.start()
         self.ws_url = f"ws://127.0.0.1:{self._ws_port}"
 
@@ -140,6 +144,7 @@ class Stage:
         app = web.Application()
         app.router.add_get("/config.json", self._settings)
         app.router.add_post("/dev/bots", self._call_bots)
+        app.router.add_post("/dev/tokens", self._mint_tokens)
         app.router.add_get("/", self._index)
         app.router.add_static("/", WEB)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
@@ -156,6 +161,11 @@ class Stage:
         return web.json_response(
             {"ws_url": self.ws_url, "api_url": self.api_url, "dev": True, "demo": demo}
         )
+
+    async def _mint_tokens(self, request: web.Request) -> web.Response:
+        number = int(request.query.get("first", "9"))
+        token = self.cognito.token(bot_player(number), username=bot_name(number))
+        return web.json_response({"tokens": [token]})
 
     async def _call_bots(self, request: web.Request) -> web.Response:
         query = request.query
