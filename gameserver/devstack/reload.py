@@ -80,7 +80,7 @@ class Reloader:
     def _take(self, game: str, source: GameSource) -> None:
         try:
             loaded = source.load()
-        except ConfigError as error:
+        except (ConfigError, SystemExit) as error:
             raise Broken(explain(error)) from error
         if loaded.name != game:
             raise Broken(f"It is named {loaded.name!r} now; a new name needs a new start.")

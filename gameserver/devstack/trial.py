@@ -33,6 +33,9 @@ def main(argv: Sequence[str]) -> int:
     except (ConfigError, Broken) as error:
         print(explain(error))
         return 1
+    except SystemExit:
+        print("It ends the program (SystemExit): a module of a game only defines things.")
+        return 1
     return 0
 
 

@@ -108,6 +108,7 @@ def test_a_bundled_game_is_reloaded_without_the_server() -> None:
     [
         ("SPEED = 2", "SPEED = = 2", ["SyntaxError", "line 3"]),
         ("for given in inputs:", "for given in output:", ["NameError", "game.py", "in step"]),
+        ("SPEED = 2", "import sys\n\nsys.exit(0)", ["SystemExit"]),
         ("tick_rate = 20", "tick_rate = 2000", ["tick_rate must be a whole number"]),
         ("runner.dx = given", "runner.dx, self.x = given", ["TypeError"]),
         (

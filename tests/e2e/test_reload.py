@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ async def test_a_running_match_goes_on_by_what_was_saved(
             await _changed_rules(run, player, rules)
             await _broken_save(run, player, rules)
             await _new_field(run, player, rules)
+            assert "wind" in await asyncio.to_thread(_view_fields, ports["http"])
             await _state_that_does_not_fit(run, player, rules)
             # One match, one socket, and time went on without a step back or a word about it.
             assert player.match == match
@@ -159,6 +161,14 @@ async def _new_field(run: Run, player: Player, rules: Path) -> None:
     assert player.view["wind"] == 3
     assert player.kinds.count("snapshot") > snapshots, "another schema begins with a whole view"
     assert player.seat in map(int, player.view["runners"])
+
+
+def _view_fields(port: int) -> list[str]:
+    """What the HTTP API says of the view's type."""
+    url = f"http://127.0.0.1:{port}/v1/games/saved_race/schema"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        shown = json.load(answer)
+    return list(shown["$defs"][shown["view"]["$ref"].rpartition("/")[2]]["properties"])
 
 
 async def _state_that_does_not_fit(run: Run, player: Player, rules: Path) -> None:
