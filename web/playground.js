@@ -9,6 +9,7 @@ import { Tree } from "./playground_tree.js";
 const LOG_MAX = 200;
 const TEXT_MAX = 2_000;
 const REPEAT_MS = 100;
+const REFRESH_EVERY_MS = 3_000;
 const BOTS = ["bot-0001", "bot-0002", "bot-0003", "bot-0004"];
 const CHATTY = new Set(["snapshot", "delta", "ping", "pong"]);
 const CONDITIONS = ["latency_ms", "jitter_ms", "stall_percent"];
@@ -26,6 +27,8 @@ let open = false;      // the server has said welcome
 let beganMs = 0;
 let hiddenFrames = 0;
 let repeating = 0;
+let refresh = 0;
+let refreshedMs = -Infinity;
 
 // ── what can be played ──────────────────────────────────────────────────────────────────────────
 
@@ -98,7 +101,16 @@ function defsOf(of, found = {}) {
   return found;
 }
 
-/** The game's source may have changed: a whole view in the middle of a match says so. */
+/** The game's source may have changed: a whole view in the middle of a match may mean that. Small
+ *  views come whole all the time, so it is asked for now and then only. */
+function refreshSoon() {
+  refresh ||= setTimeout(async () => {
+    await refreshSchema();
+    refreshedMs = performance.now();
+    refresh = 0;
+  }, Math.max(0, refreshedMs + REFRESH_EVERY_MS - performance.now()));
+}
+
 async function refreshSchema() {
   const before = JSON.stringify(schema);
   const fresh = await api.schema($("game").value).catch(() => schema);
@@ -188,7 +200,7 @@ function closed({ code, reason }) {
 }
 
 function view({ view: seen, tick, again }) {
-  if (again) refreshSchema();
+  if (again) refreshSoon();
   if ($("freeze").getAttribute("aria-pressed") === "true") return;
   $("tick").textContent = `tick ${tick}`;
   tree.show(seen, schema.view, schema.$defs);
