@@ -1,4 +1,4 @@
-"""``python -m gameserver run | new | check | games | config | openapi | healthcheck | …``."""
+"""``python -m gameserver run | new | check | games | config | openapi | matchmaking | …``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import msgspec
 import uvloop
 
-from gameserver import cli_maintenance, cli_new
+from gameserver import cli_maintenance, cli_matchmaking, cli_new
 from gameserver.adapters import json_log
 from gameserver.adapters.http_endpoints import openapi
 from gameserver.app import App
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     cli_new.add_to(verbs)
     cli_maintenance.add_to(verbs)
+    cli_matchmaking.add_to(verbs)
     return parser
 
 

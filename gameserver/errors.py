@@ -4,6 +4,7 @@ GameServerError
 ├── ConfigError          settings are missing, unknown or out of bounds; the process does not start
 ├── TokenRefused         a JWT or ticket is not accepted (HTTP 401/403)
 ├── JoinRefused          a match does not take this player; told to the client as ``Error``
+├── TicketRefused        matchmaking does not take this ticket (HTTP 400/404/409/429)
 └── Unavailable          an external system did not answer; the outcome may be unknown
     ├── StoreUnavailable
     ├── QueueUnavailable
@@ -36,6 +37,16 @@ class TokenRefused(GameServerError):
 
 class JoinRefused(GameServerError):
     """A match does not take this player now; ``code`` is one of ``to_client.ErrorCode``."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class TicketRefused(GameServerError):
+    """Matchmaking does not take a ticket, or what is asked of one; ``code`` is a stable word for
+    clients."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

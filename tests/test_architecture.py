@@ -16,6 +16,7 @@ SHARED = PURE_BASE | {
     "gameserver.hot",
     "gameserver.maintenance",
     "gameserver.revocation",
+    "gameserver.matchmaking",
     "gameserver.config",
     "gameserver.metrics",
     "gameserver.game",
@@ -24,6 +25,7 @@ SHARED = PURE_BASE | {
 ALLOWED: dict[str, set[str]] = {
     "gameserver.ids": set(),
     "gameserver.maintenance": set(),
+    "gameserver.matchmaking": PURE_BASE | {"gameserver.game"},
     "gameserver.errors": set(),
     "gameserver.revocation": PURE_BASE | {"gameserver.ports"},
     "gameserver.config": {"gameserver.errors"},
@@ -49,18 +51,21 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.cluster",
         "gameserver.cache",
         "gameserver.players",
+        "gameserver.lobby",
         "gameserver.adapters",
         "gameserver.node",
     },
     "gameserver.cli_maintenance": SHARED | {"gameserver.adapters"},
     "gameserver.scaffold": PURE_BASE,
     "gameserver.cli_new": {"gameserver.scaffold"},
+    "gameserver.cli_matchmaking": SHARED | {"gameserver.lobby"},
     "gameserver.__main__": SHARED
     | {
         "gameserver.app",
         "gameserver.adapters.json_log",
         "gameserver.adapters.http_endpoints",
         "gameserver.cli_maintenance",
+        "gameserver.cli_matchmaking",
         "gameserver.cli_new",
     },
     "gameserver.devstack": SHARED

@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
+from gameserver.game.matchmaking import Rules
 from gameserver.ids import PlayerId
 
 StateT = TypeVar("StateT", bound=msgspec.Struct)
@@ -37,22 +38,29 @@ class Player(msgspec.Struct, frozen=True, kw_only=True):
     """A person in a match.
 
     ``seat`` is a small number, unique in the match at any time and kept over reconnects;
-    ``groups`` are the player's Cognito groups.
+    ``groups`` are the player's Cognito groups. ``team`` and ``role`` are those that matchmaking
+    gave; 0 and empty where it did not.
     """
 
     id: PlayerId
     name: str
     seat: int
     groups: tuple[str, ...] = ()
+    team: int = 0
+    role: str = ""
 
 
 class Mode(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to play the game that players can ask for by name."""
+    """A way to play the game that players can ask for by name.
+
+    ``matchmaking``: how players of this mode are brought together; without it there is no queue.
+    """
 
     players_max: int
     players_min: int = 1
     title: str = ""
     options: Mapping[str, int | float | str] = MappingProxyType({})
+    matchmaking: Rules | None = None
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):

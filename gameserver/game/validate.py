@@ -63,6 +63,11 @@ def _modes(game: type[Any]) -> Iterator[str]:
                 f"modes[{name!r}] must have 1 <= players_min <= players_max <= {_PLAYERS_MAX}; "
                 f"it has {mode.players_min} and {mode.players_max}"
             )
+        elif mode.matchmaking is not None and mode.matchmaking.size > mode.players_max:
+            yield (
+                f"modes[{name!r}] has players_max {mode.players_max}, but its matchmaking makes "
+                f"matches of {mode.matchmaking.size}"
+            )
 
 
 def _methods(game: type[Any]) -> Iterator[str]:
