@@ -10,7 +10,7 @@ A **ticket** is one party that waits in one queue; a **proposal** is a set of ti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, NamedTuple, NewType, Protocol
 
@@ -75,12 +75,14 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """Tickets that fit, with all players' places. ``match``: of a running match (backfill), else
-    the id that the new match will have; ``spread``: between the best and the worst skill."""
+    """Tickets that fit, with all players' places, in the order of ``tickets``, of which each has
+    ``sizes`` players. ``match``: of a running match (backfill), else the id that the new match will
+    have; ``spread``: between the best and the worst skill."""
 
     id: MatchId
     match: MatchId
     tickets: tuple[TicketId, ...]
+    sizes: tuple[int, ...]
     places: tuple[Place, ...]
     region: str = ""
     properties: dict[str, str | float] = {}
@@ -203,6 +205,7 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str
     changes: list[Change]
     lost: bool = False
+    vacancies: list[Vacancy] | None = None
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,7 +215,6 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str
     waiting: list[Ticket]
     asked: list[Asked]
-    vacancies: list[Vacancy]
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
@@ -278,8 +280,9 @@ class MatchmakingStore(Protocol):
     async def asked(self, queue: Queue, proposal: MatchId) -> Asked | None:
         """A proposal that is under way."""
 
-    async def news(self, queue: Queue, fence: int, cursor: str) -> News | None:
-        """What has happened since; forgets what was before, and old ends of tickets."""
+    async def news(self, queue: Queue, fence: int, cursor: str, *, vacancies: bool) -> News | None:
+        """What has happened since; forgets what was before, and old ends of tickets. With
+        ``vacancies`` also those that are offered now."""
 
     async def claim(
         self, queue: Queue, fence: int, proposals: Sequence[Proposal], *, ready_ms: int
@@ -307,6 +310,23 @@ class MatchmakingStore(Protocol):
 
     async def overview(self, queue: Queue) -> Overview:
         """For lists and estimates."""
+
+
+Handler = Callable[[bytes], Awaitable[bytes]]
+
+
+class NodeCalls(Protocol):
+    """Questions between nodes, and news for all of them. A topic has one handler a node."""
+
+    def serve(self, topic: str, handler: Handler) -> None:
+        """Who answers here."""
+
+    async def call(self, node: str, topic: str, body: bytes) -> bytes:
+        """The answer of ``node``, which may be this one. Raises ``Unavailable`` where there is none
+        in time: the question may have been heard."""
+
+    def tell_all(self, topic: str, body: bytes) -> None:
+        """To every node, this one as well; at most once, and no answer."""
 
 
 class TicketUpdates(Protocol):

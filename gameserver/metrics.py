@@ -58,6 +58,15 @@ COUNTERS: dict[str, str] = {
     "jwks_fetches": "Key sets fetched",
     "jwks_errors": "Key set fetches that failed",
     "bus_interruptions": "Times messages between nodes were lost",
+    "tickets_enqueued": "Matchmaking tickets taken by this node",
+    "tickets_matched": "Tickets matched by this node's matchmakers",
+    "tickets_declined": "Tickets ended by a ready check",
+    "tickets_expired": "Tickets that waited for as long as their rules allow",
+    "matches_formed": "Matches that matchmakers of this node have opened",
+    "matches_backfilled": "Running matches that got players by matchmaking",
+    "claims_refused": "Proposals of which a ticket was gone when they were claimed",
+    "openings_failed": "Proposals whose tickets were put back: no match could be opened",
+    "queues_lost": "Times this node lost the lease of a queue",
     "ecs_errors": "Calls to the ECS container agent that failed",
     "table_errors": "Calls to DynamoDB that failed",
     "table_conflicts": "Writes to DynamoDB refused because something newer is there",
@@ -77,6 +86,7 @@ COUNTERS: dict[str, str] = {
 
 _TICK_BUCKETS_MS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000)
 _CALL_BUCKETS_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+_WAIT_BUCKETS_MS = (500, 1000, 2000, 5000, 10000, 20000, 30000, 60000, 120000, 300000, 900000)
 
 HISTOGRAMS: dict[str, tuple[str, tuple[float, ...]]] = {
     "tick_lateness_ms": ("How late a step began, in ms", _TICK_BUCKETS_MS),
@@ -84,6 +94,8 @@ HISTOGRAMS: dict[str, tuple[str, tuple[float, ...]]] = {
     "commit_ms": ("How long a group commit took, in ms", _CALL_BUCKETS_MS),
     "relay_ms": ("Time from an event's step to its relay, in ms", _CALL_BUCKETS_MS),
     "handshake_ms": ("From accept to upgrade, in ms", _CALL_BUCKETS_MS),
+    "ticket_wait_ms": ("How long matched tickets have waited, in ms", _WAIT_BUCKETS_MS),
+    "form_ms": ("How long a matchmaker's round took, in ms", _CALL_BUCKETS_MS),
     "loop_lag_ms": ("How late a timer of the event loop fires, in ms", _TICK_BUCKETS_MS),
 }
 
@@ -154,6 +166,15 @@ class Metrics(Collector):
     jwks_fetches: int
     jwks_errors: int
     bus_interruptions: int
+    tickets_enqueued: int
+    tickets_matched: int
+    tickets_declined: int
+    tickets_expired: int
+    matches_formed: int
+    matches_backfilled: int
+    claims_refused: int
+    openings_failed: int
+    queues_lost: int
     ecs_errors: int
     table_errors: int
     table_conflicts: int
@@ -174,6 +195,8 @@ class Metrics(Collector):
     commit_ms: Histogram
     relay_ms: Histogram
     handshake_ms: Histogram
+    ticket_wait_ms: Histogram
+    form_ms: Histogram
     loop_lag_ms: Histogram
 
     __slots__ = (*COUNTERS, *HISTOGRAMS, "_gauges")

@@ -19,6 +19,7 @@ from gameserver.game.contract import AnyGame, LeaveReason
 from gameserver.hot import Line
 from gameserver.ids import MatchId, PlayerId, SessionId
 from gameserver.maintenance import Maintenance, Notice
+from gameserver.matchmaking import Booking, Place, Queue, Vacancy
 from gameserver.wire import from_client, to_client
 from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import Format
@@ -240,6 +241,17 @@ class LocalMatches(Matches, Protocol):
     async def adopt(self, match_id: MatchId) -> bool:
         """Continue a match that nobody owns, now. Raises ``StoreUnavailable``."""
 
+    async def open_booked(self, match_id: MatchId, booking: Booking) -> bool:
+        """Open a match for the players of ``booking`` alone; true once it is durable, also if an
+        earlier call has opened it. Raises ``StoreUnavailable`` where that is not known."""
+
+    async def reserve(self, match_id: MatchId, places: Sequence[Place], *, arrive_ms: int) -> bool:
+        """Keep seats of a booked match that is played here; true once that is durable. Raises
+        ``StoreUnavailable`` where that is not known."""
+
+    def vacancies(self) -> Mapping[Queue, Sequence[Vacancy]]:
+        """Free seats that matchmaking shall fill."""
+
     def fail(self, error: BaseException) -> None:
         """A side task has ended without which the node must not go on."""
 
@@ -375,7 +387,8 @@ class OpenMatch(msgspec.Struct, frozen=True, array_like=True):
 
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a node says of itself with every heartbeat. ``load``: the share of one core that its
-    process uses; ``state``: ``ready`` or ``draining``."""
+    process uses; ``state``: ``ready`` or ``draining``; ``region``: where it stands; empty: nobody
+    has said."""
 
     name: str
     state: str
@@ -384,6 +397,7 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     matches: int
     players: int
     open: list[OpenMatch]
+    region: str = ""
 
 
 class Directory(Protocol):

@@ -36,7 +36,13 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.wire": PURE_BASE | {"gameserver.game"},
     "gameserver.hot": PURE_BASE | {"gameserver.game"},
     "gameserver.ports": PURE_BASE
-    | {"gameserver.game", "gameserver.wire", "gameserver.hot", "gameserver.maintenance"},
+    | {
+        "gameserver.game",
+        "gameserver.wire",
+        "gameserver.hot",
+        "gameserver.maintenance",
+        "gameserver.matchmaking",
+    },
     "gameserver.match": SHARED | {"gameserver.lobby"},
     "gameserver.session": SHARED,
     "gameserver.lobby": SHARED,

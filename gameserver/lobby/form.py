@@ -196,6 +196,7 @@ def _proposed(pool: Pool, draft: Draft, proposal: MatchId, match: MatchId) -> Pr
         id=proposal,
         match=match,
         tickets=tuple(row.id for row in draft.rows),
+        sizes=tuple(row.size for row in draft.rows),
         places=_places(draft),
         region=pool.rules.regions[draft.region],
         properties=_properties(pool.rules, draft),

@@ -13,6 +13,7 @@ from gameserver.game.contract import LeaveReason, Player, Refused
 from gameserver.hot import Given, Member, collect, spread
 from gameserver.ids import PlayerId
 from gameserver.match.checkpoint import Checkpoint, SeatHolder
+from gameserver.match.reserved import Reserved
 from gameserver.match.roster import Roster
 from gameserver.match.seat import Seat
 from gameserver.match.services import Watcher
@@ -52,6 +53,7 @@ class Attendance:
         metrics: Metrics,
     ) -> None:
         self.roster = Roster(origin.players_max)
+        self.reserved = Reserved(origin.booking, runner.game.modes[origin.mode].matchmaking)
         self._runner = runner
         self._metrics = metrics
         self._watcher = watcher
@@ -70,7 +72,12 @@ class Attendance:
     def _expect(self, holder: SeatHolder) -> None:
         """A player of the former owner: nobody is connected here yet, so grace begins."""
         player = Player(
-            id=PlayerId(holder.player), name=holder.name, seat=holder.seat, groups=holder.groups
+            id=PlayerId(holder.player),
+            name=holder.name,
+            seat=holder.seat,
+            groups=holder.groups,
+            team=holder.team,
+            role=holder.role,
         )
         member = Member(player, input_seq=holder.input_seq)
         member.gone_until = self._loop.time() + self._grace_s
@@ -86,6 +93,8 @@ class Attendance:
                 member.player.name,
                 member.player.groups,
                 acks[member.player.seat],
+                member.player.team,
+                member.player.role,
             )
             for member in self.roster
         ]
@@ -123,15 +132,22 @@ class Attendance:
 
     def _admit(self, identity: Identity) -> Member:
         runner = self._runner
-        seat = self.roster.free_seat
+        seat, place = self.roster.free_seat, self.reserved.place(identity.player_id)
         if seat is None:
             raise JoinRefused(
                 ErrorCode.MATCH_FULL, f"match {runner.match_id} has no free seat; join another"
             )
+        if not self.reserved.takes(identity.player_id, runner.time_ms):
+            raise JoinRefused(ErrorCode.MATCH_FULL, "its free seats are not for you; join another")
         if runner.uncommitted >= self._uncommitted_max:
             raise JoinRefused(ErrorCode.UNAVAILABLE, "the match waits for its store; try again")
         player = Player(
-            id=identity.player_id, name=identity.name, seat=seat, groups=identity.groups
+            id=identity.player_id,
+            name=identity.name,
+            seat=seat,
+            groups=identity.groups,
+            team=0 if place is None else place.team,
+            role="" if place is None else place.role,
         )
         try:
             runner.play.join(player, runner.time_ms)
@@ -227,18 +243,24 @@ class Attendance:
         self.stop_waiting()
         if self._runner.over or self._runner.paused is not None:
             return
-        due = min(
-            (member.gone_until for member in self.roster),
-            default=self._empty_since + self._empty_s,
-        )
+        due = min((member.gone_until for member in self.roster), default=self._empty_until())
         if due < NEVER:
             self._timer = self._loop.call_at(due, self._waited)
+
+    def _empty_until(self) -> float:
+        """When an empty match ends: not while players are expected."""
+        expected_s = self.reserved.pending_s(self.roster, self._runner.time_ms)
+        until = self._empty_since + self._empty_s
+        return max(until, self._loop.time() + expected_s) if expected_s else until
 
     def _waited(self) -> None:
         self._timer = None
         now = self._loop.time()
         if not len(self.roster):
-            self._runner.abandon()
+            if self._empty_until() > now:
+                self.arm()
+            else:
+                self._runner.abandon()
             return
         for member in self.roster:
             if member.gone_until <= now:

@@ -19,6 +19,7 @@ from gameserver.match.pacer import phase
 from gameserver.match.remains import Remains, Undertaker
 from gameserver.match.runner import Runner
 from gameserver.match.services import Services, Watcher
+from gameserver.matchmaking import Booking
 from gameserver.ports import Acquired, Entropy, Lease, MatchStore
 from gameserver.wire.to_client import ErrorCode
 
@@ -53,13 +54,40 @@ class Birth:
 
     async def create(self, game: AnyGame, mode: str, watcher: Watcher) -> Runner:
         """A new match. Raises ``StoreUnavailable``, ``JoinRefused`` where the game fails."""
-        services, match_id, seed = self._services, self._entropy.match_id(), self._entropy.seed()
+        match_id = self._entropy.match_id()
         asked_at = self._loop.time()
         acquired = await self._acquire(match_id)
         if acquired is None:
             raise StoreUnavailable(f"the new match id {match_id} is taken")
+        return await self._new(match_id, game, mode, acquired, asked_at, watcher)
+
+    async def open(
+        self, match_id: MatchId, game: AnyGame, booking: Booking, watcher: Watcher
+    ) -> tuple[Runner | None, bool]:
+        """A booked match, and whether it is new: if an earlier call has begun it, it is continued.
+        ``None``: another node has it, or it is over. Raises as ``create``."""
+        asked_at = self._loop.time()
+        acquired = await self._acquire(match_id)
+        if acquired is None:
+            return None, False
+        if acquired.checkpoint is not None:
+            return await self._continued(match_id, acquired, asked_at, watcher), False
+        mode = booking.queue.mode
+        return await self._new(match_id, game, mode, acquired, asked_at, watcher, booking), True
+
+    async def _new(
+        self,
+        match_id: MatchId,
+        game: AnyGame,
+        mode: str,
+        acquired: Acquired,
+        asked_at: float,
+        watcher: Watcher,
+        booking: Booking | None = None,
+    ) -> Runner:
         newest = self._games.get(game.name, game)  # Its rules may have been exchanged meanwhile.
         game = newest if mode in newest.modes else game
+        services, seed = self._services, self._entropy.seed()
         rules = game.modes[mode]
         random = SeededRandom(seed)
         try:
@@ -88,6 +116,7 @@ class Birth:
             random=random.state,
             state=checkpoints.NO_STATE,
             seats=[],
+            booking=booking,
         )
         runner = self._runner(origin, state, game, acquired, asked_at, watcher)
         services.metrics.matches_started += 1
@@ -107,8 +136,14 @@ class Birth:
             # Its owner died before the first commit: nobody was ever told of it.
             await self._store.forget(Lease(match_id, acquired.fence))
             return None
+        return await self._continued(match_id, acquired, asked_at, watcher)
+
+    async def _continued(
+        self, match_id: MatchId, acquired: Acquired, asked_at: float, watcher: Watcher
+    ) -> Runner | None:
+        """From the checkpoint, which is there."""
         try:
-            origin = checkpoints.decode(acquired.checkpoint)
+            origin = checkpoints.decode(acquired.checkpoint or b"")
             if origin.ended is not None:
                 self._bury(match_id, acquired, asked_at)
                 return None

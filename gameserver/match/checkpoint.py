@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from gameserver.errors import GameServerError
+from gameserver.matchmaking import Booking
 
 FORMAT = 1
 """Raised when an older server could not read what a newer one writes."""
@@ -25,11 +26,14 @@ class SeatHolder(msgspec.Struct, frozen=True, array_like=True):
     name: str
     groups: tuple[str, ...]
     input_seq: int
+    team: int = 0
+    role: str = ""
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Times in ms: ``time_ms`` is match time, ``created_ms`` wall time. ``random`` is the state
-    of the match's generator. ``ended`` is the reason, or ``None`` while the match is played."""
+    of the match's generator. ``ended`` is the reason, or ``None`` while the match is played;
+    ``booking``: for whom matchmaking has made it."""
 
     format: int = FORMAT
     match: str
@@ -44,6 +48,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     state: msgspec.Raw
     seats: list[SeatHolder]
     ended: str | None = None
+    booking: Booking | None = None
 
 
 class BadCheckpoint(GameServerError):

@@ -19,6 +19,7 @@ from gameserver.match.opening import Kind, Openings
 from gameserver.match.relay import Relay
 from gameserver.match.remains import Remains, Undertaker
 from gameserver.match.runner import Runner
+from gameserver.matchmaking import Booking
 from gameserver.metrics import Metrics
 from gameserver.ports import Entropy, Identity, Lease, MatchStore, Seated, Subscriber
 from gameserver.wire import from_client
@@ -250,6 +251,29 @@ class Registry:
         runner.begin()
         return runner
 
+    async def open_booked(self, match_id: MatchId, booking: Booking) -> Runner | None:
+        """The match that matchmaking asks for, new or from an earlier call. ``None`` where it
+        cannot be played here. Raises ``StoreUnavailable``."""
+        runner = self.runners.get(match_id)
+        if runner is not None:
+            return runner
+        game = self.games.get(booking.queue.game)
+        closed = self.draining or self.full or self.maintenance is not None
+        if closed or game is None or booking.queue.mode not in game.modes:
+            return None
+        try:
+            runner, is_new = await self._birth.open(match_id, game, booking, self)
+        except JoinRefused:
+            return None  # The game does not start.
+        if runner is None:
+            return None
+        self._take_in(runner)
+        if is_new:
+            runner.begin()
+        else:
+            runner.go_on()
+        return runner
+
     async def adopt(self, match_id: MatchId) -> Runner | None:
         """Continue a match that nobody owns; who asks for the same one waits for the same try."""
         task = self._adopting.get(match_id)
@@ -262,11 +286,14 @@ class Registry:
     async def _adopt(self, match_id: MatchId) -> Runner | None:
         runner = await self._birth.adopt(match_id, self)
         if runner is not None:
-            self._add(runner)
-            for member in runner.attendance.roster:
-                self._seats.setdefault(member.player.id, runner)
+            self._take_in(runner)
             runner.go_on()
         return runner
+
+    def _take_in(self, runner: Runner) -> None:
+        self._add(runner)
+        for member in runner.attendance.roster:
+            self._seats.setdefault(member.player.id, runner)
 
     def _adopted(self, match_id: MatchId, task: asyncio.Task[Runner | None]) -> None:
         del self._adopting[match_id]

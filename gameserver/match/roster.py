@@ -37,6 +37,9 @@ class Roster:
         """The lowest free seat."""
         return self._seats.index(None) if len(self._by_player) < len(self._seats) else None
 
+    def __contains__(self, player_id: object) -> bool:
+        return player_id in self._by_player
+
     def find(self, player_id: PlayerId) -> Member | None:
         return self._by_player.get(player_id)
 

@@ -139,6 +139,16 @@ class Runner:
         return bool(self._paused & Pause.HANDOVER)
 
     @property
+    def version(self) -> int:
+        """The last commit that is known to be durable."""
+        return self._ledger.version
+
+    @property
+    def next_version(self) -> int:
+        """The commit that will hold what is true now."""
+        return self._ledger.version + (1 if self._ledger.inflight is None else 2)
+
+    @property
     def lease(self) -> Lease:
         return Lease(self.match_id, self._ledger.fence)
 
@@ -154,6 +164,7 @@ class Runner:
             self.play.ended is None
             and not self._paused
             and not self._stopped
+            and self.attendance.reserved.is_open(self.time_ms)
             and self.refusing_until <= self._loop.time()
         )
 
@@ -361,6 +372,7 @@ class Runner:
                 state=play.encode_state(),
                 seats=self.attendance.seats(),
                 ended=play.ended,
+                booking=self.attendance.reserved.booking,
             )
         )
 

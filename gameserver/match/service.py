@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from heapq import nlargest
 from typing import Any
@@ -26,6 +26,7 @@ from gameserver.game.contract import AnyGame
 from gameserver.ids import MatchId, PlayerId
 from gameserver.maintenance import Maintenance
 from gameserver.match.birth import Birth
+from gameserver.match.booked import Booked
 from gameserver.match.committer import Committer
 from gameserver.match.exchange import Exchanged, exchange
 from gameserver.match.lease import LeaseKeeper
@@ -36,6 +37,7 @@ from gameserver.match.relay import Relay
 from gameserver.match.remains import Undertaker
 from gameserver.match.runner import Runner
 from gameserver.match.services import Services
+from gameserver.matchmaking import Booking, Place, Queue, Vacancy
 from gameserver.metrics import Metrics
 from gameserver.ports import (
     Clock,
@@ -127,6 +129,7 @@ class MatchService:
             metrics=metrics,
             spawn=self._spawn,
         )
+        self._booked = Booked(self._registry, node=node, clock=clock)
         self._keeper = LeaseKeeper(
             store, self._registry.held, lease_ttl_ms=config.lease_ttl_ms, entropy=entropy
         )
@@ -187,6 +190,18 @@ class MatchService:
         if self._registry.draining or self._registry.full:
             return False
         return await self._registry.adopt(match_id) is not None
+
+    async def open_booked(self, match_id: MatchId, booking: Booking) -> bool:
+        """See ``ports.LocalMatches``."""
+        return await self._booked.open(match_id, booking)
+
+    async def reserve(self, match_id: MatchId, places: Sequence[Place], *, arrive_ms: int) -> bool:
+        """See ``ports.LocalMatches``."""
+        return await self._booked.reserve(match_id, places, arrive_ms)
+
+    def vacancies(self) -> Mapping[Queue, Sequence[Vacancy]]:
+        """See ``ports.LocalMatches``."""
+        return self._booked.vacancies()
 
     def fail(self, error: BaseException) -> None:
         """See ``ports.LocalMatches``."""

@@ -1,6 +1,8 @@
--- What has happened in a queue after a cursor; forgets what was before it, and old ends of tickets.
--- KEYS: changes, ended, ends, owner, vacancies      ARGV: fence, cursor, count, ends to forget
--- Answer: nil = fenced, else {now_ms, 1 if changes after the cursor were dropped, entries,
+-- What has happened in a queue after a cursor, which is the id of an entry; forgets what was before
+-- it, old ends of tickets, and vacancies that nobody repeats.
+-- KEYS: changes, ended, ends, owner, vacancies
+-- ARGV: fence, cursor, count, ends to forget, 1 = with vacancies
+-- Answer: nil = fenced, else {now_ms, 1 = the cursor's entry is gone, so changes are lost, entries,
 --         vacancies}
 if redis.call('HGET', KEYS[4], 'fence') ~= ARGV[1] then
   return false
@@ -14,8 +16,20 @@ if #old > 0 then
 end
 local entries = redis.call('XRANGE', KEYS[1], ARGV[2], '+', 'COUNT', ARGV[3])
 local lost = 0
-if ARGV[2] ~= '0-0' and (not entries[1] or entries[1][1] ~= ARGV[2]) then
+if not entries[1] or entries[1][1] ~= ARGV[2] then
   lost = 1
 end
 redis.call('XTRIM', KEYS[1], 'MINID', ARGV[2])
-return {now_ms, lost, entries, redis.call('HGETALL', KEYS[5])}
+local vacancies = {}
+if ARGV[5] == '1' then
+  local stored = redis.call('HGETALL', KEYS[5])
+  for n = 1, #stored, 2 do
+    local at = string.find(stored[n + 1], '|', 1, true)
+    if tonumber(string.sub(stored[n + 1], 1, at - 1)) > now_ms then
+      vacancies[#vacancies + 1] = string.sub(stored[n + 1], at + 1)
+    else
+      redis.call('HDEL', KEYS[5], stored[n])
+    end
+  end
+end
+return {now_ms, lost, entries, vacancies}

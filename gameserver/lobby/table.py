@@ -1,0 +1,419 @@
+"""One queue while this node is its master: a mirror of what waits, and what is under way.
+
+    store.news ──► Pool ──form──► proposals ──store.claim──► asked ──(everyone ready)──► venue.open
+                    ▲                                          │                            │
+                    └── the others wait again ◄── declined ────┘        store.assign ◄──────┘
+
+The mirror may be behind: the claim decides, and takes all tickets of a proposal or none. A call
+without an answer may be carried out later; so may every other call here, because each names its
+proposal and the fence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from gameserver.errors import StoreUnavailable, Unavailable
+from gameserver.game.matchmaking import Rules
+from gameserver.ids import MatchId, PlayerId
+from gameserver.lobby import estimate
+from gameserver.lobby.estimate import Estimator
+from gameserver.lobby.form import form
+from gameserver.lobby.pool import Pool
+from gameserver.lobby.rules import Compiled
+from gameserver.matchmaking import (
+    Asked,
+    Change,
+    Mastery,
+    MatchmakingStore,
+    News,
+    Proposal,
+    Queue,
+    Stage,
+    Ticket,
+    TicketId,
+    TicketUpdates,
+    Update,
+    Venue,
+)
+from gameserver.metrics import Metrics
+from gameserver.ports import Entropy
+
+logger = logging.getLogger(__name__)
+
+ROUND_S = 0.25
+SLICE_S = 0.002
+"""A matchmaker shares its loop with matches: after so long it lets them go first."""
+CLAIMS_AT_ONCE = 16
+OPENINGS_AT_ONCE = 32
+OPENING_TRIES = 4
+RETRY_S = 0.2
+ANSWERED_LATE_MS = 500
+"""A yes that is on its way when the time is up still counts."""
+EXPIRED_AT_ONCE = 500
+VACANCIES_EVERY = 4
+"""Rounds."""
+SETTLED_REMEMBERED = 10_000
+
+
+class Lost(Exception):
+    """Another node is the master of the queue."""
+
+
+class Table:
+    """``run`` until it raises ``Lost``, or ``StoreUnavailable`` in its first read."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        rules: Rules,
+        mastery: Mastery,
+        *,
+        store: MatchmakingStore,
+        venue: Venue,
+        updates: TicketUpdates,
+        entropy: Entropy,
+        metrics: Metrics,
+        lease_ttl_ms: int,
+    ) -> None:
+        self.queue = queue
+        self.pool = Pool(Compiled(rules))
+        self.now_ms = mastery.now_ms
+        self.fence = mastery.fence
+        self._rules = rules
+        self._store = store
+        self._venue = venue
+        self._updates = updates
+        self._entropy = entropy
+        self._metrics = metrics
+        self._ttl_ms = lease_ttl_ms
+        self._loop = asyncio.get_running_loop()
+        self._renewed_at = self._loop.time()
+        self._estimator = Estimator(estimate.decode(mastery.notes))
+        self._known: dict[TicketId, Ticket] = {}
+        self._asked: dict[MatchId, Asked] = {}
+        self._settled: deque[MatchId] = deque(maxlen=SETTLED_REMEMBERED)
+        self._was_settled: set[MatchId] = set()
+        self._openings: dict[MatchId, asyncio.Task[None]] = {}
+        self._places = asyncio.Semaphore(OPENINGS_AT_ONCE)
+        self._lost = False
+        self._cursor = ""
+        self._round = 0
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Read everything, then go on round by round."""
+        try:
+            await self._load()
+            while True:
+                await asyncio.sleep(ROUND_S * (0.9 + self._entropy.jitter() / 5))
+                try:
+                    await self._turn()
+                except StoreUnavailable as error:
+                    logger.warning(
+                        "matchmaking waits for its store",
+                        extra={"queue": str(self.queue), "error": str(error)},
+                    )
+                    self._cursor = ""  # A claim may or may not have happened: read all anew.
+        finally:
+            for task in self._openings.values():
+                task.cancel()
+            await asyncio.gather(*self._openings.values(), return_exceptions=True)
+
+    async def _turn(self) -> None:
+        """One round. Raises ``Lost``, ``StoreUnavailable``."""
+        if self._lost:
+            raise Lost
+        await self._renew()
+        if not self._cursor:
+            await self._load()
+        began = self._loop.time()
+        self._round += 1
+        with_vacancies = self._round % VACANCIES_EVERY == 0
+        news = await self._store.news(
+            self.queue, self.fence, self._cursor, vacancies=with_vacancies
+        )
+        if news is None:
+            raise Lost
+        self.now_ms = news.now_ms
+        if news.lost:
+            logger.warning("changes of a queue were lost", extra={"queue": str(self.queue)})
+            await self._load()
+        else:
+            self._cursor = news.cursor
+            await self._hear(news)
+        await self._expire()
+        await self._lapse()
+        await self._form()
+        self._metrics.form_ms.observe((self._loop.time() - began) * 1000)
+
+    async def _renew(self) -> None:
+        now = self._loop.time()
+        if now < self._renewed_at + self._ttl_ms / 3000:
+            return
+        notes = estimate.encode(self._estimator.notes())
+        if not await self._store.renew(
+            self.queue, self.fence, lease_ttl_ms=self._ttl_ms, notes=notes
+        ):
+            raise Lost
+        self._renewed_at = now
+
+    async def _load(self) -> None:
+        contents = await self._store.contents(self.queue)
+        self.pool = Pool(self.pool.rules)
+        self._known = {}
+        under_way = {ticket for one in contents.asked for ticket in one.proposal.tickets}
+        for number, ticket in enumerate(contents.waiting):
+            # Read in pages: what was claimed or put back meanwhile may have been seen twice.
+            if ticket.id not in under_way:
+                self._wait(ticket)
+            if number % 100 == 99:
+                await asyncio.sleep(0)
+        self._asked = {pid: each for pid, each in self._asked.items() if pid in self._openings}
+        self._cursor = contents.cursor
+        for asked in contents.asked:
+            self._take_up(asked)
+
+    # ── hearing ──────────────────────────────────────────────────────────────────────────────
+
+    async def _hear(self, news: News) -> None:
+        for change in news.changes:
+            await self._hear_one(change)
+        if news.vacancies is not None:
+            filling = {each.proposal.match for each in self._asked.values()}
+            self.pool.vacancies = {
+                each.match: each for each in news.vacancies if each.match not in filling
+            }
+
+    async def _hear_one(self, change: Change) -> None:
+        if change.waiting is not None:
+            self._wait(change.waiting)
+        elif change.gone is not None:
+            self._known.pop(change.gone, None)
+            self.pool.remove(change.gone)
+        elif change.proposed is not None and change.proposed not in self._was_settled:
+            await self._look_at(change.proposed)
+
+    async def _look_at(self, pid: MatchId) -> None:
+        """A proposal has changed: everyone is ready, somebody has declined; or a claim has arrived
+        after it was given up."""
+        mine = self._asked.get(pid)
+        if mine is not None and mine.open:
+            return
+        found = await self._store.asked(self.queue, pid)
+        if found is not None:
+            self._take_up(found)
+        elif mine is not None:
+            self._settle(pid)
+            # Who waits again has been heard of before; who does not has declined.
+            for ticket in mine.proposal.tickets:
+                here = ticket in self.pool.rows
+                self._metrics.tickets_declined += not here
+                self._tell(mine.proposal, Stage.WAITING if here else Stage.DECLINED, [ticket])
+                if not here:
+                    self._known.pop(ticket, None)
+
+    def _wait(self, ticket: Ticket) -> None:
+        self._known[ticket.id] = ticket
+        self.pool.add(ticket)
+
+    def _take_up(self, asked: Asked) -> None:
+        pid = asked.proposal.id
+        if pid in self._was_settled:
+            return  # It was read before it was settled.
+        for ticket in asked.proposal.tickets:
+            self.pool.remove(ticket)
+        self._asked[pid] = asked
+        if asked.open and pid not in self._openings:
+            task = self._loop.create_task(self._open(asked.proposal))
+            self._openings[pid] = task
+            task.add_done_callback(lambda done: self._opening_done(pid, done))
+
+    def _settle(self, pid: MatchId) -> None:
+        self._asked.pop(pid, None)
+        if len(self._settled) == SETTLED_REMEMBERED:
+            self._was_settled.discard(self._settled[0])
+        self._settled.append(pid)
+        self._was_settled.add(pid)
+
+    # ── what is due ──────────────────────────────────────────────────────────────────────────
+
+    async def _expire(self) -> None:
+        oldest_ms = self.now_ms - self._rules.wait_s_max * 1000
+        due: list[Ticket] = []
+        for enqueued_ms, _, row in self.pool.by_age[:EXPIRED_AT_ONCE]:
+            if enqueued_ms > oldest_ms:
+                break
+            due.append(row.ticket)
+        if not due:
+            return
+        if not await self._store.expire(self.queue, self.fence, [one.id for one in due]):
+            raise Lost
+        for ticket in due:
+            self.pool.remove(ticket.id)
+            self._known.pop(ticket.id, None)
+            self._updates.tell([self._update(ticket, Stage.EXPIRED)])
+        self._metrics.tickets_expired += len(due)
+
+    async def _lapse(self) -> None:
+        late_ms = self.now_ms - ANSWERED_LATE_MS
+        for asked in list(self._asked.values()):
+            if asked.open or not asked.deadline_ms or asked.deadline_ms > late_ms:
+                continue
+            proposal = asked.proposal
+            silent = await self._silent(proposal)
+            declined = await self._store.lapse(self.queue, self.fence, proposal)
+            if declined is None:
+                raise Lost
+            if not declined:
+                continue  # The last yes has come, or a no: the change says which.
+            self._settle(proposal.id)
+            self._metrics.tickets_declined += len(declined)
+            self._tell(proposal, Stage.DECLINED, declined)
+            others = [one for one in proposal.tickets if one not in declined]
+            self._tell(proposal, Stage.WAITING, others)
+            await self._punish(silent)
+
+    async def _silent(self, proposal: Proposal) -> list[PlayerId]:
+        # All tickets of a proposal show who is ready in it.
+        ready = (await self._store.standing(self.queue, proposal.tickets[0])).ready
+        return [place.player for place in proposal.places if place.player not in ready]
+
+    async def _punish(self, players: Iterable[PlayerId]) -> None:
+        ready = self._rules.ready
+        if ready is not None and ready.penalty_s:
+            for player in players:
+                await self._store.punish(player, for_ms=int(ready.penalty_s * 1000))
+
+    # ── forming ──────────────────────────────────────────────────────────────────────────────
+
+    async def _form(self) -> None:
+        batch: list[Proposal] = []
+        until = self._loop.time() + SLICE_S
+        for proposal in form(self.pool, self.now_ms, self._entropy.match_id):
+            if proposal is not None:
+                batch.append(proposal)
+            if len(batch) >= CLAIMS_AT_ONCE:
+                batch = await self._claim(batch)
+            if self._loop.time() > until:
+                await asyncio.sleep(0)
+                until = self._loop.time() + SLICE_S
+        if batch:
+            await self._claim(batch)
+
+    async def _claim(self, batch: list[Proposal]) -> list[Proposal]:
+        """Raises ``Lost``, ``StoreUnavailable``; then all is read anew."""
+        ready = self._rules.ready
+        ready_ms = int(ready.within_s * 1000) if ready is not None else 0
+        claimed = await self._store.claim(self.queue, self.fence, batch, ready_ms=ready_ms)
+        if claimed is None:
+            raise Lost
+        for proposal, done in zip(batch, claimed, strict=True):
+            if not done:
+                self._metrics.claims_refused += 1
+                # Which of them has gone is on its way as a change.
+                self.pool.add_all(self._known[one] for one in proposal.tickets)
+                continue
+            deadline_ms = self.now_ms + ready_ms if ready_ms else 0
+            self._take_up(Asked(proposal=proposal, deadline_ms=deadline_ms, open=not ready_ms))
+            if ready_ms:
+                self._tell(proposal, Stage.READY_CHECK, proposal.tickets, deadline_ms=deadline_ms)
+        return []
+
+    # ── opening ──────────────────────────────────────────────────────────────────────────────
+
+    async def _open(self, proposal: Proposal) -> None:
+        """Until it is known what became of it, or this node is no longer the master."""
+        async with self._places:
+            opened = await self._opened(proposal)
+            while not self._lost:
+                try:
+                    if opened:
+                        done = await self._store.assign(self.queue, self.fence, [proposal])
+                    else:
+                        done = await self._store.put_back(self.queue, self.fence, proposal)
+                except StoreUnavailable:
+                    await asyncio.sleep(RETRY_S * (0.5 + self._entropy.jitter()))
+                    continue
+                if not done:
+                    self._lost = True
+                    return
+                self._settle(proposal.id)
+                self._note(proposal, opened=opened)
+                return
+
+    async def _opened(self, proposal: Proposal) -> bool:
+        arrive_ms = int(self._rules.arrive_s * 1000)
+        for _ in range(OPENING_TRIES):
+            try:
+                return await self._venue.open(self.queue, proposal, arrive_ms=arrive_ms)
+            except Unavailable as error:
+                logger.warning(
+                    "match not opened yet",
+                    extra={"match": proposal.match, "error": str(error)},
+                )
+                await asyncio.sleep(RETRY_S * (0.5 + self._entropy.jitter()))
+        # If it has been opened after all, nobody will come, and it ends as abandoned.
+        return False
+
+    def _note(self, proposal: Proposal, *, opened: bool) -> None:
+        metrics = self._metrics
+        if not opened:
+            metrics.openings_failed += 1
+            self._tell(proposal, Stage.WAITING, proposal.tickets)
+            return
+        metrics.matches_formed += not proposal.is_backfill
+        metrics.matches_backfilled += proposal.is_backfill
+        metrics.tickets_matched += len(proposal.tickets)
+        for one in proposal.tickets:
+            ticket = self._known.pop(one, None)
+            if ticket is not None:
+                waited_ms = max(0, self.now_ms - ticket.enqueued_ms)
+                metrics.ticket_wait_ms.observe(waited_ms)
+                skill = sum(each.skill for each in ticket.players) / ticket.size
+                self._estimator.matched(skill, waited_ms / 1000)
+        self._tell(proposal, Stage.MATCHED, proposal.tickets, match=proposal.match)
+
+    def _opening_done(self, pid: MatchId, task: asyncio.Task[None]) -> None:
+        del self._openings[pid]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("an opening failed", exc_info=error, extra={"match": pid})
+            self._cursor = ""  # Read it again, and try again.
+
+    # ── telling ──────────────────────────────────────────────────────────────────────────────
+
+    def _tell(
+        self,
+        proposal: Proposal,
+        stage: Stage,
+        tickets: Sequence[TicketId],
+        *,
+        match: str = "",
+        deadline_ms: int = 0,
+    ) -> None:
+        players = iter(proposal.places)
+        of_ticket = {
+            ticket: tuple(next(players).player for _ in range(size))
+            for ticket, size in zip(proposal.tickets, proposal.sizes, strict=True)
+        }
+        self._updates.tell(
+            [
+                Update(
+                    ticket=ticket,
+                    queue=self.queue,
+                    players=of_ticket[ticket],
+                    stage=stage,
+                    match=match,
+                    deadline_ms=deadline_ms,
+                )
+                for ticket in tickets
+            ]
+        )
+
+    def _update(self, ticket: Ticket, stage: Stage) -> Update:
+        players = tuple(one.player for one in ticket.players)
+        return Update(ticket=ticket.id, queue=self.queue, players=players, stage=stage)
