@@ -32,6 +32,7 @@ from gameserver.adapters.redis_answers import RedisAnswers
 from gameserver.adapters.redis_bus import RedisBus
 from gameserver.adapters.redis_cache import RedisCacheStore
 from gameserver.adapters.redis_directory import RedisDirectory
+from gameserver.adapters.redis_matchmaking import RedisMatchmaking
 from gameserver.adapters.redis_revocations import DAY_MS, RedisRevocations
 from gameserver.adapters.redis_store import RedisMatchStore
 from gameserver.adapters.redis_tickets import RedisTickets
@@ -42,9 +43,13 @@ from gameserver.cache.shared import SharedCache
 from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.revocations import GuardedVerifier, RevocationWatch
+from gameserver.cluster.venue import ClusterVenue
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
 from gameserver.game.loader import load_games
+from gameserver.lobby.entry import Lobby, NoRatings
+from gameserver.lobby.matchmaker import Matchmaker
+from gameserver.lobby.teller import Teller
 from gameserver.match.exchange import Exchanged
 from gameserver.match.service import MatchService
 from gameserver.metrics import Metrics
@@ -79,6 +84,7 @@ class App:
         self._again = asyncio.Event()
         self._matches: MatchService
         self._maintenance: MaintenanceWatch
+        self._matchmaker: Matchmaker
         self._gate: SessionGate
         self._ecs: EcsTask | None = None
         self._ws: WsServer
@@ -202,6 +208,7 @@ class App:
         cache = await self._build_cache(stack, entropy)
         profiles, recorder = await self._build_players(stack, cache, clock, entropy)
 
+        matchmaking = await self._build_matchmaking(stack, store, cluster, entropy)
         self._gate = SessionGate(
             config=config,
             verifier=verifier,
@@ -226,6 +233,7 @@ class App:
                 revocations=revocations,
                 metrics=metrics,
                 answers=RedisAnswers(redis, prefix=config.redis_prefix, metrics=metrics),
+                matchmaking=matchmaking,
                 ready=self._not_ready,
                 profiles=profiles,
             )
@@ -311,6 +319,45 @@ class App:
         recorder.start()
         stack.push_async_callback(recorder.stop)
         return profiles, recorder
+    async def _build_matchmaking(
+        self,
+        stack: AsyncExitStack,
+        matches: RedisMatchStore,
+        cluster: ClusterMatches,
+        entropy: SystemEntropy,
+    ) -> Lobby:
+        config, metrics, local = self.config, self.metrics, self._matches
+        store = await stack.enter_async_context(RedisMatchmaking.connect(config, metrics=metrics))
+        self._matchmaker = Matchmaker(
+            node=self.node.name,
+            games=local.games,
+            store=store,
+            venue=ClusterVenue(
+                node=self.node.name,
+                region=config.region,
+                local=local,
+                store=matches,
+                peers=cluster.peers,
+                calls=cluster.calls,
+                load=lambda: cluster.load,
+            ),
+            updates=Teller(cluster.calls, lambda player, news: self._gate.tell(player, news)),
+            calls=cluster.calls,
+            entropy=entropy,
+            metrics=metrics,
+            lease_ttl_ms=config.lease_ttl_ms,
+            failed=local.fail,
+        )
+        await self._matchmaker.start()
+        stack.push_async_callback(self._matchmaker.stop)
+        return Lobby(
+            games=local.games,
+            store=store,
+            ratings=NoRatings(),
+            calls=cluster.calls,
+            metrics=metrics,
+            closed=lambda: None if local.maintenance is None else local.maintenance.message,
+        )
 
     async def _build_verifier(self, stack: AsyncExitStack, clock: Clock) -> CognitoVerifier:
         config = self.config
@@ -377,6 +424,7 @@ class App:
             draining.cancel()
 
     async def _hand_over(self) -> None:
+        await self._matchmaker.stop()
         await self._matches.drain(self.config.drain_ms / 1000)
         self._gate.drain()
         try:

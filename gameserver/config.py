@@ -101,6 +101,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cache_load_ms: Millis = 5_000  # a load that takes longer fails
     cache_loads_max: Count = 64  # at once; further ones wait, within the load's time
     cache_wait_ms: Millis = 1_000  # for a load of another node; then it is loaded here too
+    region: Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,32}\Z")] = (
+        ""  # as matchmaking rules name it
+    )
 
     # What is played: bundled and installed games by name, or "module:Class".
     games: tuple[Text, ...] = ("arena", "liars_dice", "echo")

@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple, NewType, Protocol
 import msgspec
 from msgspec import Meta
 
-from gameserver.game.matchmaking import PARTY_MAX, REGIONS_MAX, ROLES_MAX
+from gameserver.game.matchmaking import PARTY_MAX, REGIONS_MAX, ROLES_MAX, Rules
 from gameserver.ids import MatchId, PlayerId
 
 TicketId = NewType("TicketId", str)
@@ -163,6 +163,51 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     queue: Queue | None = None
     ticket: TicketId | None = None
     penalty_ms: int = 0
+
+
+class Estimate(msgspec.Struct, frozen=True, array_like=True):
+    """Waits in s of a band's last tickets."""
+
+    count: int
+    p50_s: float
+    p90_s: float
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """``looked_at``: the tickets nearest in skill; ``ruled_out``: how many of them by what, each by
+    the first rule that does; ``text``: the same as sentences."""
+
+    waiting: int
+    looked_at: int
+    fitting: int
+    ruled_out: dict[str, int]
+    text: str
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A player of a party, as they apply."""
+
+    player: PlayerId
+    roles: tuple[str, ...] = ()
+
+
+class TicketView(msgspec.Struct, frozen=True, kw_only=True):
+    """A ticket as its players see it."""
+
+    ticket: TicketId
+    queue: Queue
+    standing: Standing
+    estimate: Estimate | None = None
+    why: Explanation | None = None
+
+
+class QueueView(msgspec.Struct, frozen=True, kw_only=True):
+    """A queue as everyone may see it."""
+
+    queue: Queue
+    rules: Rules
+    waiting: int
+    estimate: Estimate | None
 
 
 class Taken(StrEnum):
@@ -352,3 +397,28 @@ class Ratings(Protocol):
 
     async def skills(self, queue: Queue, players: Sequence[PlayerId]) -> Mapping[PlayerId, float]:
         """Of those who have a rating."""
+
+
+class Matchmaking(Protocol):
+    """The players' side, on any node; every method may raise ``StoreUnavailable``."""
+
+    async def enter(
+        self, queue: Queue, members: Sequence[Member], wish: Wish, *, key: str
+    ) -> TicketView:
+        """A ticket for the party, whose first member asks. The same ``key`` of the same player is
+        the same ticket, however often it is asked for, also after it has ended. Raises
+        ``TicketRefused``."""
+
+    async def look(self, player: PlayerId, *, why: bool) -> TicketView:
+        """The player's latest ticket; ``why``: with what keeps it waiting. Raises
+        ``TicketRefused`` (``no_ticket``)."""
+
+    async def cancel(self, player: PlayerId) -> TicketView:
+        """Give the ticket up, for the whole party. Raises ``TicketRefused``: ``no_ticket``, or
+        ``too_late`` where a match is on its way or the players are being asked."""
+
+    async def answer(self, player: PlayerId, *, ready: bool) -> TicketView:
+        """The answer to a ready check. Raises ``TicketRefused``: ``no_ticket``, ``not_asked``."""
+
+    async def queues(self) -> list[QueueView]:
+        """All of them."""

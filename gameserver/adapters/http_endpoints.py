@@ -11,6 +11,7 @@ from gameserver.adapters import (
     http_admin,
     http_health,
     http_matches,
+    http_matchmaking,
     http_openapi,
     http_profiles,
     http_tickets,
@@ -30,6 +31,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *http_tickets.ENDPOINTS,
     *http_matches.ENDPOINTS,
     *http_profiles.ENDPOINTS,
+    *http_matchmaking.ENDPOINTS,
     *http_admin.ENDPOINTS,
     Endpoint(
         method="GET",

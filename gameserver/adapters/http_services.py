@@ -10,6 +10,7 @@ from gameserver.adapters.http_auth import Accounts
 from gameserver.adapters.http_idempotency import AnswerStore
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
+from gameserver.matchmaking import Matchmaking
 from gameserver.metrics import Metrics
 from gameserver.players.port import ProfileDesk
 from gameserver.ports import Clock, MaintenanceControl, Tickets, TokenVerifier
@@ -60,5 +61,6 @@ class Services:
     revocations: Revocations
     metrics: Metrics
     answers: AnswerStore
+    matchmaking: Matchmaking
     ready: Callable[[], str | None]
     profiles: ProfileDesk | None = None

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from gameserver.cluster import messages
+from gameserver.cluster.calls import Calls
 from gameserver.cluster.desk import Desk
 from gameserver.cluster.guests import Guests
 from gameserver.cluster.link import MOVED, Elsewhere, Link
@@ -97,6 +98,10 @@ class ClusterMatches:
             entropy=entropy,
             sessions=lambda: len(self._links),
             cpu_s=cpu_s,
+            region=config.region,
+        )
+        self.calls = Calls(
+            node=node, send=self._send, peers=lambda: self.peers.names, spawn=self._spawn
         )
         metrics.gauge("links_remote", "Players here of matches elsewhere", self._remote_links)
         metrics.gauge("peers", "Other nodes", lambda: float(len(self.peers)))
@@ -107,6 +112,11 @@ class ClusterMatches:
     @property
     def games(self) -> Mapping[str, AnyGame]:
         return self.local.games
+
+    @property
+    def load(self) -> float:
+        """The share of a core that this node used lately."""
+        return self._pulse.load
 
     @property
     def has_peers(self) -> bool:
@@ -291,6 +301,8 @@ class ClusterMatches:
                 link_gone = self._links.get(said.link)
                 if link_gone is not None and link_gone.owner == node:
                     link_gone.left(said.reason)
+            case messages.Ask() | messages.Reply() | messages.Note():
+                self.calls.received(node, said)
             case messages.TakeOver():
                 self._spawn(self._adopt(MatchId(said.match)))
             case _:

@@ -7,6 +7,9 @@
       ◄────────────────── ShowFrame (one for all its players), Tell, SeatGone
       ◄─────────────────────────────────── TakeOver (adopt this match now)
 
+    any node                                               any other
+      Ask ───────────────────────────────────────────────► Reply;    Note (no answer)
+
 ``link`` numbers a player's seat on its edge. Values of the game travel as msgpack.
 """
 
@@ -93,6 +96,29 @@ class Alive(msgspec.Struct, array_like=True, tag=11, frozen=True):
     """Said to every node that one has to do with, so that silence means something."""
 
 
+class Ask(msgspec.Struct, array_like=True, tag=12, frozen=True):
+    """A question of another part of the server; ``topic`` says of which."""
+
+    number: int
+    topic: str
+    body: bytes
+
+
+class Reply(msgspec.Struct, array_like=True, tag=13, frozen=True):
+    """``error``: why there is no answer, or empty."""
+
+    number: int
+    error: str
+    body: bytes
+
+
+class Note(msgspec.Struct, array_like=True, tag=14, frozen=True):
+    """News of another part of the server."""
+
+    topic: str
+    body: bytes
+
+
 Message = (
     AskJoin
     | GiveInput
@@ -105,6 +131,9 @@ Message = (
     | SeatGone
     | TakeOver
     | Alive
+    | Ask
+    | Reply
+    | Note
 )
 
 _encode = msgspec.msgpack.Encoder().encode

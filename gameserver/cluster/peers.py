@@ -64,17 +64,22 @@ class Peers:
         if info is not None:
             info.open[:] = [match for match in info.open if match.id != match_id] + by
 
-    def calmer(self, load: float) -> str | None:
+    def calmer(self, load: float, region: str = "") -> str | None:
         """The least loaded node, if it is ``LOAD_GAP`` calmer than ``load``."""
-        name = self.calmest()
+        name = self.calmest(region)
         if name is None or self._infos[name].load + LOAD_GAP > load:
             return None
         return name
 
-    def calmest(self) -> str | None:
-        """The least loaded node that takes matches; of equal ones the one with fewest matches."""
+    def calmest(self, region: str = "") -> str | None:
+        """The least loaded node that takes matches, in ``region`` if that is given; of equal ones
+        the one with fewest matches. A node that does not say where it stands will do anywhere."""
         return min(
-            (name for name, info in self._infos.items() if info.state == READY),
+            (
+                name
+                for name, info in self._infos.items()
+                if info.state == READY and (not region or info.region in ("", region))
+            ),
             key=lambda name: (round(self._infos[name].load, 1), self._infos[name].matches, name),
             default=None,
         )

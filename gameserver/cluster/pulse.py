@@ -36,6 +36,7 @@ class Pulse:
         entropy: Entropy,
         sessions: Callable[[], int],
         cpu_s: Callable[[], float],
+        region: str = "",
     ) -> None:
         self.load = 0.0
         self._node = node
@@ -45,6 +46,7 @@ class Pulse:
         self._entropy = entropy
         self._sessions = sessions
         self._cpu_s = cpu_s
+        self._region = region
         self._loop = asyncio.get_running_loop()
         self._used_s, self._used_at = cpu_s(), self._loop.time()
         self._seats: dict[PlayerId, MatchId | None] = {}
@@ -97,4 +99,5 @@ class Pulse:
             matches=local.matches_open,
             players=local.players,
             open=local.open_matches(OPEN_TOLD_MAX),
+            region=self._region,
         )

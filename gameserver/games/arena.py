@@ -33,6 +33,7 @@ from gameserver.game.contract import (
     Standing,
     Tick,
 )
+from gameserver.game.matchmaking import FreeSeats, Ready, Rules, Skill
 from gameserver.games.arena_maps import MAPS, Map
 from gameserver.games.arena_types import (
     HEALTH,
@@ -127,6 +128,25 @@ class Arena(Game[ArenaState, Move, ArenaView]):
             players_max=8,
             title="Three minutes or 15 kills",
             options={"map": "court", "seconds": 180, "kills": 15, "pickups": 1},
+            matchmaking=Rules(
+                team_size=8,
+                team_size_min=2,
+                fill_s=5,
+                party_max=4,
+                skill=Skill(window=200, widen_per_s=20, window_max=2000),
+                free_seats=FreeSeats.BACKFILL,
+            ),
+        ),
+        "duel": Mode(
+            players_max=2,
+            title="Two, a minute or 5 kills",
+            options={"map": "box", "seconds": 60, "kills": 5, "pickups": 0},
+            matchmaking=Rules(
+                teams=2,
+                team_size=1,
+                skill=Skill(window=200, widen_per_s=20, window_max=2000),
+                ready=Ready(within_s=15, penalty_s=10),
+            ),
         ),
         "crowd": Mode(
             players_max=64,

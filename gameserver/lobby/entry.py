@@ -18,24 +18,26 @@ from gameserver.game.contract import AnyGame
 from gameserver.game.matchmaking import Rules
 from gameserver.ids import PlayerId
 from gameserver.lobby import estimate
-from gameserver.lobby.estimate import Estimate
-from gameserver.lobby.explain import Explanation
 from gameserver.lobby.matchmaker import WHY, Question, queues_of
 from gameserver.lobby.rules import check_ticket
 from gameserver.matchmaking import (
     ACTIVE,
     Applicant,
+    Explanation,
     Held,
     MatchmakingStore,
+    Member,
     NodeCalls,
     Overview,
     Queue,
+    QueueView,
     Ratings,
     Stage,
     Standing,
     Taken,
     Ticket,
     TicketId,
+    TicketView,
     Wish,
 )
 from gameserver.metrics import Metrics
@@ -49,32 +51,6 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_explanation = msgspec.msgpack.Decoder(Explanation).decode
 
 
-class Member(msgspec.Struct, frozen=True):
-    """A player of a party, as they apply."""
-
-    player: PlayerId
-    roles: tuple[str, ...] = ()
-
-
-class TicketView(msgspec.Struct, frozen=True, kw_only=True):
-    """A ticket as its players see it."""
-
-    ticket: TicketId
-    queue: Queue
-    standing: Standing
-    estimate: Estimate | None = None
-    why: Explanation | None = None
-
-
-class QueueView(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue as everyone may see it."""
-
-    queue: Queue
-    rules: Rules
-    waiting: int
-    estimate: Estimate | None
-
-
 class NoRatings:
     """Implements ``matchmaking.Ratings`` where there are none: everyone is a beginner."""
 
@@ -83,7 +59,8 @@ class NoRatings:
 
 
 class Lobby:
-    """``closed``: what players are told while no tickets are taken, as in maintenance."""
+    """Implements ``matchmaking.Matchmaking``. ``closed``: what players are told while no tickets
+    are taken, as in maintenance."""
 
     def __init__(
         self,

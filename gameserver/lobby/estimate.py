@@ -6,19 +6,13 @@ from collections import deque
 
 import msgspec
 
+from gameserver.matchmaking import Estimate
+
 REMEMBERED = 64
 """Recent tickets of a band: old news of a busy band is no news."""
 ENOUGH = 5
 BANDS_MAX = 64
 BAND_WIDTH = 200.0
-
-
-class Estimate(msgspec.Struct, frozen=True, array_like=True):
-    """Waits in s of a band's last tickets."""
-
-    count: int
-    p50_s: float
-    p90_s: float
 
 
 class Notes(msgspec.Struct, kw_only=True):

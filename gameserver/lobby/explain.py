@@ -5,24 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from itertools import islice
 
-import msgspec
-
 from gameserver.lobby.pool import Pool
 from gameserver.lobby.rules import Row
-from gameserver.matchmaking import TicketId
+from gameserver.matchmaking import Explanation, TicketId
 
 LOOKED_AT = 100
-
-
-class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """``looked_at``: the tickets nearest in skill; ``ruled_out``: how many of them by what, each by
-    the first rule that does; ``text``: the same as sentences."""
-
-    waiting: int
-    looked_at: int
-    fitting: int
-    ruled_out: dict[str, int]
-    text: str
 
 
 def explain(pool: Pool, ticket: TicketId, now_ms: int) -> Explanation | None:

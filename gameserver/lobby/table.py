@@ -209,13 +209,12 @@ class Table:
             self._take_up(found)
         elif mine is not None:
             self._settle(pid)
-            # Who waits again has been heard of before; who does not has declined.
             for ticket in mine.proposal.tickets:
-                here = ticket in self.pool.rows
-                self._metrics.tickets_declined += not here
-                self._tell(mine.proposal, Stage.WAITING if here else Stage.DECLINED, [ticket])
-                if not here:
+                stage = (await self._store.standing(self.queue, ticket)).stage
+                if stage is Stage.DECLINED:
+                    self._metrics.tickets_declined += 1
                     self._known.pop(ticket, None)
+                self._tell(mine.proposal, stage, [ticket])
 
     def _wait(self, ticket: Ticket) -> None:
         self._known[ticket.id] = ticket

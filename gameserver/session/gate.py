@@ -26,6 +26,7 @@ from gameserver.ports import (
 from gameserver.revocation import Revocation, Revocations
 from gameserver.session.session import Session
 from gameserver.wire.close_codes import CloseCode
+from gameserver.wire.frame import PlainToClient
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class SessionGate:
         self._records = records
         self._sessions: set[Session] = set()
         self._of_player: dict[PlayerId, set[Session]] = {}
+        self._of_player: dict[PlayerId, list[Session]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied = asyncio.Event()
         self._draining = False
@@ -124,6 +126,13 @@ class SessionGate:
         for session in list(self._of_player.get(revocation.player_id, ())):
             if revocation.ends(session.identity):
                 session.close(CloseCode.TOKEN_REVOKED, revocation.reason)
+        self._of_player.setdefault(identity.player_id, []).append(session)
+        return session
+
+    def tell(self, player: PlayerId, message: PlainToClient) -> None:
+        """Send ``message`` on every connection that the player has here."""
+        for session in self._of_player.get(player, ()):
+            session.tell(message)
 
     def drain(self) -> None:
         """Take no more sockets and send every session away, spread over ``DRAIN_SPREAD_MS``."""
@@ -160,6 +169,12 @@ class SessionGate:
         of_player.discard(session)
         if not of_player:
             self._of_player.pop(session.identity.player_id, None)
+        player = session.identity.player_id
+        theirs = self._of_player.get(player, [])
+        if session in theirs:
+            theirs.remove(session)
+            if not theirs:
+                del self._of_player[player]
         if not self._sessions:
             self._emptied.set()
         self._metrics.sessions_closed += 1

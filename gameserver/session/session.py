@@ -201,6 +201,10 @@ class Session:
 
     # ── what the node tells ──────────────────────────────────────────────────────────────────
 
+    def tell(self, message: PlainToClient) -> None:
+        """Send a message that has nothing to do with the match."""
+        self._send(message)
+
     def close(self, code: CloseCode, reason: str = "") -> None:
         """Close the connection; the seat is kept for the grace period."""
         if self._state is State.CLOSED:

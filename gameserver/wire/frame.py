@@ -30,6 +30,7 @@ PlainToClient = (
     | to_client.Resumed
     | to_client.Reconnect
     | to_client.Refreshed
+    | to_client.Matchmaking
 )
 """Messages without values of the game, which read the same in both formats."""
 

@@ -16,6 +16,7 @@ in the format of the connection.
     [10]                                               Resumed
     [11, after_ms, reason]                             Reconnect
     [12, ref, expires_ms]                              Refreshed
+    [13, ticket, game, mode, state, match, until_ms]   Matchmaking
 """
 
 from __future__ import annotations
@@ -183,6 +184,19 @@ class Refreshed(msgspec.Struct, array_like=True, frozen=True, tag=12):
     expires_ms: int
 
 
+class Matchmaking(msgspec.Struct, array_like=True, frozen=True, tag=13):
+    """News of a ticket: ``waiting`` (again), ``ready_check`` (answer until ``until_ms``),
+    ``matched`` (join ``match``), ``declined`` or ``expired`` (it is over). At most once: who may
+    have missed it asks the HTTP API."""
+
+    ticket: str
+    game: str
+    mode: str
+    state: str
+    match: str
+    until_ms: int
+
+
 ToClient = (
     Welcome
     | Joined
@@ -196,6 +210,7 @@ ToClient = (
     | Resumed
     | Reconnect
     | Refreshed
+    | Matchmaking
 )
 
 JSON_NAMES: dict[type[Any], str] = {
@@ -211,4 +226,5 @@ JSON_NAMES: dict[type[Any], str] = {
     Resumed: "resumed",
     Reconnect: "reconnect",
     Refreshed: "refreshed",
+    Matchmaking: "matchmaking",
 }

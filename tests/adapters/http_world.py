@@ -23,12 +23,20 @@ from gameserver.config import Config
 from gameserver.errors import TokenRefused
 from gameserver.games.arena import Arena
 from gameserver.ids import PlayerId
+from gameserver.lobby.entry import Lobby, NoRatings
 from gameserver.metrics import Metrics
 from gameserver.players.port import ProfileDesk
 from gameserver.ports import Identity, TokenVerifier
 from tests.fakes.memory_answers import MemoryAnswers
+from tests.fakes.memory_calls import MemoryCalls
 from tests.fakes.memory_maintenance import MemoryMaintenance
 from tests.fakes.memory_revocations import MemoryRevocations
+from tests.fakes.memory_matchmaking import MemoryMatchmaking
+
+
+def wall_ms() -> float:
+    return WallClock().wall_ms()
+
 
 PAGE = "https://play.example"
 LONG_MS = 4_000_000_000_000
@@ -62,6 +70,9 @@ class World:
     calls: list[tuple[str, ...]] = field(default_factory=list)
     answers: MemoryAnswers = field(default_factory=MemoryAnswers)
     profiles: ProfileDesk | None = None
+    queues: MemoryMatchmaking = field(default_factory=lambda: MemoryMatchmaking(wall_ms))
+    calls: MemoryCalls = field(default_factory=MemoryCalls)
+    passes: dict[str, Identity] = field(default_factory=dict)
 
     def listing(self) -> list[Info]:
         return self.running
@@ -87,7 +98,9 @@ class World:
         return f"ticket-of-{identity.player_id}"
 
     async def redeem(self, ticket: str) -> Identity:
-        raise NotImplementedError
+        if ticket not in self.passes:
+            raise TokenRefused("bad_ticket", "the ticket was used or is too old")
+        return self.passes.pop(ticket)
 
     async def login(self, username: str, password: str) -> Tokens:
         await asyncio.sleep(self.delay_s)
@@ -188,6 +201,14 @@ def services_of(world: World, **settings: Any) -> Services:
         maintenance=world.maintenance,
         metrics=world.metrics,
         answers=world.answers,
+        matchmaking=Lobby(
+            games=world.games,
+            store=world.queues,
+            ratings=NoRatings(),
+            calls=world.calls,
+            metrics=world.metrics,
+            closed=lambda: None,
+        ),
         ready=lambda: world.reason,
         profiles=world.profiles,
     )

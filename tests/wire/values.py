@@ -160,6 +160,7 @@ plain_to_clients = st.one_of(
     st.builds(to_client.Resumed),
     st.builds(to_client.Reconnect, counts, words),
     st.builds(to_client.Refreshed, counts, counts),
+    st.builds(to_client.Matchmaking, words, words, words, words, words, counts),
 )
 
 

@@ -82,6 +82,7 @@ def _to_client(format: Format) -> dict[str, to_client.ToClient]:
         "resumed": to_client.Resumed(),
         "reconnect": to_client.Reconnect(250, "draining"),
         "refreshed": to_client.Refreshed(6, NOW_MS + 7_200_000),
+        "matchmaking": to_client.Matchmaking("t1", "arena", "duel", "matched", MATCH, 0),
     }
 
 
