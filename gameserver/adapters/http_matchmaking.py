@@ -19,7 +19,7 @@ Name = Annotated[str, Meta(max_length=64)]
 Pass = Annotated[str, Meta(max_length=64)]
 Key = Annotated[str, Meta(max_length=128)]
 Roles = Annotated[tuple[Name, ...], Meta(max_length=ROLES_MAX)]
-Latency = Annotated[int, Meta(ge=0, le=60_000)]
+Latency = Annotated[float, Meta(ge=0, le=60_000)]
 Number = Annotated[float, Meta(ge=-1e12, le=1e12)]
 
 UNKNOWN_QUEUE = Kind("unknown_queue", 404, "This mode has no matchmaking.")
@@ -73,7 +73,7 @@ class TicketLooked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     why: bool = False
 
 
-class Readiness(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReadyAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The answer to a ready check."""
 
     ready: bool
@@ -147,7 +147,11 @@ async def _enter(services: Services, call: Call[Nothing, TicketAsked]) -> Reply:
         except TokenRefused as refused:
             raise Problem(BAD_PASS, refused.message) from None
         members.append(Member(identity.player_id, one.roles))
-    wish = Wish(latency_ms=asked.latency_ms, accepts=asked.accepts, ranges=asked.ranges)
+    wish = Wish(
+        latency_ms={region: round(ms) for region, ms in asked.latency_ms.items()},
+        accepts=asked.accepts,
+        ranges=asked.ranges,
+    )
     queue = Queue(asked.game, asked.mode)
     key = asked.key or call.request_id
     view = await _or_problem(services.matchmaking.enter(queue, members, wish, key=key))
@@ -163,7 +167,7 @@ async def _cancel(services: Services, call: Call[Nothing, Nothing]) -> TicketSho
     return _shown(await _or_problem(services.matchmaking.cancel(call.player.player_id)))
 
 
-async def _answer(services: Services, call: Call[Nothing, Readiness]) -> TicketShown:
+async def _answer(services: Services, call: Call[Nothing, ReadyAnswer]) -> TicketShown:
     player, ready = call.player.player_id, call.body.ready
     return _shown(await _or_problem(services.matchmaking.answer(player, ready=ready)))
 
@@ -293,7 +297,7 @@ ENDPOINTS = (
         caller=Caller.PLAYER,
         rate=Rate.WRITE,
         handler=_answer,
-        body=Readiness,
+        body=ReadyAnswer,
         answers={200: TicketShown},
         problems=(NO_TICKET, NOT_ASKED, UNKNOWN_QUEUE),
     ),

@@ -5,10 +5,12 @@ A checker is told what happens as it happens, and raises ``Violated``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 
 from gameserver.ids import MatchId
 from gameserver.match import checkpoint as checkpoints
+from gameserver.matchmaking import Ticket, TicketId
 from gameserver.ports import Acquired, Commit
 from gameserver.wire import event_record
 from gameserver.wire.event_record import SERVER_KINDS, EventRecord
@@ -35,6 +37,11 @@ class Checker:
     def rolled_back(self, match_id: MatchId, kept: Row | None) -> None: ...
     def drained(self, node: str, leased: Sequence[MatchId]) -> None: ...
     def measured(self, uncommitted: int, unrelayed: int) -> None: ...
+    def waits(self, ticket: Ticket, active: Sequence[Ticket]) -> None: ...
+    def matched(self, ticket: TicketId, match: MatchId) -> None: ...
+    def acknowledged(self, ticket: TicketId) -> None: ...
+    def told_match(self, client: str, ticket: TicketId, match: MatchId) -> None: ...
+    def tickets_known(self, knows: Callable[[TicketId], bool]) -> None: ...
     def healed(self, sink: MemorySink) -> None: ...
 
 
@@ -230,6 +237,66 @@ class QueuesAreBounded(Checker):
             raise Violated(f"{unrelayed} unrelayed events")
 
 
+class TicketsMatchOnce(Checker):
+    """A ticket gets one match, and nobody is told of another."""
+
+    def __init__(self) -> None:
+        self.match_of: dict[TicketId, MatchId] = {}
+
+    def matched(self, ticket: TicketId, match: MatchId) -> None:
+        if ticket in self.match_of:
+            raise Violated(f"ticket {ticket} is in {self.match_of[ticket]} and in {match}")
+        self.match_of[ticket] = match
+
+    def told_match(self, client: str, ticket: TicketId, match: MatchId) -> None:
+        if self.match_of.get(ticket) != match:
+            raise Violated(f"{client} was told {match}, its ticket has {self.match_of.get(ticket)}")
+
+
+class OneTicketAPlayer(Checker):
+    """Nobody has two tickets that wait or are in a proposal."""
+
+    def waits(self, ticket: Ticket, active: Sequence[Ticket]) -> None:
+        for applicant in ticket.players:
+            theirs = {one.id for one in active for each in one.players
+                      if each.player == applicant.player}  # fmt: skip
+            if len(theirs) > 1:
+                raise Violated(f"{applicant.player} has the tickets {sorted(theirs)}")
+
+
+class NoTicketIsLost(Checker):
+    """What a player was told of is known until its end has been kept for long enough."""
+
+    KEPT_S = 60.0
+
+    def __init__(self) -> None:
+        self.heard: dict[TicketId, float] = {}
+
+    def acknowledged(self, ticket: TicketId) -> None:
+        self.heard[ticket] = asyncio.get_running_loop().time()
+
+    def tickets_known(self, knows: Callable[[TicketId], bool]) -> None:
+        now = asyncio.get_running_loop().time()
+        for ticket, at in list(self.heard.items()):
+            if not knows(ticket):
+                raise Violated(f"ticket {ticket} is lost")
+            if now > at + self.KEPT_S:
+                del self.heard[ticket]
+
+
+class SeatsAreKept(Checker):
+    """In a match of matchmaking sit only players whom it has put there."""
+
+    def written(self, commit: Commit) -> None:
+        checkpoint = checkpoints.decode(commit.checkpoint)
+        if checkpoint.booking is None:
+            return
+        booked = {place.player for place in checkpoint.booking.places}
+        strangers = [each.player for each in checkpoint.seats if each.player not in booked]
+        if strangers:
+            raise Violated(f"{commit.match_id}: {strangers} sit there, booked by {sorted(booked)}")
+
+
 def all_checkers(limits: Mapping[str, int]) -> list[Checker]:
     return [
         FencesRise(),
@@ -244,4 +311,8 @@ def all_checkers(limits: Mapping[str, int]) -> list[Checker]:
         AppliedOnce(),
         ExactlyOnce(),
         QueuesAreBounded(**limits),
+        TicketsMatchOnce(),
+        OneTicketAPlayer(),
+        NoTicketIsLost(),
+        SeatsAreKept(),
     ]

@@ -18,6 +18,7 @@ from gameserver.game.contract import (
     Standing,
     Tick,
 )
+from gameserver.game.matchmaking import FreeSeats, Ready, Rules
 
 ROUND = 7
 
@@ -47,7 +48,26 @@ class Tally(Game[State, Add, State]):
 
     name = "tally"
     tick_rate = 10
-    modes: ClassVar = {"four": Mode(players_max=4), "two": Mode(players_max=2)}
+    modes: ClassVar = {
+        "four": Mode(players_max=4),
+        "two": Mode(players_max=2),
+        "ranked": Mode(
+            players_max=2,
+            matchmaking=Rules(
+                teams=2, team_size=1, ready=Ready(within_s=2, penalty_s=1), arrive_s=6
+            ),
+        ),
+        "squad": Mode(
+            players_max=3,
+            matchmaking=Rules(
+                team_size=3,
+                team_size_min=2,
+                fill_s=1,
+                arrive_s=4,
+                free_seats=FreeSeats.BACKFILL,
+            ),
+        ),
+    }
     State: ClassVar = State
     Input: ClassVar = Add
     View: ClassVar = State

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING
 
 from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
+from gameserver.cluster.venue import ClusterVenue
 from gameserver.errors import StoreUnavailable
+from gameserver.lobby.entry import Lobby, NoRatings
+from gameserver.lobby.matchmaker import Matchmaker
+from gameserver.lobby.teller import Teller
 from gameserver.match.service import MatchService
 from gameserver.metrics import Metrics
 from persistence_worker.health import Health
@@ -23,6 +27,7 @@ from tests.sim.bus import SimBus
 from tests.sim.faults import FaultyDirectory, FaultyQueue, FaultyStore
 from tests.sim.games import GAMES
 from tests.sim.loop import Process
+from tests.sim.queues import FaultyMatchmaking
 from tests.sim.services import WatchedSink, WorkerQueue
 
 if TYPE_CHECKING:
@@ -51,6 +56,8 @@ class Node:
     service: MatchService
     cluster: ClusterMatches
     maintenance: MaintenanceWatch
+    matchmaker: Matchmaker
+    lobby: Lobby
 
     def __init__(self, world: World, number: int) -> None:
         self.name = f"n{number}"
@@ -98,10 +105,40 @@ class Node:
             metrics=self.metrics,
             cpu_s=lambda: 0.0,
         )
+        queues = FaultyMatchmaking(world.matchmaking, world.network, self.name)
+        self.matchmaker = Matchmaker(
+            node=self.name,
+            games=GAMES,
+            store=queues,
+            venue=ClusterVenue(
+                node=self.name,
+                region="",
+                local=self.service,
+                store=store,
+                peers=self.cluster.peers,
+                calls=self.cluster.calls,
+                load=lambda: 0.0,
+            ),
+            updates=Teller(self.cluster.calls, lambda player, news: None),
+            calls=self.cluster.calls,
+            entropy=entropy,
+            metrics=self.metrics,
+            lease_ttl_ms=world.config.lease_ttl_ms,
+            failed=self.service.fail,
+        )
+        self.lobby = Lobby(
+            games=GAMES,
+            store=queues,
+            ratings=NoRatings(),
+            calls=self.cluster.calls,
+            metrics=self.metrics,
+            closed=lambda: None,
+        )
         while True:
             try:
                 await self.maintenance.start()
                 await self.cluster.start()
+                await self.matchmaker.start()
             except StoreUnavailable:
                 await asyncio.sleep(0.5)  # Its supervisor starts it again.
             else:
@@ -112,6 +149,7 @@ class Node:
         """SIGTERM, in the process: hand the matches over, then send the sessions away."""
         self.open = False
         fine = self._world.weather.is_fine
+        await self.matchmaker.stop()
         await self.service.drain(DRAIN_S)
         self._world.drained(self, fine=fine)
         self.moves_at = self._world.loop.time() + MOVES_WITHIN_S
@@ -120,6 +158,8 @@ class Node:
 
     async def close(self) -> None:
         """End everything at once."""
+        if hasattr(self, "matchmaker"):
+            await self.matchmaker.stop()
         if hasattr(self, "cluster"):
             await self.cluster.stop()
             for task in list(self.cluster._tasks):

@@ -32,11 +32,14 @@ from tests.sim.client import Client
 from tests.sim.faults import LATE_S, Network, Weather
 from tests.sim.loop import Process, SimLoop, run
 from tests.sim.node import Node, WorkerProcess
+from tests.sim.queues import Seeker, WatchedMatchmaking
 from tests.sim.services import SimQueue, WatchedStore
 
 NODES = 3
 WORKERS = 2
 CLIENTS = 12
+SEEKERS = 6
+"""Players who come by matchmaking."""
 STORM_S = 40.0
 HEALING_S = 60.0
 STOPPED_S_MAX = 6.0
@@ -54,7 +57,8 @@ CONFIG = Config(
 )
 _COUNTED = ("ticks", "events_committed", "matches_started", "matches_adopted", "matches_ended",
             "matches_paused", "commits", "commits_fenced", "commits_conflicting", "leases_lost",
-            "games_failed", "bus_interruptions")  # fmt: skip
+            "games_failed", "bus_interruptions", "tickets_matched", "matches_formed",
+            "matches_backfilled", "queues_lost", "openings_failed", "tickets_declined")  # fmt: skip
 
 
 @dataclass
@@ -74,6 +78,7 @@ class World:
         seed: int,
         *,
         store_type: type[WatchedStore] = WatchedStore,
+        matchmaking_type: type[WatchedMatchmaking] = WatchedMatchmaking,
         config: Config = CONFIG,
         storm: Callable[[World], None] | None = None,
         watched_by: Sequence[Checker] | None = None,
@@ -88,6 +93,9 @@ class World:
         self.weather = Weather(seed + 1)
         self.network = Network(self.weather)
         self.store = store_type(lambda: EPOCH_MS + loop.time() * 1000, self.checkers)
+        self.matchmaking = matchmaking_type(lambda: EPOCH_MS + loop.time() * 1000, self.checkers)
+        self.rumour = ""
+        """A match that a player of matchmaking was told of last."""
         self.directory = MemoryDirectory()
         self.hub = SimHub(self.network, self._sent)
         self.queue = SimQueue()
@@ -241,9 +249,10 @@ class World:
         """Storm, healing, judgement. Raises ``Violated``."""
         self._man()
         clients = [Client(self, f"c{number}") for number in range(CLIENTS)]
-        tasks = [self.loop.create_task(client.play()) for client in clients]
+        seekers = [Seeker(self, f"s{number}") for number in range(SEEKERS)]
+        tasks = [self.loop.create_task(client.play()) for client in (*clients, *seekers)]
         tasks.append(self.loop.create_task(self._watch()))
-        story = self.loop.create_task(self._story(clients))
+        story = self.loop.create_task(self._story(clients, seekers))
         for task in (*tasks, story):
             task.add_done_callback(self.task_done)
         try:
@@ -263,7 +272,7 @@ class World:
 
     async def _tidy_up(self) -> None:
         """End what is left, so that no task outlives the history."""
-        self.store.checkers = ()
+        self.store.checkers = self.matchmaking.checkers = ()
         self.weather.clear()
         for victim in [*self.nodes, *self.workers]:
             self._bury(victim)
@@ -279,7 +288,7 @@ class World:
         if not self.violation.done():
             self.violation.cancel()
 
-    async def _story(self, clients: Sequence[Client]) -> None:
+    async def _story(self, clients: Sequence[Client], seekers: Sequence[Client]) -> None:
         until = self.loop.time() + STORM_S
         while self.loop.time() < until:
             if self._storm is not None:
@@ -296,7 +305,8 @@ class World:
         before = self._ticks()
         await asyncio.sleep(HEALING_S / 6)
         self._check_progress(before)
-        for client in clients:
+        self._check_queues_move()
+        for client in (*clients, *seekers):
             client.retire()
         await asyncio.sleep(HEALING_S / 2)
         self._check_end()
@@ -354,6 +364,8 @@ class World:
                 for runner in node.service._registry.runners.values():
                     for checker in self.checkers:
                         checker.measured(runner.uncommitted, len(runner.outbox))
+            for checker in self.checkers:
+                checker.tickets_known(self.matchmaking.knows)
 
     # ── judgement ────────────────────────────────────────────────────────────────────────────
 
@@ -383,7 +395,20 @@ class World:
             if tick <= before.get(match_id, -1):
                 raise Violated(f"{match_id} stands at {tick}")
 
+    def _check_queues_move(self) -> None:
+        """Of the players of matchmaking, nearly all have waited in fine weather for long."""
+        now_ms = EPOCH_MS + self.loop.time() * 1000
+        for queue, line in self.matchmaking.lines.items():
+            old = [one for one in line.waiting.values() if now_ms - one.enqueued_ms > 10_000]
+            if len(old) > 1:
+                raise Violated(f"{queue}: {len(old)} tickets wait though they fit")
+
     def _check_end(self) -> None:
+        if self.matchmaking.under_way() or self.matchmaking.active():
+            raise Violated(
+                f"proposals that come to no end: {self.matchmaking.under_way()[:5]}; tickets that "
+                f"wait for nobody: {self.matchmaking.active()[:3]}"
+            )
         left = {match_id: row for match_id, row in self.store.rows.items() if not row.forgotten}
         if left or self.store.open:
             raise Violated(f"not forgotten after everyone has left: {list(left)[:5]}")
