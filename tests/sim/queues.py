@@ -25,22 +25,29 @@ LOOK_S = 0.4
 
 
 class WatchedMatchmaking(MemoryMatchmaking):
-    """Tells the checkers which tickets wait, and which are matched."""
+    """Tells the checkers which tickets wait, and which are matched; by ``tell``, because whoever
+    calls the store may guard itself against what it raises."""
 
-    def __init__(self, now_ms: Callable[[], float], checkers: Sequence[Checker]) -> None:
+    def __init__(
+        self,
+        now_ms: Callable[[], float],
+        checkers: Sequence[Checker],
+        tell: Callable[..., None],
+    ) -> None:
         super().__init__(now_ms)
         self.checkers = checkers
+        self._tell = tell
 
     def _say(self, line: Line, change: Change | None) -> None:
         super()._say(line, change)
         if change is not None and change.waiting is not None:
             for checker in self.checkers:
-                checker.waits(change.waiting, self.active())
+                self._tell(checker.waits, change.waiting, self.active())
 
     def matched(self, line: Line, ticket: TicketId, match: MatchId) -> None:
         super().matched(line, ticket, match)
         for checker in self.checkers:
-            checker.matched(ticket, match)
+            self._tell(checker.matched, ticket, match)
 
     def active(self) -> list[Ticket]:
         """All tickets that wait, or are in a proposal."""

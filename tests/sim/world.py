@@ -93,7 +93,9 @@ class World:
         self.weather = Weather(seed + 1)
         self.network = Network(self.weather)
         self.store = store_type(lambda: EPOCH_MS + loop.time() * 1000, self.checkers)
-        self.matchmaking = matchmaking_type(lambda: EPOCH_MS + loop.time() * 1000, self.checkers)
+        self.matchmaking = matchmaking_type(
+            lambda: EPOCH_MS + loop.time() * 1000, self.checkers, self._checked
+        )
         self.rumour = ""
         """A match that a player of matchmaking was told of last."""
         self.directory = MemoryDirectory()
