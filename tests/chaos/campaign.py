@@ -33,6 +33,8 @@ HEALED_S = 8.0
 """How long the bots play on after the last fault, so that everyone is back."""
 FINISH_S = 60.0
 SETTLE_S = 90.0
+SEEKERS = 8
+"""Players of matchmaking."""
 _POLL_S = 0.05
 _TOKEN_S = 24 * 3600
 _DRAINED_S = 15.0
@@ -91,15 +93,17 @@ class Campaign:
             workers=self.stack.workers,
             stores=STORES,
         )
-        swarm = self._start_swarm()
+        swarm, seekers = self._start_swarm(), self._start_seekers()
         try:
             time.sleep(RAMP_S)
             done = self._carry_out(plan)
             with suppress(subprocess.TimeoutExpired):  # Then there is no report, which is judged.
                 swarm.wait(timeout=HEALED_S + FINISH_S + SETTLE_S)
+                seekers.wait(timeout=SETTLE_S)
         finally:
-            swarm.kill()
-            swarm.wait()
+            for process in (swarm, seekers):
+                process.kill()
+                process.wait()
         report = self._directory / "report.json"
         figures = json.loads(report.read_text()) if report.exists() else {}
         verdict = judge(
@@ -108,6 +112,7 @@ class Campaign:
             swarm=figures,
             swarm_exit=swarm.returncode,
             bots=self._bots,
+            seekers=self._directory / "seekers.json",
             wait_s=SETTLE_S,
         )
         return Outcome(seed=self._seed, faults=dict(done), swarm=figures, verdict=verdict)
@@ -129,6 +134,23 @@ class Campaign:
         command += ["--report", str(self._directory / "report.json"), "--max-error-rate", "1"]
         command += ["--allow-saturation"]
         with (self._directory / "swarm.log").open("wb") as log:
+            return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+    def _start_seekers(self) -> subprocess.Popen[bytes]:
+        """Players who come by matchmaking, beside the swarm."""
+        cognito, tokens = self.stack.moto.cognito(), self._directory / "seekers.tokens"
+        numbers = range(self._bots + 1, self._bots + 1 + SEEKERS)
+        tokens.write_text(
+            "".join(
+                cognito.token(bot_player(i), username=bot_name(i), expires_in_s=_TOKEN_S) + "\n"
+                for i in numbers
+            )
+        )
+        command = [sys.executable, "-m", "tests.chaos.seekers", "--tokens", str(tokens)]
+        command += ["--api", self.stack.settings.api_url, "--ws", self.stack.settings.ws_url]
+        command += ["--seconds", str(self._seconds + HEALED_S), "--seed", str(self._seed)]
+        command += ["--report", str(self._directory / "seekers.json")]
+        with (self._directory / "seekers.log").open("wb") as log:
             return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
 
     # ── faults ───────────────────────────────────────────────────────────────────────────────

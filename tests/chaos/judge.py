@@ -14,6 +14,7 @@ import redis
 
 from botswarm.check import Comparison, check
 from gameserver.devstack.stack import Stack
+from tests.chaos.seekers import SIZE_MAX, Report
 
 _POLL_S = 0.5
 PLAYING_MIN = 0.25
@@ -30,10 +31,17 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(
-    stack: Stack, *, ledger: Path, swarm: dict[str, Any], swarm_exit: int, bots: int, wait_s: float
+    stack: Stack,
+    *,
+    ledger: Path,
+    swarm: dict[str, Any],
+    swarm_exit: int,
+    bots: int,
+    seekers: Path,
+    wait_s: float,
 ) -> Verdict:
     """Wait up to ``wait_s`` for what is still under way, then look at everything."""
-    violations = _of_swarm(swarm, swarm_exit, bots)
+    violations = [*_of_swarm(swarm, swarm_exit, bots), *of_seekers(seekers)]
     until = time.monotonic() + wait_s
     violations += _within(until, lambda: _unforgotten(stack))
     violations += _within(until, lambda: _queued(stack, stack.queue_url, "the queue"))
@@ -68,6 +76,27 @@ def _of_swarm(swarm: dict[str, Any], swarm_exit: int, bots: int) -> list[str]:
         )
     if swarm_exit and not found:
         found.append(f"the swarm's exit code is {swarm_exit}")
+    return found
+
+
+def of_seekers(path: Path) -> list[str]:
+    """Broken promises of matchmaking, as its players have written them down."""
+    if not path.exists():
+        return ["the players of matchmaking have left no report"]
+    report = msgspec.json.decode(path.read_bytes(), type=Report)
+    found = list(report.broken)
+    matches: dict[str, set[str]] = {}
+    for ticket, told in report.told.items():
+        if len(set(told)) > 1:
+            found.append(f"ticket {ticket} was told of {sorted(set(told))}")
+        matches.setdefault(told[0], set()).add(ticket)
+    found += [
+        f"match {match} has {len(tickets)} tickets"
+        for match, tickets in matches.items()
+        if len(tickets) > SIZE_MAX
+    ]
+    if not report.told or not report.seated:
+        found.append(f"{len(report.told)} tickets were matched, {report.seated} players seated")
     return found
 
 

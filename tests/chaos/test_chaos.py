@@ -6,11 +6,13 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.chaos.campaign import STORES, Campaign
-from tests.chaos.judge import _of_swarm
+from tests.chaos.judge import _of_swarm, of_seekers
 from tests.chaos.plan import Kind, make_plan
+from tests.chaos.seekers import Report
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "20"))
 BOTS = int(os.environ.get("CHAOS_BOTS", "24"))
@@ -61,3 +63,19 @@ def test_bots_that_do_not_come_back_are_a_violation() -> None:
     assert _of_swarm(report({}, playing=1), 0, 4) == []
     assert _of_swarm(report({}, playing=0), 0, 4) != []
     assert _of_swarm(report({}, given_up=1), 0, 4) != []
+
+
+def test_what_players_of_matchmaking_saw_broken_is_a_violation(tmp_path: Path) -> None:
+    path = tmp_path / "seekers.json"
+
+    def of(**found: object) -> list[str]:
+        good: dict[str, object] = {"told": {"t": ["m"], "u": ["m"]}, "seated": 2}
+        path.write_bytes(msgspec.json.encode(msgspec.convert(good | found, Report)))
+        return of_seekers(path)
+
+    assert of_seekers(path) != [], "no report"
+    assert of() == []
+    assert of(told={"t": ["m", "n"]}) == ["ticket t was told of ['m', 'n']"]
+    assert of(told={f"t{n}": ["m"] for n in range(9)}) == ["match m has 9 tickets"]
+    assert of(broken=["ticket t is lost"]) == ["ticket t is lost"]
+    assert of(told={}) != [] and of(seated=0) != []
