@@ -55,7 +55,7 @@ ROLES = msgspec.structs.replace(PLAIN, roles=(Role("healer"), Role("tank")))
 
 
 class Yes:
-    """Implements ``matchmaking.Venue``."""
+    """Implements ``matchmaking_ports.Venue``."""
 
     async def open(self, queue: Queue, proposal: Proposal, *, arrive_ms: int) -> bool:
         return True
@@ -65,7 +65,7 @@ class Yes:
 
 
 class Nobody:
-    """Implements ``matchmaking.TicketUpdates``."""
+    """Implements ``matchmaking_ports.TicketUpdates``."""
 
     def tell(self, updates: Sequence[Update]) -> None:
         """Nobody listens."""

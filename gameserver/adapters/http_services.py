@@ -10,7 +10,7 @@ from gameserver.adapters.http_auth import Accounts
 from gameserver.adapters.http_idempotency import AnswerStore
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
-from gameserver.matchmaking import Matchmaking
+from gameserver.matchmaking_ports import Matchmaking
 from gameserver.metrics import Metrics
 from gameserver.players.port import ProfileDesk
 from gameserver.ports import Clock, MaintenanceControl, Tickets, TokenVerifier

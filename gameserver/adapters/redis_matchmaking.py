@@ -74,7 +74,7 @@ _SCRIPTS = (
 
 
 class RedisMatchmaking:
-    """Implements ``ports.MatchmakingStore``."""
+    """Implements ``matchmaking_ports.MatchmakingStore``."""
 
     def __init__(self, client: Client, *, prefix: str, timeout_ms: int, metrics: Metrics) -> None:
         self._client = client

@@ -9,7 +9,7 @@ from typing import Any
 
 from gameserver.cluster import messages
 from gameserver.errors import Unavailable
-from gameserver.matchmaking import Handler
+from gameserver.matchmaking_ports import Handler
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ Send = Callable[[str, messages.Message], None]
 
 
 class Calls:
-    """Implements ``matchmaking.NodeCalls``. ``peers``: the names of the other nodes."""
+    """Implements ``matchmaking_ports.NodeCalls``. ``peers``: the names of the other nodes."""
 
     def __init__(
         self,
@@ -41,11 +41,11 @@ class Calls:
         self._working = 0
 
     def serve(self, topic: str, handler: Handler) -> None:
-        """See ``matchmaking.NodeCalls``."""
+        """See ``matchmaking_ports.NodeCalls``."""
         self._handlers[topic] = handler
 
     async def call(self, node: str, topic: str, body: bytes) -> bytes:
-        """See ``matchmaking.NodeCalls``."""
+        """See ``matchmaking_ports.NodeCalls``."""
         if node == self._node:
             return await self._handled(topic, body)
         if len(self._open) >= QUESTIONS_MAX:
@@ -64,7 +64,7 @@ class Calls:
             del self._open[number]
 
     def tell_all(self, topic: str, body: bytes) -> None:
-        """See ``matchmaking.NodeCalls``."""
+        """See ``matchmaking_ports.NodeCalls``."""
         for node in sorted(self._peers()):
             self._send(node, messages.Note(topic, body))
         self._note(topic, body)
@@ -76,6 +76,7 @@ class Calls:
                 if self._working >= QUESTIONS_MAX:
                     self._send(node, messages.Reply(said.number, "busy", b""))
                 else:
+                    self._working += 1
                     self._spawn(self._answer(node, said))
             case messages.Reply():
                 asked, future = self._open.get(said.number, ("", None))
@@ -89,7 +90,6 @@ class Calls:
                 self._note(said.topic, said.body)
 
     async def _answer(self, node: str, asked: messages.Ask) -> None:
-        self._working += 1
         try:
             reply = messages.Reply(asked.number, "", await self._handled(asked.topic, asked.body))
         except Unavailable as error:

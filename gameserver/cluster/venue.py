@@ -31,7 +31,7 @@ _YES, _NO = b"1", b"0"
 
 
 class ClusterVenue:
-    """Implements ``matchmaking.Venue``. ``region``: where this node stands, and ``load``
+    """Implements ``matchmaking_ports.Venue``. ``region``: where this node stands, and ``load``
     the share of a core that it uses."""
 
     def __init__(
@@ -55,12 +55,12 @@ class ClusterVenue:
         calls.serve(OPEN, self._ordered)
 
     def vacancies(self) -> Mapping[Queue, Sequence[Vacancy]]:
-        """See ``matchmaking.Venue``."""
+        """See ``matchmaking_ports.Venue``."""
         return self._local.vacancies()
 
     async def open(self, queue: Queue, proposal: Proposal, *, arrive_ms: int) -> bool:
-        """See ``matchmaking.Venue``. A match whose id somebody holds is asked for there: an earlier
-        order may have been carried out."""
+        """See ``matchmaking_ports.Venue``. A match whose id somebody holds is asked for there: an
+        earlier order may have been carried out."""
         holder = await self._store.holder(proposal.match)
         if proposal.is_backfill and not holder:
             if holder is None:

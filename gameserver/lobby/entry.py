@@ -25,13 +25,10 @@ from gameserver.matchmaking import (
     Applicant,
     Explanation,
     Held,
-    MatchmakingStore,
     Member,
-    NodeCalls,
     Overview,
     Queue,
     QueueView,
-    Ratings,
     Stage,
     Standing,
     Taken,
@@ -40,6 +37,7 @@ from gameserver.matchmaking import (
     TicketView,
     Wish,
 )
+from gameserver.matchmaking_ports import MatchmakingStore, NodeCalls, Ratings
 from gameserver.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -52,15 +50,15 @@ _decode_explanation = msgspec.msgpack.Decoder(Explanation).decode
 
 
 class NoRatings:
-    """Implements ``matchmaking.Ratings`` where there are none: everyone is a beginner."""
+    """Implements ``matchmaking_ports.Ratings`` where there are none: everyone is a beginner."""
 
     async def skills(self, queue: Queue, players: Sequence[PlayerId]) -> Mapping[PlayerId, float]:
         return {}
 
 
 class Lobby:
-    """Implements ``matchmaking.Matchmaking``. ``closed``: what players are told while no tickets
-    are taken, as in maintenance."""
+    """Implements ``matchmaking_ports.Matchmaking``. ``closed``: what players are told while no
+    tickets are taken, as in maintenance."""
 
     def __init__(
         self,

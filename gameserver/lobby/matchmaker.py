@@ -16,13 +16,10 @@ from gameserver.lobby.explain import explain
 from gameserver.lobby.table import Lost, Table
 from gameserver.matchmaking import (
     Mastery,
-    MatchmakingStore,
-    NodeCalls,
     Queue,
     TicketId,
-    TicketUpdates,
-    Venue,
 )
+from gameserver.matchmaking_ports import MatchmakingStore, NodeCalls, TicketUpdates, Venue
 from gameserver.metrics import Metrics
 from gameserver.ports import Entropy
 

@@ -24,21 +24,19 @@ from gameserver.lobby.estimate import Estimator
 from gameserver.lobby.form import form
 from gameserver.lobby.pool import Pool
 from gameserver.lobby.rules import Compiled
+from gameserver.lobby.teller import update_of, updates_of
 from gameserver.matchmaking import (
     Asked,
     Change,
     Mastery,
-    MatchmakingStore,
     News,
     Proposal,
     Queue,
     Stage,
     Ticket,
     TicketId,
-    TicketUpdates,
-    Update,
-    Venue,
 )
+from gameserver.matchmaking_ports import MatchmakingStore, TicketUpdates, Venue
 from gameserver.metrics import Metrics
 from gameserver.ports import Entropy
 
@@ -255,7 +253,7 @@ class Table:
         for ticket in due:
             self.pool.remove(ticket.id)
             self._known.pop(ticket.id, None)
-            self._updates.tell([self._update(ticket, Stage.EXPIRED)])
+            self._updates.tell([update_of(self.queue, ticket, Stage.EXPIRED)])
         self._metrics.tickets_expired += len(due)
 
     async def _lapse(self) -> None:
@@ -383,8 +381,6 @@ class Table:
             logger.error("an opening failed", exc_info=error, extra={"match": pid})
             self._cursor = ""  # Read it again, and try again.
 
-    # ── telling ──────────────────────────────────────────────────────────────────────────────
-
     def _tell(
         self,
         proposal: Proposal,
@@ -394,25 +390,7 @@ class Table:
         match: str = "",
         deadline_ms: int = 0,
     ) -> None:
-        players = iter(proposal.places)
-        of_ticket = {
-            ticket: tuple(next(players).player for _ in range(size))
-            for ticket, size in zip(proposal.tickets, proposal.sizes, strict=True)
-        }
-        self._updates.tell(
-            [
-                Update(
-                    ticket=ticket,
-                    queue=self.queue,
-                    players=of_ticket[ticket],
-                    stage=stage,
-                    match=match,
-                    deadline_ms=deadline_ms,
-                )
-                for ticket in tickets
-            ]
+        made = updates_of(
+            self.queue, proposal, stage, tickets, match=match, deadline_ms=deadline_ms
         )
-
-    def _update(self, ticket: Ticket, stage: Stage) -> Update:
-        players = tuple(one.player for one in ticket.players)
-        return Update(ticket=ticket.id, queue=self.queue, players=players, stage=stage)
+        self._updates.tell(made)

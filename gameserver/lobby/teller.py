@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from gameserver.ids import PlayerId
-from gameserver.matchmaking import NodeCalls, Update
+from gameserver.matchmaking import Proposal, Queue, Stage, Ticket, TicketId, Update
+from gameserver.matchmaking_ports import NodeCalls
 from gameserver.wire import to_client
 
 TICKETS = "tickets"
@@ -19,8 +20,8 @@ _decode = msgspec.msgpack.Decoder(list[Update]).decode
 
 
 class Teller:
-    """Implements ``matchmaking.TicketUpdates``. Nobody knows on which nodes a player is connected,
-    so every node hears; one message carries all tickets of a match."""
+    """Implements ``matchmaking_ports.TicketUpdates``. Nobody knows on which nodes a player is
+    connected, so every node hears; one message carries all tickets of a match."""
 
     def __init__(self, calls: NodeCalls, deliver: Deliver) -> None:
         self._calls = calls
@@ -28,7 +29,7 @@ class Teller:
         calls.serve(TICKETS, self._heard)
 
     def tell(self, updates: Sequence[Update]) -> None:
-        """See ``matchmaking.TicketUpdates``."""
+        """See ``matchmaking_ports.TicketUpdates``."""
         if updates:
             self._calls.tell_all(TICKETS, _encode(list(updates)))
 
@@ -45,3 +46,37 @@ class Teller:
             for player in update.players:
                 self._deliver(player, message)
         return b""
+
+
+def updates_of(
+    queue: Queue,
+    proposal: Proposal,
+    stage: Stage,
+    tickets: Sequence[TicketId],
+    *,
+    match: str,
+    deadline_ms: int,
+) -> list[Update]:
+    """What has become of these tickets of a proposal."""
+    players = iter(proposal.places)
+    of_ticket = {
+        ticket: tuple(next(players).player for _ in range(size))
+        for ticket, size in zip(proposal.tickets, proposal.sizes, strict=True)
+    }
+    return [
+        Update(
+            ticket=ticket,
+            queue=queue,
+            players=of_ticket[ticket],
+            stage=stage,
+            match=match,
+            deadline_ms=deadline_ms,
+        )
+        for ticket in tickets
+    ]
+
+
+def update_of(queue: Queue, ticket: Ticket, stage: Stage) -> Update:
+    """What has become of a ticket by itself."""
+    players = tuple(one.player for one in ticket.players)
+    return Update(ticket=ticket.id, queue=queue, players=players, stage=stage)

@@ -15,7 +15,6 @@ from gameserver.ids import MatchId, PlayerId
 from gameserver.matchmaking import (
     Change,
     Held,
-    MatchmakingStore,
     Place,
     Proposal,
     Queue,
@@ -25,6 +24,7 @@ from gameserver.matchmaking import (
     TicketId,
     Vacancy,
 )
+from gameserver.matchmaking_ports import MatchmakingStore
 from gameserver.metrics import Metrics
 from tests.contract.test_match_store import REDIS_TLS, redis_url
 from tests.fakes.clock import EPOCH_MS

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from gameserver.errors import Unavailable
-from gameserver.matchmaking import Handler
+from gameserver.matchmaking_ports import Handler
 
 
 class MemoryCalls:
-    """Implements ``matchmaking.NodeCalls`` for a node without peers; ``told`` is what all hear."""
+    """Implements ``matchmaking_ports.NodeCalls`` for a node without peers; ``told``: what all
+    hear."""
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}

@@ -58,7 +58,7 @@ class Line:
 
 
 class MemoryMatchmaking:
-    """Implements ``matchmaking.MatchmakingStore``; ``now_ms`` is the store's clock."""
+    """Implements ``matchmaking_ports.MatchmakingStore``; ``now_ms`` is the store's clock."""
 
     def __init__(self, now_ms: Callable[[], float]) -> None:
         self._now_ms = now_ms

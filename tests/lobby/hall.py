@@ -63,7 +63,7 @@ GAMES: dict[str, Any] = {"pairs": Pairs()}
 
 
 class Skills(dict[str, float]):
-    """Implements ``matchmaking.Ratings``."""
+    """Implements ``matchmaking_ports.Ratings``."""
 
     async def skills(self, queue: Queue, players: Sequence[PlayerId]) -> Mapping[PlayerId, float]:
         return {one: self[one] for one in players if one in self}

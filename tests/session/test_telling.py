@@ -1,0 +1,44 @@
+"""What a node tells a player who is connected to it, once or several times."""
+
+from __future__ import annotations
+
+from gameserver.config import Config
+from gameserver.ids import PlayerId
+from gameserver.metrics import Metrics
+from gameserver.session.gate import SessionGate
+from gameserver.wire import to_client
+from tests.fakes.clock import SeededEntropy
+from tests.session.parts import FakeConnection, FakeMatches, FakeVerifier, FixedClock, identity
+
+NEWS = to_client.Matchmaking("t", "arena", "duel", "matched", "m", 0)
+
+
+async def test_every_connection_of_the_player_hears_and_no_other() -> None:
+    verifier = FakeVerifier(identity())
+    gate = SessionGate(
+        config=Config(),
+        verifier=verifier,
+        tickets=None,  # type: ignore[arg-type]
+        matches=FakeMatches(),
+        clock=FixedClock(),
+        entropy=SeededEntropy(1),
+        metrics=Metrics(),
+    )
+    connections = [FakeConnection() for _ in range(3)]
+    players = ("p1", "p1", "p2")
+    sessions = [
+        gate.open(connection, identity(player))
+        for connection, player in zip(connections, players, strict=True)
+    ]
+    for connection in connections:
+        connection.messages()
+    gate.tell(PlayerId("p1"), NEWS)
+    gate.tell(PlayerId("nobody"), NEWS)
+    assert [connection.messages() for connection in connections] == [[NEWS], [NEWS], []]
+    sessions[0].closed()
+    gate.tell(PlayerId("p1"), NEWS)
+    assert [connection.messages() for connection in connections] == [[], [NEWS], []]
+    for session in sessions[1:]:
+        session.closed()
+    gate.tell(PlayerId("p1"), NEWS)
+    assert gate.sessions == 0
