@@ -28,7 +28,7 @@ import msgspec
 
 from gameserver.adapters import redis_client
 from gameserver.adapters.redis_client import FAILURES, Client
-from gameserver.adapters.redis_store import Script
+from gameserver.adapters.redis_script import Script
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId

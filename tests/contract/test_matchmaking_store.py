@@ -26,7 +26,7 @@ from gameserver.matchmaking import (
 )
 from gameserver.matchmaking_ports import MatchmakingStore
 from gameserver.metrics import Metrics
-from tests.contract.test_match_store import REDIS_TLS, redis_url
+from tests.contract.test_match_store import STORES, redis_url
 from tests.fakes.clock import EPOCH_MS
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
 from tests.lobby.builders import ticket
@@ -37,7 +37,7 @@ TTL_MS = 60_000
 P1, P2 = PlayerId("p1"), PlayerId("p2")
 
 
-@pytest.fixture(params=["memory", "redis", "redis_cluster", REDIS_TLS])
+@pytest.fixture(params=STORES)
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[MatchmakingStore]:
     if request.param == "memory":
         loop = asyncio.get_running_loop()
@@ -45,7 +45,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[MatchmakingStor
         return
     config = Config(
         redis_url=redis_url(request),
-        redis_cluster=request.param == "redis_cluster",
+        redis_cluster=request.param.startswith("redis_cluster"),
         redis_prefix=request.getfixturevalue("redis_prefix"),
         redis_timeout_ms=20_000,  # Many TLS handshakes at once take their time.
     )
