@@ -45,10 +45,12 @@ def arrivals(rules: Rules, crowd: Crowd) -> Iterator[Arrival]:
     random = SeededRandom(crowd.seed)
     day_s = crowd.players / crowd.rate
     regions = rules.latency.regions if rules.latency is not None else ("",)
+    party = (2 + rules.party_max) / 2 if rules.party_max > 1 else 1.0
+    tickets_per_s = crowd.rate / (1 + crowd.party_share * (party - 1))
     at_s, come, number = 0.0, 0, 0
     while come < crowd.players:
         # Thinning: draw at the peak's rate, and keep as many as the hour has.
-        at_s += exponential(random, 1 / (crowd.rate * (1 + DAY_SWING)))
+        at_s += exponential(random, 1 / (tickets_per_s * (1 + DAY_SWING)))
         hour = 1 - DAY_SWING * math.cos(2 * math.pi * at_s / day_s)
         if random.unit() * (1 + DAY_SWING) > hour:
             continue

@@ -31,8 +31,8 @@ CHOSEN_FROM = 4
 SWAPS_MAX = 8
 RETRY_MS = 250
 RETRIES_SLOWER = 3
-"""An anchor without a match is tried again after 250 ms, 500 ms, 1 s, and then every 2 s; until
-then it is a candidate of others."""
+"""What finds no match is tried again after 250 ms, 500 ms, 1 s, and then every 2 s; until then a
+ticket is a candidate of others."""
 
 NewId = Callable[[], MatchId]
 
@@ -95,20 +95,33 @@ class Draft:
 def form(pool: Pool, now_ms: int, new_id: NewId) -> Iterator[Proposal | None]:
     """Proposals, and ``None`` after each anchor without one, so that whoever runs this may do
     something else in between. The tickets of a proposal leave the pool; it must not be changed
-    otherwise while this runs, except between two answers."""
+    otherwise while this runs, except between two answers. Whoever breaks a pass off lets the next
+    one go on where it ended, so that every ticket has its turn."""
+    pool.tried = {match: last for match, last in pool.tried.items() if match in pool.vacancies}
     for vacancy in list(pool.vacancies.values()):
-        yield _fill(pool, vacancy, now_ms, new_id)
-    for _, _, anchor in pool.by_age.copy():
+        retry_ms, failures = pool.tried.get(vacancy.match, (0, 0))
+        if retry_ms <= now_ms:
+            proposal = _fill(pool, vacancy, now_ms, new_id)
+            if proposal is None:
+                pool.tried[vacancy.match] = (now_ms + _pause_ms(failures), failures + 1)
+            yield proposal
+    for enqueued_ms, name, anchor in pool.anchors():
         if not anchor.here or anchor.retry_ms > now_ms:
             continue
+        pool.resume = (enqueued_ms, name)
         draft = _seek(pool, anchor, now_ms)
         if draft is None:
-            anchor.retry_ms = now_ms + (RETRY_MS << min(anchor.failures, RETRIES_SLOWER))
+            anchor.retry_ms = now_ms + _pause_ms(anchor.failures)
             anchor.failures += 1
             yield None
         else:
             match_id = new_id()
             yield _proposed(pool, draft, match_id, match_id)
+    pool.resume = None
+
+
+def _pause_ms(failures: int) -> int:
+    return RETRY_MS << min(failures, RETRIES_SLOWER)
 
 
 def _seek(pool: Pool, anchor: Row, now_ms: int) -> Draft | None:

@@ -21,8 +21,12 @@ class Pool:
         self.rules = rules
         self.rows: dict[TicketId, Row] = {}
         self.vacancies: dict[str, Vacancy] = {}
+        self.tried: dict[str, tuple[int, int]] = {}
+        """Of vacancies that found nobody: when to try again, and how often it was in vain."""
         self.by_skill: list[Entry] = []
         self.by_age: list[tuple[int, str, Row]] = []
+        self.resume: tuple[int, str] | None = None
+        """Age and id of the ticket at which a pass was broken off; the next one begins there."""
         self._lists: dict[int, list[Entry]] = {}
 
     def __len__(self) -> int:
@@ -44,6 +48,13 @@ class Pool:
         """Many at once."""
         for ticket in tickets:
             self.add(ticket)
+
+    def anchors(self) -> list[tuple[int, str, Row]]:
+        """All tickets, oldest first, or from ``resume`` on and then from the oldest."""
+        if self.resume is None:
+            return self.by_age.copy()
+        at = bisect_left(self.by_age, self.resume)
+        return self.by_age[at:] + self.by_age[:at]
 
     def remove(self, ticket: TicketId) -> Row | None:
         """It waits no more."""

@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 ROUND_S = 0.25
 SLICE_S = 0.002
 """A matchmaker shares its loop with matches: after so long it lets them go first."""
+FRUITLESS_S = 0.05
+"""What a round may spend on tickets for which there is no match: a fifth of a core."""
 CLAIMS_AT_ONCE = 16
 OPENINGS_AT_ONCE = 32
 OPENING_TRIES = 4
@@ -290,15 +292,23 @@ class Table:
 
     async def _form(self) -> None:
         batch: list[Proposal] = []
-        until = self._loop.time() + SLICE_S
+        now = self._loop.time()
+        until, fruitless_s = now + SLICE_S, 0.0
         for proposal in form(self.pool, self.now_ms, self._entropy.match_id):
+            began, now = now, self._loop.time()
             if proposal is not None:
                 batch.append(proposal)
+            else:
+                fruitless_s += now - began
+                if fruitless_s > FRUITLESS_S:
+                    break
             if len(batch) >= CLAIMS_AT_ONCE:
                 batch = await self._claim(batch)
-            if self._loop.time() > until:
+                now = self._loop.time()
+            if now > until:
                 await asyncio.sleep(0)
-                until = self._loop.time() + SLICE_S
+                now = self._loop.time()
+                until = now + SLICE_S
         if batch:
             await self._claim(batch)
 

@@ -250,3 +250,20 @@ def test_the_order_of_arrival_in_memory_does_not_matter() -> None:
         return formed(EVERYTHING, *order, now_ms=now_ms)
 
     assert all_of(tickets) == all_of(tickets[::-1]) != []
+
+
+def test_a_pass_that_was_broken_off_goes_on_where_it_ended() -> None:
+    rules = Rules(team_size=2, skill=Skill(window=1, widen_per_s=0, window_max=1))
+    pool = Pool(Compiled(rules))
+    pool.add_all(ticket(f"t{n}", 100 * n, at_ms=n) for n in range(6))
+    tried: list[str] = []
+    for _ in range(3):
+        passing = form(pool, 1_000, numbered())
+        for _ in range(2):
+            assert next(passing) is None
+            assert pool.resume is not None
+            tried.append(pool.resume[1])
+        passing.close()
+    assert tried == ["t0", "t1", "t2", "t3", "t4", "t5"], "nobody is passed over"
+    assert list(form(pool, 1_000, numbered())) == []
+    assert pool.resume is None
