@@ -66,6 +66,7 @@ COUNTERS: dict[str, str] = {
     "matches_backfilled": "Running matches that got players by matchmaking",
     "claims_refused": "Proposals of which a ticket was gone when they were claimed",
     "openings_failed": "Proposals whose tickets were put back: no match could be opened",
+    "matchmakers_failed": "Times a matchmaker met a defect and began anew",
     "queues_lost": "Times this node lost the lease of a queue",
     "ecs_errors": "Calls to the ECS container agent that failed",
     "table_errors": "Calls to DynamoDB that failed",
@@ -174,6 +175,7 @@ class Metrics(Collector):
     matches_backfilled: int
     claims_refused: int
     openings_failed: int
+    matchmakers_failed: int
     queues_lost: int
     ecs_errors: int
     table_errors: int

@@ -20,9 +20,10 @@ not there, which the next enqueue finds out and clears away, and never a player 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import msgspec
 
@@ -50,6 +51,11 @@ from gameserver.matchmaking import (
     Vacancy,
 )
 from gameserver.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+StoredT = TypeVar("StoredT")
+FoundT = TypeVar("FoundT")
 
 CONNECTIONS_MAX = 16
 HOLD_TTL_MS = 25 * 3_600_000
@@ -190,8 +196,8 @@ class RedisMatchmaking:
             cursor = await cast(Any, self._client.xadd(changes, {"!": ""}))
         return Contents(
             cursor=cursor.decode(),
-            waiting=[_stored(value) for value in await self._all(queue, "w")],
-            asked=[_asked(value) for value in await self._all(queue, "p")],
+            waiting=_readable(_stored, await self._all(queue, "w")),
+            asked=_readable(_asked, await self._all(queue, "p")),
         )
 
     async def _all(self, queue: Queue, kind: str) -> list[bytes]:
@@ -225,10 +231,12 @@ class RedisMatchmaking:
             changes=[
                 change
                 for entry, fields in entries
-                if entry != cursor.encode() and (change := _change(fields)) is not None
+                if entry != cursor.encode()
+                for change in _readable(_change, [fields])
+                if change is not None
             ],
             lost=bool(lost),
-            vacancies=[_vacancy(each) for each in offered] if vacancies else None,
+            vacancies=_readable(_vacancy, offered) if vacancies else None,
         )
 
     async def claim(
@@ -329,6 +337,17 @@ class RedisMatchmaking:
         except FAILURES as error:
             self._metrics.store_errors += 1
             raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
+
+
+def _readable(read: Callable[[StoredT], FoundT], values: Iterable[StoredT]) -> list[FoundT]:
+    """What can be read; what a node of another version has written otherwise is left to it."""
+    found = []
+    for value in values:
+        try:
+            found.append(read(value))
+        except (msgspec.DecodeError, ValueError) as error:
+            logger.warning("not readable in a queue", extra={"error": str(error)})
+    return found
 
 
 def _note(queue: Queue, ticket: TicketId) -> str:

@@ -133,7 +133,13 @@ class Matchmaker:
             except Lost:
                 self._metrics.queues_lost += 1
                 logger.warning("queue lost", extra={"queue": str(queue), "node": self._node})
-            except StoreUnavailable as error:
+            except Exception as error:
+                # A defect in matchmaking must not end the matches of this node, and then, one after
+                # the other, those of all nodes: the queue stands still, and says so.
+                if not isinstance(error, StoreUnavailable):
+                    self._metrics.matchmakers_failed += 1
+                    logger.exception("a matchmaker failed", extra={"queue": str(queue)})
+                    continue
                 logger.warning("queue not led", extra={"queue": str(queue), "error": str(error)})
             finally:
                 self._tables.pop(queue, None)

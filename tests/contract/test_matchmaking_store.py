@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -386,6 +387,22 @@ async def test_calls_at_once_do_not_mix(store: MatchmakingStore) -> None:
     assert set(found) <= {Stage.OPENING, Stage.CANCELLED, Stage.WAITING}
     for one, other in zip(found[::2], found[1::2], strict=True):
         assert (one is Stage.OPENING) == (other is Stage.OPENING)
+
+
+async def test_what_cannot_be_read_is_left_out(valkey_url: str, redis_prefix: str) -> None:
+    """As where a node of another version writes otherwise."""
+    config = Config(redis_url=valkey_url, redis_prefix=redis_prefix)
+    async with RedisMatchmaking.connect(config, metrics=Metrics()) as store:
+        fence = await lead(store)
+        cursor = (await store.contents(Q)).cursor
+        [a] = await enqueue(store, "a")
+        waiting, changes = store._keys(Q, "wc")
+        client = cast(Any, store._client)
+        await client.hset(waiting, "odd", b"5:\xc1")
+        await client.xadd(changes, {"+": b"5:\xc1"})
+        assert (await store.contents(Q)).waiting == [a]
+        news = await store.news(Q, fence, cursor, vacancies=False)
+        assert news is not None and news.changes == [Change(waiting=a)]
 
 
 async def test_a_call_ends_in_time_when_nothing_answers() -> None:

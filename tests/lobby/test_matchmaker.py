@@ -322,3 +322,18 @@ async def test_what_is_refused() -> None:
         assert await refused(one.enter("a", "duel", "b")) == "party_too_large"
         assert await refused(one.enter("a", "filled", "a")) == "bad_ticket"
         assert await refused(one.lobby.answer(PlayerId("a"), ready=True)) == "no_ticket"
+
+
+@in_virtual_time
+async def test_a_defect_stops_the_queue_and_not_the_node() -> None:
+    hall = Hall(1)
+    async with hall as (one,):
+        line = hall.store.line(DUEL)
+        line.waiting[TicketId("odd")] = None  # type: ignore[assignment]
+        line.changes.clear()  # So that everything is read anew.
+        await asyncio.sleep(5)
+        assert one.metrics.matchmakers_failed > 0 and one.failure is None
+        del line.waiting[TicketId("odd")]
+        await one.enter("a")
+        await one.enter("b")
+        assert await one.match("a")

@@ -420,6 +420,9 @@ class World:
             )
         if len(self.queue):
             raise Violated(f"{len(self.queue)} messages are left in the queue")
+        failed = [node.name for node in self.nodes if node.metrics.matchmakers_failed]
+        if failed:
+            raise Violated(f"matchmaking met a defect on {failed}")
         for checker in self.checkers:
             checker.healed(self.sink)
 
