@@ -54,6 +54,7 @@ RETRY_S = 0.2
 ANSWERED_LATE_MS = 500
 """A yes that is on its way when the time is up still counts."""
 EXPIRED_AT_ONCE = 500
+OFFERED_BEFORE_MS = 2_500
 VACANCIES_EVERY = 4
 """Rounds."""
 SETTLED_REMEMBERED = 10_000
@@ -98,6 +99,8 @@ class Table:
         self._settled: deque[MatchId] = deque(maxlen=SETTLED_REMEMBERED)
         self._was_settled: set[MatchId] = set()
         self._openings: dict[MatchId, asyncio.Task[None]] = {}
+        self._filled: dict[MatchId, int] = {}
+        """Matches that were just asked for seats: what they offer now may be older than that."""
         self._places = asyncio.Semaphore(OPENINGS_AT_ONCE)
         self._lost = False
         self._cursor = ""
@@ -184,7 +187,8 @@ class Table:
         for change in news.changes:
             await self._hear_one(change)
         if news.vacancies is not None:
-            filling = {each.proposal.match for each in self._asked.values()}
+            self._filled = {m: at for m, at in self._filled.items() if at > self.now_ms}
+            filling = {each.proposal.match for each in self._asked.values()} | self._filled.keys()
             self.pool.vacancies = {
                 each.match: each for each in news.vacancies if each.match not in filling
             }
@@ -369,6 +373,8 @@ class Table:
 
     def _note(self, proposal: Proposal, *, opened: bool) -> None:
         metrics = self._metrics
+        if proposal.is_backfill:
+            self._filled[proposal.match] = self.now_ms + OFFERED_BEFORE_MS
         if not opened:
             metrics.openings_failed += 1
             self._tell(proposal, Stage.WAITING, proposal.tickets)
