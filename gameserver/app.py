@@ -207,7 +207,6 @@ class App:
         cluster = await self._build_cluster(stack, store, clock, entropy)
         cache = await self._build_cache(stack, entropy)
         profiles, recorder = await self._build_players(stack, cache, clock, entropy)
-
         matchmaking = await self._build_matchmaking(stack, store, cluster, entropy)
         self._gate = SessionGate(
             config=config,
@@ -319,6 +318,7 @@ class App:
         recorder.start()
         stack.push_async_callback(recorder.stop)
         return profiles, recorder
+
     async def _build_matchmaking(
         self,
         stack: AsyncExitStack,

@@ -22,6 +22,7 @@ Millis = Annotated[int, Meta(ge=1, le=86_400_000)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Natural = Annotated[int, Meta(ge=0, le=1_000_000_000)]  # 0: none
 Address = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,253}:[0-9]{1,5}\Z")]
+Region = Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,32}\Z")]
 GroupName = Annotated[str, Meta(min_length=1, max_length=128)]
 AwsName = Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9-]{0,62})?\Z")]
 TableName = Annotated[str, Meta(pattern=r"^([A-Za-z0-9_.-]{3,255})?\Z")]
@@ -101,12 +102,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cache_load_ms: Millis = 5_000  # a load that takes longer fails
     cache_loads_max: Count = 64  # at once; further ones wait, within the load's time
     cache_wait_ms: Millis = 1_000  # for a load of another node; then it is loaded here too
-    region: Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,32}\Z")] = (
-        ""  # as matchmaking rules name it
-    )
-
     # What is played: bundled and installed games by name, or "module:Class".
     games: tuple[Text, ...] = ("arena", "liars_dice", "echo")
+    region: Region = ""  # where this node stands, as matchmaking rules name it
 
     # Connections.
     sessions_max: Count = 10_000  # over it: 503 with Retry-After

@@ -61,7 +61,6 @@ class SessionGate:
         self._records = records
         self._sessions: set[Session] = set()
         self._of_player: dict[PlayerId, set[Session]] = {}
-        self._of_player: dict[PlayerId, list[Session]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied = asyncio.Event()
         self._draining = False
@@ -126,12 +125,10 @@ class SessionGate:
         for session in list(self._of_player.get(revocation.player_id, ())):
             if revocation.ends(session.identity):
                 session.close(CloseCode.TOKEN_REVOKED, revocation.reason)
-        self._of_player.setdefault(identity.player_id, []).append(session)
-        return session
 
     def tell(self, player: PlayerId, message: PlainToClient) -> None:
         """Send ``message`` on every connection that the player has here."""
-        for session in self._of_player.get(player, ()):
+        for session in list(self._of_player.get(player, ())):
             session.tell(message)
 
     def drain(self) -> None:
@@ -169,12 +166,6 @@ class SessionGate:
         of_player.discard(session)
         if not of_player:
             self._of_player.pop(session.identity.player_id, None)
-        player = session.identity.player_id
-        theirs = self._of_player.get(player, [])
-        if session in theirs:
-            theirs.remove(session)
-            if not theirs:
-                del self._of_player[player]
         if not self._sessions:
             self._emptied.set()
         self._metrics.sessions_closed += 1

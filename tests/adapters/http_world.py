@@ -30,8 +30,8 @@ from gameserver.ports import Identity, TokenVerifier
 from tests.fakes.memory_answers import MemoryAnswers
 from tests.fakes.memory_calls import MemoryCalls
 from tests.fakes.memory_maintenance import MemoryMaintenance
-from tests.fakes.memory_revocations import MemoryRevocations
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
+from tests.fakes.memory_revocations import MemoryRevocations
 
 
 def wall_ms() -> float:
@@ -71,7 +71,7 @@ class World:
     answers: MemoryAnswers = field(default_factory=MemoryAnswers)
     profiles: ProfileDesk | None = None
     queues: MemoryMatchmaking = field(default_factory=lambda: MemoryMatchmaking(wall_ms))
-    calls: MemoryCalls = field(default_factory=MemoryCalls)
+    nodes: MemoryCalls = field(default_factory=MemoryCalls)
     passes: dict[str, Identity] = field(default_factory=dict)
 
     def listing(self) -> list[Info]:
@@ -205,7 +205,7 @@ def services_of(world: World, **settings: Any) -> Services:
             games=world.games,
             store=world.queues,
             ratings=NoRatings(),
-            calls=world.calls,
+            calls=world.nodes,
             metrics=world.metrics,
             closed=lambda: None,
         ),
