@@ -2,10 +2,12 @@
 
     <prefix>:seat:<player>              the match they sit in
     <prefix>:cache:profile.1:<player>   the cached profile, its sensitive fields sealed
+    <prefix>:{p:<player>}:t, :x         their matchmaking ticket, and a penalty, by id
     <prefix>:ticket:<digest>            tickets not redeemed yet, which end within seconds
 
 Tickets are found by a scan, because their keys name nobody: the user of this needs ``+scan`` beside
-the server's rights. What a running match knows of its players goes with the match; it is not here.
+the server's rights. What a running match knows of its players goes with the match, and a queue's
+tickets two minutes after their end; they are not here.
 """
 
 from __future__ import annotations
@@ -30,7 +32,12 @@ _decode_identity = msgspec.json.Decoder(Identity).decode
 
 async def redis_player_data(client: Client, prefix: str, player_id: PlayerId) -> dict[str, bytes]:
     """The keys that are there, and what they hold. Raises ``StoreUnavailable``."""
-    named = (f"{prefix}:seat:{player_id}", f"{key_prefix(prefix)}{CACHE_KIND}:{player_id}")
+    named = (
+        f"{prefix}:seat:{player_id}",
+        f"{key_prefix(prefix)}{CACHE_KIND}:{player_id}",
+        f"{prefix}:{{p:{player_id}}}:t",
+        f"{prefix}:{{p:{player_id}}}:x",
+    )
     found: dict[str, bytes] = {}
     with _calls():
         for key in named:
