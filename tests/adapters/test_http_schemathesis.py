@@ -23,7 +23,7 @@ from tests.adapters.http_world import Info, Operators, serving
 from tests.adapters.test_http_profiles import desk
 from tests.fakes.memory_tables import MemoryProfiles
 
-REQUESTS = 300
+REQUESTS = 170
 """About so many in all, so that more endpoints do not make a longer test."""
 EXAMPLES = max(4, REQUESTS // len(ENDPOINTS))
 MANY = 10_000_000
