@@ -155,11 +155,32 @@ async def _body(endpoint: Endpoint, request: web.Request) -> msgspec.Struct:
         raise Problem(http_problem.BAD_CONTENT_TYPE)
     raw = await request.read()
     try:
-        return msgspec.json.decode(raw, type=endpoint.body)
+        return _decode(raw, endpoint.body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         # msgspec names the field and the bound, never the value.
         detail = f"The body is not what is asked for: {error}."
         raise Problem(http_problem.BAD_BODY, detail) from None
+
+
+def _decode(raw: bytes, body: type[msgspec.Struct]) -> msgspec.Struct:
+    """Raises msgspec's errors, or ``RecursionError``."""
+    try:
+        return msgspec.json.decode(raw, type=body)
+    except msgspec.ValidationError:
+        # To JSON Schema 5.0 is an integer, and some languages write all numbers so; not to msgspec.
+        return msgspec.convert(_with_integers(msgspec.json.decode(raw)), body)
+
+
+def _with_integers(value: Any) -> Any:
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {key: _with_integers(each) for key, each in value.items()}
+        case list():
+            return [_with_integers(each) for each in value]
+        case _:
+            return value
 
 
 def _answer(endpoint: Endpoint, reply: Reply) -> Answer:

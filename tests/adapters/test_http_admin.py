@@ -126,6 +126,16 @@ async def test_what_no_schema_can_say_is_refused_too(body: Any) -> None:
     assert world.maintenance.current is None
 
 
+@pytest.mark.parametrize("number", ["2000000000001.0", "2.000000000001e12"])
+async def test_an_integer_may_be_written_with_a_point(number: str) -> None:
+    world = Operators()
+    async with serving(world) as ask:
+        body = f'{{"message": "m", "until_ms": {number}}}'
+        headers = BEARER | {"Content-Type": "application/json"}
+        on, _ = await ask("PUT", PATH, headers=headers, data=body)
+        assert on["until_ms"] == 2_000_000_000_001
+
+
 async def test_a_message_of_the_greatest_length_is_taken() -> None:
     async with serving(Operators()) as ask:
         await ask("PUT", PATH, headers=BEARER, json={"message": "ü" * MESSAGE_CHARS_MAX})
