@@ -113,6 +113,13 @@ def _checkpoints(place: Place) -> list[Point]:
     return [Point(setting=str(ms), overrides={name: str(ms)}) for ms in _CHECKPOINT_MS]
 
 
+def _recordings(place: Place) -> list[Point]:
+    return [
+        Point(setting=word, overrides={"GAMESERVER_RECORDING": value})
+        for word, value in (("not recorded", "false"), ("recorded", "true"))
+    ]
+
+
 def _formats(place: Place) -> list[Point]:
     plain = Point(setting="msgpack", players=_PLAYERS_IN_ROOMS)
     return [plain, replace(plain, setting="json", dialect="gs-json")]
@@ -193,6 +200,12 @@ CURVES = {
         title="Checkpoint interval",
         varied="ms between checkpoints of a match",
         points=_checkpoints,
+        shown=("us_per_cycle", "beside"),
+    ),
+    "recording": Curve(
+        title="Recording for replays",
+        varied="",
+        points=_recordings,
         shown=("us_per_cycle", "beside"),
     ),
     "format": Curve(title="Format of the messages", varied="", points=_formats),

@@ -59,6 +59,7 @@ FIGURES = {
 _USUAL = ("us_per_cycle", "core_share", "lateness_p99", "latency_p99", "bytes", "rss_kib")
 _COLUMNS = {
     "checkpoint": (*_USUAL, "beside"),
+    "recording": (*_USUAL, "beside"),
     "tls": (*_USUAL, "connect_cpu_ms"),
     "connects": ("connects_per_s", "connect_cpu_ms", "rss_kib"),
     "slow_readers": ("lateness_p99", "latency_p99", "us_per_cycle", "rss_mib", "replaced",

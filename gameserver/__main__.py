@@ -1,4 +1,4 @@
-"""``python -m gameserver run | new | check | games | config | openapi | matchmaking | …``."""
+"""``python -m gameserver VERB``; ``--help`` lists them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import msgspec
 import uvloop
 
-from gameserver import cli_maintenance, cli_matchmaking, cli_new
+from gameserver import cli_maintenance, cli_matchmaking, cli_new, cli_replay
 from gameserver.adapters import json_log
 from gameserver.adapters.http_endpoints import openapi
 from gameserver.app import App
@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_new.add_to(verbs)
     cli_maintenance.add_to(verbs)
     cli_matchmaking.add_to(verbs)
+    cli_replay.add_to(verbs)
     return parser
 
 

@@ -28,6 +28,7 @@ from gameserver.adapters.http_services import Services
 from gameserver.adapters.identity_sealer import IdentitySealer
 from gameserver.adapters.jwks import JwksCache
 from gameserver.adapters.network_sim import NetworkSimulation
+from gameserver.adapters.recordings import PostgresRecordings
 from gameserver.adapters.redis_answers import RedisAnswers
 from gameserver.adapters.redis_bus import RedisBus
 from gameserver.adapters.redis_cache import RedisCacheStore
@@ -57,6 +58,7 @@ from gameserver.node import Node, NodeChange
 from gameserver.players.profiles import Profiles
 from gameserver.players.recorder import SessionRecorder
 from gameserver.ports import Clock
+from gameserver.replay.theatre import Theatre
 from gameserver.session.gate import SessionGate
 
 logger = logging.getLogger(__name__)
@@ -230,6 +232,13 @@ class App:
                 matches=self._matches,
                 maintenance=self._maintenance,
                 revocations=revocations,
+                replays=Theatre(
+                    config,
+                    games=games,
+                    recordings=PostgresRecordings(
+                        config.recordings_dsn, bytes_max=config.replay_bytes_max
+                    ),
+                ),
                 metrics=metrics,
                 answers=RedisAnswers(redis, prefix=config.redis_prefix, metrics=metrics),
                 matchmaking=matchmaking,

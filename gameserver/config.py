@@ -6,6 +6,7 @@ stands beside it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +22,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Millis = Annotated[int, Meta(ge=1, le=86_400_000)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Natural = Annotated[int, Meta(ge=0, le=1_000_000_000)]  # 0: none
+Bytes = Annotated[int, Meta(ge=65_536, le=2**33)]
 Address = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,253}:[0-9]{1,5}\Z")]
 Region = Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,32}\Z")]
 GroupName = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -130,7 +132,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     checkpoint_interval_ms: Millis = 1_000
     uncommitted_events_max: Count = 512  # per match: it pauses until they are committed
     outbox_events_max: Count = 5_000  # per match, committed but not relayed: it pauses
+    outbox_bytes_max: Bytes = 16_777_216  # likewise
+    recording: bool = True  # false: new matches are not recorded, whatever their game wants
+    recording_bytes_max: Bytes = 1_048_576  # per match, recorded but not committed: it pauses
     resume_events_max: Count = 256  # reliable messages kept for an exact resume; older: resync
+
+    # Replays, for people to watch through the HTTP API.
+    recordings_dsn: Text = ""  # the worker's PostgreSQL, for reading; empty = no replays here
+    replay_bytes_max: Bytes = 33_554_432  # of a recording, as stored; over it: 422
+    replay_ticks_max: Count = 100_000  # likewise
+    replay_ms: Millis = 120_000  # a replay that takes longer to stream is cut off
+
+    # Ending.
     drain_ms: Millis = 20_000  # after it the process ends anyway
 
     # On Amazon ECS, where the container agent sets both by the names in brackets.
@@ -142,7 +155,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
 
 
-_SECRET_FIELDS = frozenset({"redis_url"})
+_PASSWORD = re.compile(r"(?i)((?:password|passfile)=)[^&]*")
+_SECRET_URLS = ("redis_url", "recordings_dsn")
 _OF_ECS = {
     "ECS_CONTAINER_METADATA_URI_V4": "ecs_metadata_uri",
     "ECS_AGENT_URI": "ecs_agent_uri",
@@ -150,10 +164,17 @@ _OF_ECS = {
 
 
 def load(environ: Mapping[str, str]) -> Config:
-    """The settings of ``environ``; keys without the prefix are not looked at.
+    """The settings of ``environ``, complete; keys without the prefix are not looked at.
 
     Raises ``ConfigError`` that names the variable, for unknown keys too.
     """
+    config = read(environ)
+    _check(config)
+    return config
+
+
+def read(environ: Mapping[str, str]) -> Config:
+    """As ``load``, for a command that serves nobody: what serving needs may be missing."""
     fields: dict[str, msgspec.structs.FieldInfo] = {
         field.name: field for field in msgspec.structs.fields(Config)
     }
@@ -173,11 +194,9 @@ def load(environ: Mapping[str, str]) -> Config:
             else text
         )
     try:
-        config = msgspec.convert(given, Config, strict=False)
+        return msgspec.convert(given, Config, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(error)) from None
-    _check(config)
-    return config
 
 
 def _explain(error: msgspec.ValidationError) -> str:
@@ -222,6 +241,7 @@ def _check(config: Config) -> None:
         "sqs_endpoint_url": ("https", "http"),
         "sqs_queue_url": ("https", "http"),
         "dynamodb_endpoint_url": ("https", "http"),
+        "recordings_dsn": ("postgresql", "postgres"),
         "ecs_metadata_uri": ("http",),
         "ecs_agent_uri": ("http",),
     }
@@ -256,9 +276,10 @@ def _check_iam(config: Config) -> None:
 def redacted(config: Config) -> dict[str, Any]:
     """The settings for the log: passwords in URLs are cut out."""
     shown = msgspec.structs.asdict(config)
-    for name in _SECRET_FIELDS:
+    for name in _SECRET_URLS:
         parts = urlsplit(shown[name])
         if parts.password or parts.username:
             host = parts.netloc.rpartition("@")[2]
             shown[name] = urlunsplit(parts._replace(netloc=f"***@{host}"))
+        shown[name] = _PASSWORD.sub(r"\1***", shown[name])
     return shown

@@ -5,11 +5,13 @@ GameServerError
 ├── TokenRefused         a JWT or ticket is not accepted (HTTP 401/403)
 ├── JoinRefused          a match does not take this player; told to the client as ``Error``
 ├── TicketRefused        matchmaking does not take this ticket (HTTP 400/404/409/429)
+├── ReplayRefused        a replay is not shown (HTTP 4xx)
 └── Unavailable          an external system did not answer; the outcome may be unknown
     ├── StoreUnavailable
     ├── QueueUnavailable
     ├── TableUnavailable
-    └── IdentityUnavailable
+    ├── IdentityUnavailable
+    └── RecordingsUnavailable
 """
 
 
@@ -54,6 +56,18 @@ class TicketRefused(GameServerError):
         self.message = message
 
 
+class ReplayRefused(GameServerError):
+    """A replay is not shown to this viewer, or not now. ``code`` is a stable word, ``status`` the
+    HTTP status; ``retry_after_s``: when to ask again, 0 where that would not help."""
+
+    def __init__(self, status: int, code: str, message: str, *, retry_after_s: float = 0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
 class Unavailable(GameServerError):
     """An external system did not answer in time; what was asked may or may not have happened."""
 
@@ -72,3 +86,7 @@ class IdentityUnavailable(Unavailable):
 
 class TableUnavailable(Unavailable):
     """DynamoDB did not answer, or takes no more now."""
+
+
+class RecordingsUnavailable(Unavailable):
+    """PostgreSQL, from which recordings are read, did not answer, or nobody said where it is."""

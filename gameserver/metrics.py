@@ -46,8 +46,9 @@ COUNTERS: dict[str, str] = {
     "matches_ended": "Matches ended",
     "matches_paused": "Times a match was paused",
     "events_emitted": "Key events stated by matches",
-    "events_committed": "Key events committed",
-    "events_relayed": "Key events taken by the queue",
+    "events_committed": "Key events committed, and chunks of recordings",
+    "events_relayed": "Key events taken by the queue, and chunks of recordings",
+    "recording_bytes": "Bytes of recordings handed to commits",
     "commits": "Match commits written",
     "commits_fenced": "Commits refused because another owner holds the match",
     "commits_conflicting": "Commits refused because the stored version differs",
@@ -157,6 +158,7 @@ class Metrics(Collector):
     events_emitted: int
     events_committed: int
     events_relayed: int
+    recording_bytes: int
     commits: int
     commits_fenced: int
     commits_conflicting: int

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from gameserver.matchmaking import Booking, Place, Queue, Vacancy
 from gameserver.wire import from_client, to_client
 from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import Format
+from gameserver.wire.event_record import Chunk
 from gameserver.wire.frame import Broadcast, Frame
 
 # ── the player's side ────────────────────────────────────────────────────────────────────────────
@@ -260,7 +261,8 @@ class LocalMatches(Matches, Protocol):
 
 
 class OutboxEntry(msgspec.Struct, frozen=True):
-    """An event's number in its match, and its encoded record."""
+    """Its number in its match's outbox, which is the event's where nothing is recorded, and an
+    encoded record."""
 
     seq: int
     record: bytes
@@ -348,6 +350,54 @@ class EventQueue(Protocol):
     async def send(self, bodies: Sequence[str]) -> list[bool]:
         """Send up to 10 bodies (1 MiB in all); which of them were taken. Raises
         ``QueueUnavailable`` where none may have been."""
+
+
+class Recordings(Protocol):
+    """Where recordings are stored for good; this process only reads there."""
+
+    async def pieces(self, match_id: str) -> list[Chunk]:
+        """All that is stored of a match, in order; empty if there is nothing. Raises
+        ``RecordingsUnavailable``, or ``BadRecording`` where it is larger than allowed."""
+
+
+class ReplayShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A match that can be replayed. ``version`` is that of this server's rules, ``versions``
+    those that it was played by; ``sections``: where checkpoints lie. ``started_ms`` is wall time,
+    ``ended`` the reason."""
+
+    match: str
+    game: str
+    mode: str
+    version: int
+    versions: list[int]
+    tick_rate: int
+    ticks: int
+    started_ms: int
+    ended: str | None
+    sections: list[ReplaySection]
+
+
+class ReplaySection(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps from ``first_tick`` on, under the owner ``epoch``."""
+
+    chunk: int
+    first_tick: int
+    end_tick: int
+    epoch: int
+
+
+class Replays(Protocol):
+    """Plays recorded matches again, for people to watch; one at a time. Both raise
+    ``ReplayRefused`` and what ``Recordings.pieces`` raises."""
+
+    async def describe(self, match_id: str, viewer: Identity) -> ReplayShown:
+        """What there is to see."""
+
+    def frames(
+        self, match_id: str, viewer: Identity, *, seen_by: PlayerId | None
+    ) -> AsyncGenerator[bytes, None]:
+        """What a socket would have carried, in parts of some KB: whole WebSocket frames of
+        msgpack messages, ``Joined`` first. ``seen_by``: through whose eyes an operator looks."""
 
 
 # ── the other nodes ──────────────────────────────────────────────────────────────────────────────

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Coroutine, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,9 @@ def parser() -> argparse.ArgumentParser:
         "dlq", None, (), "dead letters, in their queue and parked: look, redrive, discard"
     )
     cli_dlq.add_verbs(letters, command=_dlq)
+    export = add("recording", _recording, DATABASE, "write the recording of a match as JSON Lines")
+    export.add_argument("match", metavar="MATCH")
+    export.add_argument("--out", metavar="FILE", help="default: standard output")
     add("config", _config, (), "print the settings in force, without secrets")
     add("healthcheck", _healthcheck, (), "exit 0 if the worker on this machine is alive")
     return top
@@ -179,6 +183,16 @@ def _say(command: Coroutine[Any, Any, Said]) -> int:
 
 def _dlq(arguments: argparse.Namespace, config: Config) -> int:
     return asyncio.run(cli_dlq.run(arguments, config))
+
+
+def _recording(arguments: argparse.Namespace, config: Config) -> int:
+    from persistence_worker.recordings import read_lines
+
+    lines = asyncio.run(read_lines(config, arguments.match))
+    with open(arguments.out, "wb") if arguments.out else nullcontext(sys.stdout.buffer) as file:
+        file.writelines(lines)
+        file.flush()
+    return 0
 
 
 def _config(_: argparse.Namespace, config: Config) -> int:

@@ -1,5 +1,6 @@
 """Events into PostgreSQL, each once in effect, however often and in whatever order they come.
 
+Pieces of recordings are stored by the same rules, in a table of their own.
 One transaction a batch: insert what is not there yet, look at what was (equal digest: a
 duplicate; another digest: a fork), project what is new, count what has ended. Only when PostgreSQL
 refuses a row does the batch take the slow way, in which halves under savepoints single the bad rows
@@ -11,13 +12,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from persistence_worker.boards import Rules
 from persistence_worker.errors import DatabaseUnavailable
-from persistence_worker.intake import Event
+from persistence_worker.intake import Event, Item, Piece
 from persistence_worker.postgres import DATABASE_ERRORS, Database, kind_of, told
 from persistence_worker.projections import PROJECTIONS
 from persistence_worker.retry import ErrorKind, Retry, decide
@@ -41,9 +42,9 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class EventSink(Protocol):
-    """Where events are stored for good."""
+    """Where events and pieces of recordings are stored for good."""
 
-    async def apply(self, events: Sequence[Event]) -> list[Verdict]:
+    async def apply(self, events: Sequence[Item]) -> list[Verdict]:
         """Store ``events`` and what is told from them; one verdict each, in their order.
 
         All that is applied is applied together. Raises ``DatabaseUnavailable``: then all or
@@ -78,7 +79,7 @@ class PostgresSink:
         self._jitter = jitter
         self._rules = rules or Rules()
 
-    async def apply(self, events: Sequence[Event]) -> list[Verdict]:
+    async def apply(self, events: Sequence[Item]) -> list[Verdict]:
         """See ``EventSink``. A lost deadlock is repeated here, a few times.
 
         Of several contents under one id only the first given is tried.
@@ -94,7 +95,7 @@ class PostgresSink:
             for place, event in enumerate(events)
         ]
 
-    async def _apply_distinct(self, events: list[Event]) -> dict[Key, Stored]:
+    async def _apply_distinct(self, events: list[Item]) -> dict[Key, Stored]:
         store = self._store
         for attempt in range(1, CONTENTIONS_MAX + 1):
             try:
@@ -112,15 +113,13 @@ class PostgresSink:
                     await asyncio.sleep(decision.after_s)
         raise DatabaseUnavailable(f"{CONTENTIONS_MAX} transactions in a row met a deadlock")
 
-    async def _store(self, connection: Connection, events: list[Event]) -> dict[Key, Stored]:
+    async def _store(self, connection: Connection, items: list[Item]) -> dict[Key, Stored]:
         statements = self._database.statements
-        inserted = await connection.fetch(statements["insert_events"], *event_columns(events))
-        new = {(row[0], row[1]) for row in inserted}
-        stored = {event.key: Stored(event.digest, True) for event in events}
-        if len(new) < len(events):
-            old = [event for event in events if event.key not in new]
-            stored |= await self._look_up(connection, old)
-        fresh = [event for event in events if event.key in new]
+        events = [item for item in items if isinstance(item, Event)]
+        pieces = [item for item in items if isinstance(item, Piece)]
+        stored = await self._insert(connection, EVENTS, events)
+        stored |= await self._insert(connection, PIECES, pieces)
+        fresh = [event for event in events if stored[event.key].new]
         for projection in PROJECTIONS:
             columns = projection.fold(fresh)
             if columns:
@@ -128,36 +127,56 @@ class PostgresSink:
         await tally(connection, statements, self._rules, fresh)
         return stored
 
-    async def _look_up(self, connection: Connection, old: list[Event]) -> dict[Key, Stored]:
-        keys = [[event.record.match for event in old], [event.record.seq for event in old]]
-        rows = await connection.fetch(self._database.statements["stored_digests"], *keys)
-        digests = {(row[0], row[1]): row[2] for row in rows}
-        return {event.key: Stored(digests.get(event.key), False) for event in old}
+    async def _insert(
+        self, connection: Connection, table: Table, items: Sequence[Item]
+    ) -> dict[Key, Stored]:
+        """Insert what is not there yet, and look at what was."""
+        if not items:
+            return {}
+        statements = self._database.statements
+        by_id = {(item.key[0], abs(item.key[1])): item for item in items}
+        inserted = await connection.fetch(statements[table.insert], *table.columns(items))
+        new = {(row[0], row[1]) for row in inserted}
+        digests = {key: item.digest for key, item in by_id.items()}
+        if len(new) < len(items):
+            old = [key for key in by_id if key not in new]
+            keys = [[key[0] for key in old], [key[1] for key in old]]
+            rows = await connection.fetch(statements[table.look_up], *keys)
+            digests |= dict.fromkeys(old) | {(row[0], row[1]): row[2] for row in rows}
+        return {item.key: Stored(digests[key], key in new) for key, item in by_id.items()}
 
     async def _store_by_halves(
-        self, connection: Connection, events: list[Event]
+        self, connection: Connection, items: list[Item]
     ) -> dict[Key, Stored]:
         """As ``_store``, where some rows are refused: about ``2 k log2 n`` savepoints for ``k``
         bad rows of ``n``."""
         try:
             async with connection.transaction():
-                return await self._store(connection, events)
+                return await self._store(connection, items)
         except DATABASE_ERRORS as error:
             if kind_of(error) is not ErrorKind.REJECTED:
                 raise
-            if len(events) == 1:
-                return {events[0].key: Stored(None, False, told(error))}
-        middle = len(events) // 2
-        stored = await self._store_by_halves(connection, events[:middle])
-        return stored | await self._store_by_halves(connection, events[middle:])
+            if len(items) == 1:
+                return {items[0].key: Stored(None, False, told(error))}
+        middle = len(items) // 2
+        stored = await self._store_by_halves(connection, items[:middle])
+        return stored | await self._store_by_halves(connection, items[middle:])
 
 
-def _judge(event: Event, first: bool, stored: Stored) -> Verdict:
+def _judge(event: Item, first: bool, stored: Stored) -> Verdict:
     if stored.refusal:
         return Verdict(Outcome.REJECTED, stored.refusal)
     if stored.digest != event.digest:
         return FORKED
     return APPLIED if stored.new and first else DUPLICATE
+
+
+class Table(NamedTuple):
+    """Names of statements: ``insert`` says which ids were new, ``look_up`` digests of ids."""
+
+    insert: str
+    look_up: str
+    columns: Callable[[Sequence[Any]], list[list[Any]]]
 
 
 def event_columns(events: Sequence[Event]) -> list[list[Any]]:
@@ -176,3 +195,31 @@ def event_columns(events: Sequence[Event]) -> list[list[Any]]:
         [event.data for event in events],
         [event.digest for event in events],
     ]
+
+
+def _piece_columns(pieces: Sequence[Piece]) -> list[list[Any]]:
+    records = [piece.record for piece in pieces]
+    setups = [record.setup for record in records]
+    return [
+        [record.match for record in records],
+        [record.number for record in records],
+        [record.epoch for record in records],
+        [record.game for record in records],
+        [record.mode for record in records],
+        [record.version for record in records],
+        [record.first_tick for record in records],
+        [record.end_tick for record in records],
+        [record.event_seq for record in records],
+        [record.at_ms for record in records],
+        [record.revived for record in records],
+        [record.more for record in records],
+        [record.digest for record in records],
+        [record.ended for record in records],
+        [None if one is None else msgspec.json.encode(one).decode() for one in setups],
+        [record.body for record in records],
+        [piece.digest for piece in pieces],
+    ]
+
+
+EVENTS = Table("insert_events", "stored_digests", event_columns)
+PIECES = Table("insert_chunks", "stored_chunk_digests", _piece_columns)

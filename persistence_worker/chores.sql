@@ -103,3 +103,24 @@ RETURNING name
 -- name: leave_duty
 -- Let another take it at once.
 DELETE FROM duties WHERE name = $1 AND worker_id = $2
+
+-- name: recording
+-- The next pieces of a match's recording.
+SELECT match_id, number, epoch, game, mode, version, first_tick, end_tick, event_seq,
+       (extract(epoch FROM at) * 1000)::bigint AS at_ms, revived, more, state_digest, ended,
+       setup, body
+FROM recordings
+WHERE match_id = $1 AND number > $2
+ORDER BY number
+LIMIT $3
+
+-- name: drop_old_recordings
+-- Drop pieces that were stored so many seconds ago, the oldest first.
+DELETE FROM recordings
+WHERE (match_id, number) IN (
+    SELECT match_id, number
+    FROM recordings
+    WHERE stored_at < now() - make_interval(secs => $1)
+    ORDER BY stored_at
+    LIMIT $2
+)

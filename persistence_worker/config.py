@@ -66,6 +66,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redrives_max: Annotated[int, Meta(ge=0, le=100)] = 5  # of one letter; then it is parked
     redrive_first_s: Annotated[int, Meta(ge=1, le=43_200)] = 60  # then four times that, and so on
 
+    recordings_kept_days: Annotated[int, Meta(ge=0, le=36_500)] = 30  # then dropped; 0 = never
+
     watch_s: Annotated[int, Meta(ge=1, le=300)] = 10  # between heartbeats, and looks at the queues
 
     # Players, ratings and boards. All workers of a database need the same.

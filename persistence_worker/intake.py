@@ -1,7 +1,8 @@
 """From an SQS body to events that can be stored: pure, and one bad record spoils no other.
 
 body ──decode_bundle──► raw records ──decode_record──► EventRecord ──typed data──► Event
-  └── Bad(bad_body)         └───────── Bad(bad_record) ┘    └── Bad(bad_data)
+  └── Bad(bad_body)         ├───────── Bad(bad_record) ┘    └── Bad(bad_data)
+                            └─decode_chunk─► Piece
 """
 
 from __future__ import annotations
@@ -38,6 +39,33 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         """The event's id, as the primary key has it."""
         return self.record.match, self.record.seq
 
+    @property
+    def id(self) -> str:
+        """As people are told it."""
+        return self.record.id
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a recording, stored as it is. ``raw``: its bytes as received."""
+
+    record: wire.Chunk
+    raw: bytes
+    digest: bytes
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Events of a match count up from 1, so its pieces count down from -1: one order for
+        both, in which concurrent batches wait for each other."""
+        return self.record.match, -self.record.number
+
+    @property
+    def id(self) -> str:
+        """As people are told it."""
+        return self.record.chunk
+
+
+Item = Event | Piece
+
 
 class Bad(msgspec.Struct, frozen=True, kw_only=True):
     """What cannot be stored, and why. ``raw`` is ``None`` where the whole body is bad."""
@@ -50,7 +78,7 @@ class Bad(msgspec.Struct, frozen=True, kw_only=True):
 class Intake(msgspec.Struct, frozen=True, kw_only=True):
     """A message's content."""
 
-    events: list[Event]
+    events: list[Item]
     bad: list[Bad]
 
 
@@ -71,7 +99,7 @@ def read(body: str) -> Intake:
     intake = Intake(events=[], bad=[])
     for raw in raws:
         try:
-            intake.events.append(prepare(raw))
+            intake.events.append(prepare_any(raw))
         except BadData as error:
             intake.bad.append(Bad(kind=ErrorKind.BAD_DATA, detail=str(error), raw=raw))
         except wire.BadBody as error:
@@ -109,10 +137,27 @@ def _salvage(body: str) -> list[bytes] | None:
     return parts if depth == 0 and all(parts) else None
 
 
-def prepare(raw: bytes) -> Event:
-    """The event of one encoded record; raises ``BadBody`` or ``BadData`` with what is wrong."""
+def prepare_any(raw: bytes) -> Item:
+    """What one encoded record is; raises ``BadBody`` or ``BadData`` with what is wrong."""
+    if not wire.is_chunk(raw):
+        return prepare(raw)
+    _check_size(raw)
+    record = wire.decode_chunk(raw)
+    if record.at_ms > AT_MS_MAX:
+        raise BadData(f"at_ms: {record.at_ms} is after the year 9999")
+    if b"\\u0000" in raw:
+        raise BadData("chunk: a string holds the character U+0000, which PostgreSQL cannot store")
+    return Piece(record=record, raw=raw, digest=wire.digest(record))
+
+
+def _check_size(raw: bytes) -> None:
     if len(raw) > wire.RECORD_BYTES_MAX:
         raise wire.BadBody(f"record: {len(raw)} bytes; the limit is {wire.RECORD_BYTES_MAX}")
+
+
+def prepare(raw: bytes) -> Event:
+    """The event of one encoded record; raises ``BadBody`` or ``BadData`` with what is wrong."""
+    _check_size(raw)
     try:
         return _prepare(raw, wire.decode_record(raw))
     except RecursionError as error:

@@ -7,7 +7,13 @@ from typing import Any
 
 import msgspec
 
-from gameserver.wire.event_record import BadBody, decode_bundle, decode_record
+from gameserver.wire.event_record import (
+    BadBody,
+    decode_bundle,
+    decode_chunk,
+    decode_record,
+    is_chunk,
+)
 from persistence_worker.messages import REDRIVES, Message
 
 RECEIVED_TOO_OFTEN = "received_too_often"
@@ -90,7 +96,8 @@ def records(body: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for raw in _raws(body):
         try:
-            found.append(msgspec.to_builtins(decode_record(raw)))
+            record = decode_chunk(raw) if is_chunk(raw) else decode_record(raw)
+            found.append(msgspec.to_builtins(record))
         except BadBody as error:
             found.append({"error": str(error), "text": raw.decode("utf-8", "replace")})
     return found
@@ -117,6 +124,7 @@ def _names(raw: bytes) -> dict[str, str]:
     if not isinstance(record, dict):
         return {}
     found = {name: record.get(name) for name in ("id", "match", "game")}
+    found["id"] = found["id"] or record.get("chunk")
     return {
         name: text
         for name, text in found.items()

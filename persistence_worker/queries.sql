@@ -18,6 +18,27 @@ SELECT match_id, seq, digest
 FROM events
 JOIN unnest($1::text[], $2::bigint[]) AS given (match_id, seq) USING (match_id, seq)
 
+-- name: insert_chunks
+-- Store the pieces of recordings that are not there yet and say which those are.
+INSERT INTO recordings
+    (match_id, number, epoch, game, mode, version, first_tick, end_tick, event_seq, at, revived,
+     more, state_digest, ended, setup, body, digest)
+SELECT match_id, number, epoch, game, mode, version, first_tick, end_tick, event_seq,
+       to_timestamp(at_ms / 1000.0), revived, more, state_digest, ended, setup, body, digest
+FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::integer[],
+            $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[],
+            $12::boolean[], $13::bytea[], $14::text[], $15::jsonb[], $16::bytea[], $17::bytea[])
+     AS given (match_id, number, epoch, game, mode, version, first_tick, end_tick, event_seq,
+               at_ms, revived, more, state_digest, ended, setup, body, digest)
+ON CONFLICT (match_id, number) DO NOTHING
+RETURNING match_id, number
+
+-- name: stored_chunk_digests
+-- What is stored of pieces that were not new.
+SELECT match_id, number, digest
+FROM recordings
+JOIN unnest($1::text[], $2::bigint[]) AS given (match_id, number) USING (match_id, number)
+
 -- name: merge_matches
 -- Start and end fill their own columns; what is there stays.
 INSERT INTO matches AS stored

@@ -25,6 +25,7 @@ from persistence_worker.monitor import Monitor
 from persistence_worker.parked import Parked
 from persistence_worker.postgres import Database
 from persistence_worker.queues import open_queues
+from persistence_worker.recordings import Recordings, drop_old
 from persistence_worker.redriver import DUTY, RedriveLimits, Redriver
 from persistence_worker.worker import Limits, Worker
 
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 EXIT_AT_ONCE = 130
 MISSED_MAX = 3
+DAY_S = 86_400.0
 LIVE_MIN_S = 30.0
 """A worker lives until it has missed so many heartbeats, and for so long at least."""
 
@@ -107,10 +109,19 @@ async def _work(config: Config, stop: asyncio.Event) -> None:
             watching = group.create_task(monitor.run(config.watch_s))
             side = maintainer(chores, config).run_forever(metrics, jitter=random.random)
             maintaining = group.create_task(side)
+            dropping = group.create_task(
+                drop_old(
+                    Recordings(chores),
+                    heartbeat,
+                    kept_s=config.recordings_kept_days * DAY_S,
+                    jitter=random.random,
+                )
+            )
             group.create_task(_redrive(redriver, config, stop))
             await worker.run(stop)
             watching.cancel()
             maintaining.cancel()
+            dropping.cancel()
         await _say_goodbye(heartbeat)
     logger.info("stopped")
 

@@ -20,7 +20,7 @@ from persistence_worker.buffer import Buffer, Delivery
 from persistence_worker.errors import DatabaseUnavailable, QueueUnavailable
 from persistence_worker.health import Health
 from persistence_worker.held import Held
-from persistence_worker.intake import Event
+from persistence_worker.intake import Item
 from persistence_worker.messages import MessageQueue
 from persistence_worker.metrics import Metrics
 from persistence_worker.receive import receive_forever
@@ -167,7 +167,7 @@ class Worker:
             outcomes.append((delivery, _failures(delivery, own)))
         await self._settler.settle(outcomes)
 
-    async def _store(self, events: Sequence[Event]) -> list[Verdict]:
+    async def _store(self, events: Sequence[Item]) -> list[Verdict]:
         """Apply, through any outage: meanwhile nothing is received and all is kept invisible."""
         attempt = 0
         while True:
@@ -188,7 +188,7 @@ class Worker:
         assert isinstance(decision, Retry)
         await asyncio.sleep(decision.after_s)
 
-    def _count(self, events: Sequence[Event], verdicts: Sequence[Verdict]) -> None:
+    def _count(self, events: Sequence[Item], verdicts: Sequence[Verdict]) -> None:
         if not events:
             return
         self._metrics.batch_records.observe(len(events))
@@ -212,7 +212,7 @@ class Worker:
         logger.info("drained", extra={"given_back": len(left)})
 
 
-def _failures(delivery: Delivery, judged: Sequence[tuple[Event, Verdict]]) -> list[Failure]:
+def _failures(delivery: Delivery, judged: Sequence[tuple[Item, Verdict]]) -> list[Failure]:
     failures = [
         Failure(reason=bad.kind.value, detail=bad.detail, raw=bad.raw)
         for bad in delivery.intake.bad
@@ -220,7 +220,7 @@ def _failures(delivery: Delivery, judged: Sequence[tuple[Event, Verdict]]) -> li
     for event, verdict in judged:
         if verdict.outcome in (Outcome.FORK, Outcome.REJECTED):
             kind = ErrorKind.FORK if verdict.outcome is Outcome.FORK else ErrorKind.REJECTED
-            detail = f"{event.record.id}: {verdict.detail}"
+            detail = f"{event.id}: {verdict.detail}"
             failures.append(Failure(reason=kind.value, detail=detail, raw=event.raw))
     return failures
 

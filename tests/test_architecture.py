@@ -52,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.adapters": SHARED | {"gameserver.cache.port", "gameserver.players.port"},
     "gameserver.players": SHARED | {"gameserver.cache.port", "gameserver.cache.typed"},
     "gameserver.cache": SHARED,
+    "gameserver.replay": SHARED | {"gameserver.match"},
     "gameserver.app": SHARED
     | {
         "gameserver.match",
@@ -61,8 +62,10 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.players",
         "gameserver.lobby",
         "gameserver.adapters",
+        "gameserver.replay",
         "gameserver.node",
     },
+    "gameserver.cli_replay": SHARED | {"gameserver.adapters.recordings", "gameserver.replay"},
     "gameserver.cli_maintenance": SHARED | {"gameserver.adapters"},
     "gameserver.scaffold": PURE_BASE,
     "gameserver.cli_new": {"gameserver.scaffold"},
@@ -75,6 +78,7 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.cli_maintenance",
         "gameserver.cli_matchmaking",
         "gameserver.cli_new",
+        "gameserver.cli_replay",
     },
     "gameserver.devstack": SHARED
     | {"gameserver.games", "botswarm", "gameserver.adapters.network_sim"},
@@ -95,6 +99,7 @@ IMPURE_ALLOWED = (
     "gameserver.cli_maintenance",
     "gameserver.cli_new",
     "gameserver.scaffold",
+    "gameserver.cli_replay",
     "persistence_worker",
     "botswarm",
 )

@@ -10,6 +10,13 @@ export class ApiError extends Error {
   }
 }
 
+function problemOf(response, answer) {
+  return new ApiError(answer.code ?? "failed", answer.detail ?? answer.reason ?? "The request failed.", {
+    status: response.status,
+    retryAfterS: Number(response.headers.get("Retry-After")) || 0,
+  });
+}
+
 const TIMEOUT_MS = 12_000;
 const RENEW_AHEAD_MS = 60_000;
 
@@ -51,6 +58,30 @@ export class Api {
   async matches(game) {
     const path = `/v1/matches?game=${encodeURIComponent(game)}`;
     return (await this.#call("GET", path, { token: await this.token() })).matches;
+  }
+
+  /** What there is to see of a recorded match. */
+  async replay(match) {
+    const path = `/v1/replays/${encodeURIComponent(match)}`;
+    return this.#call("GET", path, { token: await this.token() });
+  }
+
+  /** Its frames, part by part; `take` says false where nobody wants more. */
+  async replayFrames(match, take) {
+    const response = await fetch(`${this.#url}/v1/replays/${encodeURIComponent(match)}/frames`, {
+      headers: { Authorization: `Bearer ${await this.token()}` },
+    }).catch(() => { throw new ApiError("unreachable", "The server cannot be reached."); });
+    if (!response.ok) throw problemOf(response, await response.json().catch(() => ({})));
+    const reader = response.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read()
+        .catch(() => { throw new ApiError("unreachable", "The replay was cut off."); });
+      if (done) return;
+      if (!take(value)) {
+        await reader.cancel();
+        return;
+      }
+    }
   }
 
   /** Why new connections are not taken now, null where they are. Throws where nothing answers. */
@@ -98,9 +129,6 @@ export class Api {
     }
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return answer;
-    throw new ApiError(answer.code ?? "failed", answer.detail ?? answer.reason ?? "The request failed.", {
-      status: response.status,
-      retryAfterS: Number(response.headers.get("Retry-After")) || 0,
-    });
+    throw problemOf(response, answer);
   }
 }

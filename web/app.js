@@ -6,6 +6,7 @@ import { radiansToAim } from "./arena_rules.js";
 import { GameClient } from "./client.js";
 import { Controls, STICK_PIXELS } from "./controls.js";
 import { Hud } from "./hud.js";
+import { ReplayScreen } from "./replay.js";
 
 const GAME = "arena";
 const LOBBY_EVERY_MS = 3_000;
@@ -21,6 +22,8 @@ const $ = (id) => document.getElementById(id);
 const hud = new Hud();
 const scene = new ArenaScene($("arena"));
 const controls = new Controls($("arena"), (x, y) => scene.aimAt(x, y));
+
+const replay = new ReplayScreen({ api: () => api, scene, hud, leave: toLobby });
 
 let config = null;
 let api = null;
@@ -50,6 +53,7 @@ window.__arena = {
   get fps() { return fps; },
   get matchOver() { return ended !== null; },
   get standings() { return ended; },
+  get replay() { return replay.state; },
 };
 
 function show(screen) {
@@ -101,7 +105,9 @@ $("login-form").addEventListener("submit", async (event) => {
   button.textContent = "Logging in…";
   try {
     await api.login(username.value, password.value);
-    show("lobby");
+    const linked = /^#replay=([0-9a-z]{1,64})$/.exec(location.hash)?.[1];
+    if (linked) watch(linked);
+    else show("lobby");
   } catch (error) {
     $("login-error").textContent = loginProblem(error);
     password.select();
@@ -171,6 +177,7 @@ function modeCard({ name, title, players_max: most }) {
 
 function toLobby(notice = "") {
   $("over").close();
+  replay.close();
   clearInterval(inputTimer);
   client?.leave();
   seated = null;
@@ -196,6 +203,16 @@ function play(wanted) {
   hud.banner("Joining…");
   client.join({ game: GAME, mode });
   client.connect();
+}
+
+/** Watch a recorded match. */
+function watch(match) {
+  $("over").close();
+  clearInterval(inputTimer);
+  client?.leave();
+  seated = null;
+  show("replay");
+  replay.open(match);
 }
 
 function listen(to) {
@@ -314,6 +331,7 @@ function tick(nowMs) {
     countedMs = nowMs;
     hud.network(client?.rttMs ?? null, fps);
   }
+  if (document.body.dataset.screen === "replay") replay.draw(nowMs);
   if (document.body.dataset.screen === "game") {
     scene.draw(nowMs, controls.read().aim, controls.sticks.values(), STICK_PIXELS);
   }
@@ -321,6 +339,12 @@ function tick(nowMs) {
 
 $("leave").addEventListener("click", () => toLobby());
 $("lobby-button").addEventListener("click", () => toLobby());
+$("watch-button").addEventListener("click", () => watch(seated.match));
+$("replay-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const match = $("replay-match").value.trim();
+  if (match) watch(match);
+});
 $("again").addEventListener("click", () => play(mode));
 $("over").addEventListener("cancel", (event) => { event.preventDefault(); toLobby(); });
 $("retry").addEventListener("click", () => client?.retryNow());

@@ -42,7 +42,12 @@ class HttpApi:
         app = web.Application(
             client_max_size=config.http_body_bytes_max,
             middlewares=[
-                errors_and_log(timeout_s=config.http_timeout_ms / 1000),
+                errors_and_log(
+                    timeout_s=config.http_timeout_ms / 1000,
+                    slow_s={
+                        one.path: config.replay_ms / 1000 for one in self._endpoints if one.streamed
+                    },
+                ),
                 check_origin(origins, self._endpoints),
             ],
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -44,12 +45,14 @@ class Dispatcher:
             claim_ms=2 * config.http_timeout_ms,
         )
 
-    def handler(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def handler(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """What answers the requests to ``endpoint``."""
 
-        async def handle(request: web.Request) -> web.Response:
+        async def handle(request: web.Request) -> web.StreamResponse:
             request[ENDPOINT] = endpoint
             call, told = await self._checked(endpoint, request)
+            if endpoint.streamed:
+                return await _streamed(endpoint, request, await self._reply(endpoint, call), told)
             given = request.headers.get(http_idempotency.HEADER) if endpoint.idempotent else None
             if given is None:
                 return _response(await self._carry_out(endpoint, call), told)
@@ -64,8 +67,11 @@ class Dispatcher:
         return handle
 
     async def _carry_out(self, endpoint: Endpoint, call: Call[Any, Any]) -> Answer:
+        return _answer(endpoint, await self._reply(endpoint, call))
+
+    async def _reply(self, endpoint: Endpoint, call: Call[Any, Any]) -> Reply:
         reply = await endpoint.handler(self._services, call)
-        return _answer(endpoint, reply if isinstance(reply, Reply) else Reply(value=reply))
+        return reply if isinstance(reply, Reply) else Reply(value=reply)
 
     async def _checked(
         self, endpoint: Endpoint, request: web.Request
@@ -204,3 +210,38 @@ def _response(answer: Answer, told: Mapping[str, str]) -> web.Response:
     if answer.content_type:
         headers[hdrs.CONTENT_TYPE] = answer.content_type
     return web.Response(body=answer.body or None, status=answer.status, headers=headers)
+
+
+async def _streamed(
+    endpoint: Endpoint, request: web.Request, reply: Reply, told: Mapping[str, str]
+) -> web.StreamResponse:
+    """Begins with the first part, for until then a refusal is an answer of its own."""
+    declared = next(iter(endpoint.answers.values()))
+    if reply.parts is None or not isinstance(declared, Text):
+        raise LookupError(f"{endpoint} is declared as streamed")
+    response = web.StreamResponse(
+        headers={
+            **told,
+            **reply.headers,
+            hdrs.CONTENT_TYPE: declared.content_type,
+            hdrs.CACHE_CONTROL: "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "X-Request-Id": request[REQUEST_ID],
+        }
+    )
+    try:
+        async with aclosing(reply.parts) as parts:
+            async for part in parts:
+                if not response.prepared:
+                    await response.prepare(request)
+                await response.write(part)
+        await response.write_eof()
+    except ConnectionError:
+        if not response.prepared:
+            raise
+    except BaseException:
+        if response.prepared and request.transport is not None:
+            # What has begun cannot become another answer: it must not look whole.
+            request.transport.abort()
+        raise
+    return response

@@ -14,6 +14,7 @@ from gameserver.adapters import (
     http_matchmaking,
     http_openapi,
     http_profiles,
+    http_replay,
     http_tickets,
 )
 from gameserver.adapters.http_routes import Call, Caller, Endpoint, Nothing, Rate, Reply, Text
@@ -32,6 +33,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *http_matches.ENDPOINTS,
     *http_profiles.ENDPOINTS,
     *http_matchmaking.ENDPOINTS,
+    *http_replay.ENDPOINTS,
     *http_admin.ENDPOINTS,
     Endpoint(
         method="GET",

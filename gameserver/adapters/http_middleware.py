@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from gameserver.adapters import http_problem
 from gameserver.adapters.http_problem import Kind, Problem, retry_after
 from gameserver.adapters.http_routes import Caller, Endpoint
-from gameserver.errors import TokenRefused, Unavailable
+from gameserver.errors import ReplayRefused, TokenRefused, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,11 @@ def translate(error: Exception, endpoint: Endpoint | None) -> Problem | None:
             kinds = http_problem.by_code(endpoint.kinds) if endpoint is not None else {}
             kind = kinds.get(error.code, Kind(error.code, error.status, error.message))
             return Problem(kind, error.message)
+        case ReplayRefused():
+            kinds = http_problem.by_code(endpoint.kinds) if endpoint is not None else {}
+            kind = kinds.get(error.code, Kind(error.code, error.status, error.message))
+            wait = retry_after(error.retry_after_s) if error.retry_after_s else {}
+            return Problem(kind, error.message, headers=wait)
         case Unavailable():
             return Problem(http_problem.UNAVAILABLE, headers=retry_after(2))
         case TimeoutError():
@@ -60,8 +65,10 @@ def translate(error: Exception, endpoint: Endpoint | None) -> Problem | None:
             return None
 
 
-def errors_and_log(*, timeout_s: float) -> Middleware:
-    """Gives the request an id and a time limit, turns errors into problems, logs one line."""
+def errors_and_log(*, timeout_s: float, slow_s: Mapping[str, float] | None = None) -> Middleware:
+    """Gives the request an id and a time limit, turns errors into problems, logs one line.
+    ``slow_s``: time limits of some paths, as they are declared."""
+    limits = slow_s or {}
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -71,7 +78,7 @@ def errors_and_log(*, timeout_s: float) -> Middleware:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(limits.get(_path(request), timeout_s)):
                 response = await handler(request)
         except Exception as error:
             response = _answer(error, request, request_id)
@@ -83,6 +90,11 @@ def errors_and_log(*, timeout_s: float) -> Middleware:
         return response
 
     return middleware
+
+
+def _path(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else ""
 
 
 def _answer(error: Exception, request: web.Request, request_id: str) -> web.StreamResponse:

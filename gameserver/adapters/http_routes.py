@@ -11,7 +11,7 @@ status declares, or a ``Reply``; it raises ``Problem`` with a kind that the endp
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, Generic, TypeVar
@@ -89,9 +89,11 @@ class Call(Generic[ParamsT, BodyT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer with more to say than its value. ``status`` 0: the first one declared."""
+    """An answer with more to say than its value. ``status`` 0: the first one declared. ``parts``:
+    of a streamed one."""
 
     value: msgspec.Struct | bytes | None = None
+    parts: AsyncGenerator[bytes, None] | None = None
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -109,7 +111,8 @@ class Endpoint:
     ``params``: a field named in ``path`` is part of it, any other stands in the query.
     ``answers``: what each status carries, the usual one first; ``None`` for no body.
     ``idempotent``: takes an Idempotency-Key (for calls that create something).
-    ``id_token``: an ID token will do as well as an access token."""
+    ``id_token``: an ID token will do as well as an access token. ``streamed``: the answer is
+    ``Reply.parts``, and may take as long as a replay."""
 
     method: str
     path: str
@@ -127,6 +130,7 @@ class Endpoint:
     gives: tuple[Header, ...] = ()
     idempotent: bool = False
     id_token: bool = False
+    streamed: bool = False
 
     def __post_init__(self) -> None:
         names = {one.name for one in msgspec.structs.fields(self.params)}

@@ -13,7 +13,7 @@ from gameserver.game.contract import AnyGame
 from gameserver.matchmaking_ports import Matchmaking
 from gameserver.metrics import Metrics
 from gameserver.players.port import ProfileDesk
-from gameserver.ports import Clock, MaintenanceControl, Tickets, TokenVerifier
+from gameserver.ports import Clock, MaintenanceControl, Replays, Tickets, TokenVerifier
 from gameserver.revocation import Revocations
 
 
@@ -59,6 +59,7 @@ class Services:
     matches: Listing
     maintenance: MaintenanceControl
     revocations: Revocations
+    replays: Replays
     metrics: Metrics
     answers: AnswerStore
     matchmaking: Matchmaking

@@ -218,6 +218,7 @@ class Stack:
                 "GAMESERVER_PROFILES_TABLE": self.moto.identity["profiles_table"],
                 "GAMESERVER_SESSIONS_TABLE": self.moto.identity["sessions_table"],
                 "GAMESERVER_DYNAMODB_ENDPOINT_URL": self.moto.endpoint_url,
+                "GAMESERVER_RECORDINGS_DSN": self.postgres_dsn,
                 "GAMESERVER_DRAIN_MS": "5000",
             }
             | ({"GAMESERVER_GAMES": ",".join(games.names)} if games.names else {})

@@ -190,6 +190,13 @@ class Game(Generic[StateT, InputT, ViewT]):
     hidden: ClassVar[bool] = False
     """True where ``view_for`` is overridden: each player gets a view of their own."""
 
+    recorded: ClassVar[bool] = False
+    """True: what its matches consume is stored, so that they can be replayed (docs/replay.md)."""
+
+    version: ClassVar[int] = 1
+    """Of the rules. Raise it with every change after which the same inputs give another match: a
+    replay then says so, instead of looking for a defect."""
+
     def start(self, setup: Setup) -> StateT:
         """The state before the first step and before anyone has joined."""
         raise NotImplementedError

@@ -46,6 +46,9 @@ def _names(game: type[Any]) -> Iterator[str]:
             f"tick_rate must be a whole number of Hz from 1 to {_TICK_RATE_MAX}, or 0 to step "
             f"only when an input arrives; it is {rate!r}"
         )
+    version = getattr(game, "version", None)
+    if type(version) is not int or not 0 <= version < 2**31:
+        yield f"version must be a whole number from 0 to 2147483647; it is {version!r}"
 
 
 def _modes(game: type[Any]) -> Iterator[str]:

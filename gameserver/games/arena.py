@@ -123,6 +123,7 @@ class Arena(Game[ArenaState, Move, ArenaView]):
 
     name = "arena"
     tick_rate = TICK_RATE
+    recorded = True
     modes: ClassVar = {
         "standard": Mode(
             players_max=8,

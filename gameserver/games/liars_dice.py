@@ -171,6 +171,7 @@ class LiarsDice(Game[DiceState, Act, DiceView]):
     name = "liars_dice"
     tick_rate = 0
     hidden = True
+    recorded = True
     modes: ClassVar = {
         "standard": Mode(
             players_max=6,

@@ -16,11 +16,13 @@ from gameserver.match import checkpoint as checkpoints
 from gameserver.match.checkpoint import BadCheckpoint, Checkpoint
 from gameserver.match.outbox import Unrelayed
 from gameserver.match.pacer import phase
+from gameserver.match.recorder import Recorder
 from gameserver.match.remains import Remains, Undertaker
 from gameserver.match.runner import Runner
 from gameserver.match.services import Services, Watcher
 from gameserver.matchmaking import Booking
 from gameserver.ports import Acquired, Entropy, Lease, MatchStore
+from gameserver.wire.event_record import ChunkSetup
 from gameserver.wire.to_client import ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -118,7 +120,13 @@ class Birth:
             seats=[],
             booking=booking,
         )
-        runner = self._runner(origin, state, game, acquired, asked_at, watcher)
+        recorder = None
+        if game.recorded and services.config.recording:
+            setup = ChunkSetup(
+                seed=str(seed), players_max=rules.players_max, options=dict(rules.options)
+            )
+            recorder = Recorder(game, origin, setup=setup)
+        runner = self._runner(origin, state, game, acquired, asked_at, watcher, recorder)
         services.metrics.matches_started += 1
         logger.info("match started", extra={"match": match_id, "game": game.name, "mode": mode})
         return runner
@@ -154,7 +162,9 @@ class Birth:
         except BadCheckpoint as error:
             await self._leave_alone(match_id, acquired, error)
             return None
-        runner = self._runner(origin, state, game, acquired, asked_at, watcher)
+        # Once begun a recording goes on, whatever this node would do with a new match.
+        recorder = None if origin.recorded is None else Recorder(game, origin, setup=None)
+        runner = self._runner(origin, state, game, acquired, asked_at, watcher, recorder)
         self._services.metrics.matches_adopted += 1
         logger.info(
             "match adopted",
@@ -191,6 +201,7 @@ class Birth:
         acquired: Acquired,
         asked_at: float,
         watcher: Watcher,
+        recorder: Recorder | None,
     ) -> Runner:
         self._made += 1
         return Runner(
@@ -202,6 +213,7 @@ class Birth:
             phase=phase(self._made),
             services=self._services,
             watcher=watcher,
+            recorder=recorder,
         )
 
     def _bury(self, match_id: MatchId, acquired: Acquired, asked_at: float) -> None:

@@ -11,8 +11,10 @@ import msgspec
 from gameserver.errors import GameServerError
 from gameserver.matchmaking import Booking
 
-FORMAT = 1
-"""Raised when an older server could not read what a newer one writes."""
+FORMAT = 2
+"""Raised when an older server could not read what a newer one writes. 2: the match is recorded;
+others are still written as 1."""
+FORMAT_UNRECORDED = 1
 
 NO_STATE = msgspec.Raw(msgspec.msgpack.encode(None))
 """The state of an ended match, which nobody steps again."""
@@ -30,12 +32,20 @@ class SeatHolder(msgspec.Struct, frozen=True, array_like=True):
     role: str = ""
 
 
+class Recorded(msgspec.Struct, frozen=True, array_like=True):
+    """How far a recording has come: its last chunk's ``number``, and the ``entry_seq`` of the last
+    outbox entry, which differs from ``event_seq`` because chunks are entries too."""
+
+    number: int
+    entry_seq: int
+
+
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Times in ms: ``time_ms`` is match time, ``created_ms`` wall time. ``random`` is the state
     of the match's generator. ``ended`` is the reason, or ``None`` while the match is played;
-    ``booking``: for whom matchmaking has made it."""
+    ``booking``: for whom matchmaking has made it; ``recorded``: ``None`` where the match is not."""
 
-    format: int = FORMAT
+    format: int = FORMAT_UNRECORDED
     match: str
     game: str
     mode: str
@@ -49,6 +59,12 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     seats: list[SeatHolder]
     ended: str | None = None
     booking: Booking | None = None
+    recorded: Recorded | None = None
+
+    @property
+    def entry_seq(self) -> int:
+        """The last outbox entry."""
+        return self.event_seq if self.recorded is None else self.recorded.entry_seq
 
 
 class BadCheckpoint(GameServerError):

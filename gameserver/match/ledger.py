@@ -65,7 +65,7 @@ class Ledger:
         return self.inflight
 
     def committed(self) -> int:
-        """The commit in flight is durable; the last event number that it holds, or 0."""
+        """The commit in flight is durable; the last entry that it holds, or 0."""
         commit = self.inflight
         if commit is None:
             raise RuntimeError("no commit is in flight")

@@ -23,12 +23,14 @@ class Outbox:
     last one before which nothing is missing, up to which the store may trim.
     """
 
-    __slots__ = ("_entries", "_last_seq", "match_id", "on_relayed", "trimmed_seq", "wake")
+    __slots__ = ("_entries", "_last_seq", "bytes", "match_id", "on_relayed", "trimmed_seq", "wake")
 
     def __init__(self, match_id: MatchId, *, last_seq: int, wake: Callable[[Outbox], None]) -> None:
         self.match_id = match_id
         self._entries: dict[int, Unrelayed] = {}
         self._last_seq = last_seq
+        self.bytes = 0
+        """Of the records."""
         self.trimmed_seq = last_seq
         """Up to here the store has been told to trim."""
         self.wake = wake
@@ -47,6 +49,7 @@ class Outbox:
             if one.entry.seq > self._last_seq:
                 self._last_seq = one.entry.seq
                 self._entries[one.entry.seq] = one
+                self.bytes += len(one.entry.record)
         if self._entries:
             self.wake(self)
 
@@ -57,6 +60,8 @@ class Outbox:
     def relayed(self, seqs: Iterable[int]) -> None:
         """The queue has these."""
         for seq in seqs:
-            self._entries.pop(seq, None)
+            one = self._entries.pop(seq, None)
+            if one is not None:
+                self.bytes -= len(one.entry.record)
         if self.on_relayed is not None:
             self.on_relayed()

@@ -11,15 +11,16 @@ from typing import Any
 
 import msgspec
 
-from gameserver.game.contract import AnyGame, LeaveReason, Player
+from gameserver.game.contract import AnyGame, LeaveReason, Player, Refused
 from gameserver.game.random import SeededRandom
 from gameserver.game.step import Ended, StepTick
 from gameserver.hot import Given
 from gameserver.match import checkpoint
 from gameserver.match.checkpoint import Checkpoint
 from gameserver.match.chronicle import Chronicle
+from gameserver.match.recorder import Recorder
 from gameserver.ports import Clock
-from gameserver.wire import event_record
+from gameserver.wire import event_record, recording
 from gameserver.wire.frame import Frame
 
 FINISHED = "finished"
@@ -36,7 +37,9 @@ class Play:
         "_now",
         "_origin",
         "_random",
+        "_recorder",
         "_state",
+        "_tape",
         "_tick",
         "chronicle",
         "ended",
@@ -53,6 +56,7 @@ class Play:
         chronicle: Chronicle,
         clock: Clock,
         now: Callable[[], float],
+        recorder: Recorder | None = None,
     ) -> None:
         self.tick = origin.tick
         self.ended = origin.ended
@@ -65,6 +69,8 @@ class Play:
         self._tick = StepTick.of(game, self._random)
         self._clock = clock
         self._now = now
+        self._recorder = recorder
+        self._tape = None if recorder is None else recorder.tape
 
     def begin(self, node: str) -> None:
         """State that the match has started. The seed is cut to what every JSON reader can hold."""
@@ -79,9 +85,20 @@ class Play:
         )
 
     def join(self, player: Player, time_ms: int) -> None:
-        """Raises ``Refused``, before anything has changed, where the game says no."""
+        """Raises ``Refused``, and nothing has changed, where the game says no."""
         self._tick.reset(self.tick, time_ms)
-        self._game.join(self._state, player, self._tick)
+        drawn = self._random.state
+        try:
+            self._game.join(self._state, player, self._tick)
+        except Refused:
+            self._random.state = drawn
+            raise
+        except Exception:
+            if self._recorder is not None:
+                self._recorder.joined(player, time_ms)
+            raise
+        if self._recorder is not None:
+            self._recorder.joined(player, time_ms)
         self._fact(
             event_record.PLAYER_JOINED,
             player.id,
@@ -91,6 +108,8 @@ class Play:
 
     def leave(self, player: Player, reason: LeaveReason, time_ms: int) -> None:
         """Tell the game that a player has left for good."""
+        if self._recorder is not None:
+            self._recorder.left(player, reason, time_ms)
         self._tick.reset(self.tick, time_ms)
         self._game.leave(self._state, player, reason, self._tick)
         self._fact(
@@ -103,6 +122,8 @@ class Play:
     def step(self, inputs: Sequence[Given], time_ms: int) -> None:
         """One step. Events of the step bear the number of the completed one."""
         tick = self._tick
+        if self._tape is not None:
+            self._tape.step(inputs, time_ms)
         tick.reset(self.tick, time_ms)
         self._game.step(self._state, inputs, tick)
         self.tick += 1
@@ -133,11 +154,15 @@ class Play:
 
     def abandon(self, time_ms: int) -> None:
         """Nobody is left."""
+        if self._recorder is not None:
+            self._recorder.ended(ABANDONED, time_ms)
         self._end(ABANDONED, None, time_ms)
 
     def fail(self, time_ms: int) -> None:
         """The game has raised. What it said in that call is dropped, its state is not used."""
         if self.ended is None:
+            if self._recorder is not None:
+                self._recorder.ended(GAME_ERROR, time_ms)
             self._end(GAME_ERROR, None, time_ms)
 
     def encode_state(self) -> msgspec.Raw:
@@ -145,6 +170,20 @@ class Play:
         if self.ended is not None:
             return checkpoint.NO_STATE
         return checkpoint.encode_state(self._state)
+
+    def digest(self, encoded: msgspec.Raw | None = None) -> bytes:
+        """Names the state, also that of a match that is over; ``encoded``: it, if it is at hand.
+        Empty after a ``GAME_ERROR``, or where the last state cannot be encoded."""
+        if self.ended == GAME_ERROR:
+            return b""
+        if encoded is None or self.ended is not None:
+            try:
+                encoded = checkpoint.encode_state(self._state)
+            except Exception:  # the game's state may hold anything
+                if self.ended is None:
+                    raise
+                return b""
+        return recording.state_digest(encoded, self._random.state)
 
     @property
     def random(self) -> int:

@@ -21,13 +21,14 @@ from gameserver.hot import Given
 from gameserver.ids import MatchId, PlayerId
 from gameserver.match import checkpoint as checkpoints
 from gameserver.match.attendance import Attendance
-from gameserver.match.checkpoint import Checkpoint
+from gameserver.match.checkpoint import Checkpoint, Recorded
 from gameserver.match.chronicle import Chronicle
 from gameserver.match.ledger import Ledger
 from gameserver.match.outbox import Unrelayed
 from gameserver.match.pacer import make_pacer
 from gameserver.match.pause import PAUSE_TEXTS, Pause
 from gameserver.match.play import GAME_ERROR, Play
+from gameserver.match.recorder import Recorder
 from gameserver.match.services import LEASE_TRUSTED, Services, Watcher
 from gameserver.ports import Acquired, Commit, Lease, Outcome
 from gameserver.wire import to_client
@@ -50,6 +51,7 @@ class Runner:
         phase: float,
         services: Services,
         watcher: Watcher,
+        recorder: Recorder | None = None,
     ) -> None:
         config = services.config
         self.match_id = MatchId(origin.match)
@@ -74,9 +76,11 @@ class Runner:
             mode=origin.mode,
             epoch=acquired.fence,
             seq=origin.event_seq,
+            entry_seq=origin.entry_seq,
             keep=config.resume_events_max,
         )
         self.chronicle.remember(acquired.outbox)
+        self._recorder = recorder
         self.play = Play(
             origin,
             state,
@@ -84,10 +88,11 @@ class Runner:
             chronicle=self.chronicle,
             clock=services.clock,
             now=loop.time,
+            recorder=recorder,
         )
         self.outbox = services.relay.open(
             self.match_id,
-            last_seq=acquired.outbox[0].seq - 1 if acquired.outbox else origin.event_seq,
+            last_seq=acquired.outbox[0].seq - 1 if acquired.outbox else origin.entry_seq,
         )
         self._ledger = Ledger(
             self.match_id, acquired=acquired, chronicle=self.chronicle, outbox=self.outbox
@@ -279,8 +284,18 @@ class Runner:
             self._services.committer.urgent(self)
             if chronicle.uncommitted >= self._services.config.uncommitted_events_max:
                 self.pause(Pause.COMMIT)
+        if self._recorder is not None:
+            self._weigh(self._recorder.pending)
         if self.play.ended is not None:
             self._stand_still()
+
+    def _weigh(self, recorded: int) -> None:
+        """A recording that grows quickly is committed sooner, and holds the match at its bound."""
+        most = self._services.config.recording_bytes_max
+        if recorded > most // 4:
+            self._services.committer.urgent(self)
+            if recorded > most:
+                self.pause(Pause.COMMIT)
 
     def _stand_still(self) -> None:
         self.pacer.stop()
@@ -358,8 +373,12 @@ class Runner:
 
     def _encode(self) -> bytes:
         origin, play = self._origin, self.play
+        state, recorded = play.encode_state(), None
+        if self._recorder is not None:
+            recorded = self._close(self._recorder, state)
         return checkpoints.encode(
             Checkpoint(
+                format=checkpoints.FORMAT_UNRECORDED if recorded is None else checkpoints.FORMAT,
                 match=self.match_id,
                 game=self.game.name,
                 mode=self.mode,
@@ -369,12 +388,28 @@ class Runner:
                 time_ms=self.time_ms,
                 event_seq=self.chronicle.seq,
                 random=play.random,
-                state=play.encode_state(),
+                state=state,
                 seats=self.attendance.seats(),
                 ended=play.ended,
                 booking=self.attendance.reserved.booking,
+                recorded=recorded,
             )
         )
+
+    def _close(self, recorder: Recorder, state: msgspec.Raw) -> Recorded:
+        """The recording up to now goes into the same commit, behind its events."""
+        play, chronicle = self.play, self.chronicle
+        chunks = recorder.close(
+            event_seq=chronicle.seq,
+            epoch=play.epoch,
+            at_ms=self._services.clock.wall_ms(),
+            ended=play.ended,
+            digest=lambda: play.digest(state),
+        )
+        for chunk in chunks:
+            chronicle.carry(chunk, self._loop.time())
+            self._metrics.recording_bytes += len(chunk)
+        return recorder.recorded(chronicle.entry_seq)
 
     def commit_outcome(self, outcome: Outcome, sent_at: float) -> None:
         """See ``committer.Committed``."""
@@ -397,28 +432,39 @@ class Runner:
             case _:
                 assert_never(outcome)
 
-    def _committed(self, up_to_seq: int) -> None:
-        services, chronicle = self._services, self.chronicle
-        durable = chronicle.announce(up_to_seq)
+    def _committed(self, up_to_entry: int) -> None:
+        services, chronicle, recorder = self._services, self.chronicle, self._recorder
+        durable = chronicle.durable(up_to_entry)
         for stated in durable:
-            self.attendance.announce(stated.message)
+            if stated.message is not None:
+                self.attendance.announce(stated.message)
         if durable:
             self.outbox.offer(Unrelayed(stated.entry, stated.at) for stated in durable)
-            if len(self.outbox) >= services.config.outbox_events_max:
+            if self._backlog() >= 1:
                 self.pause(Pause.RELAY)
+        if recorder is not None:
+            recorder.durable()
+            self._weigh(recorder.pending)
         if chronicle.uncommitted:
             services.committer.urgent(self)
         elif self._ledger.dirty:
             services.committer.changed(self)
-        if chronicle.uncommitted <= services.config.uncommitted_events_max // 2:
+        if chronicle.uncommitted <= services.config.uncommitted_events_max // 2 and (
+            recorder is None or recorder.pending <= services.config.recording_bytes_max // 2
+        ):
             self.resume(Pause.COMMIT)
         if self.play.ended is not None and not chronicle.uncommitted and not self._finished:
             self._finished = True
             self.attendance.dismiss("game_error" if self.play.ended == GAME_ERROR else "ended")
             self._watcher.finished(self)
 
+    def _backlog(self) -> float:
+        """How much waits for the queue; 1: as much as may."""
+        config, outbox = self._services.config, self.outbox
+        return max(len(outbox) / config.outbox_events_max, outbox.bytes / config.outbox_bytes_max)
+
     def _relayed(self) -> None:
-        if len(self.outbox) <= self._services.config.outbox_events_max // 2:
+        if self._backlog() <= 0.5:
             self.resume(Pause.RELAY)
 
     def takes_up(self, acquired: Acquired, confirmed_at: float) -> bool:

@@ -5,9 +5,11 @@ A record is encoded once, before its commit; from then on its bytes are what is 
     SQS body = {"v":1,"records":[ <record>, <record>, … ]}
     record   = {"id":"<match>/<seq>","match":…,"seq":…,"epoch":…,"tick":…,"game":…,"mode":…,
                 "kind":…,"player":…|null,"at_ms":…,"data":{…}}
+    chunk    = {"chunk":"<match>/r<number>","match":…,"number":…, …,"body":"<base64>", …}
 
 The id does not hold the epoch: a match that continues on another node goes on with the next
-``seq``, so an id names one fact for ever.
+``seq``, so an id names one fact for ever. A chunk is a piece of a match's recording, numbered by
+itself, and travels the same way; ``wire.recording`` says what its body holds.
 """
 
 from __future__ import annotations
@@ -91,28 +93,91 @@ class MatchEnded(msgspec.Struct, frozen=True, kw_only=True):
     result: dict[str, Any] | None = None
 
 
+class ChunkSetup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a recorded match started from. ``seed`` is a whole number of up to 64 bits, as text:
+    not every JSON reader can hold it."""
+
+    seed: Annotated[str, Meta(pattern=r"^[0-9]{1,20}\Z")]
+    players_max: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    options: dict[str, int | float | str]
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A piece of a recording: what the steps between two checkpoints consumed.
+
+    ``body`` holds the steps from ``first_tick`` up to, not including, ``end_tick``; ``more``: it
+    goes on in the next number, and what follows describes the last piece. ``revived``: its owner
+    began with a decoded checkpoint. ``digest`` is that of the state at its end, empty where there
+    was none; ``event_seq`` the last key event stated by then. ``version`` is the rules'. ``setup``
+    stands in number 1, ``ended`` (the reason) in the last one.
+    """
+
+    chunk: Annotated[str, Meta(min_length=4, max_length=96)]
+    match: Annotated[str, Meta(pattern=r"^[0-9a-z]{1,64}\Z")]
+    number: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    epoch: _Count
+    game: _Name
+    mode: _Name
+    version: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    first_tick: _Count
+    end_tick: _Count
+    event_seq: _Count
+    at_ms: _Count
+    revived: bool
+    more: bool
+    digest: Annotated[bytes, Meta(max_length=64)]
+    ended: _Name | None
+    setup: ChunkSetup | None
+    body: bytes
+
+
+Record = EventRecord | Chunk
+
+
 class BadBody(ValueError):
     """An SQS body, or one record in it, is not what this module writes."""
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode_record = msgspec.json.Decoder(EventRecord).decode
+_decode_chunk = msgspec.json.Decoder(Chunk).decode
+_CHUNK_BEGINS = b'{"chunk":'
 _decode_bundle = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def encode_record(record: EventRecord) -> bytes:
+def encode_record(record: Record) -> bytes:
     """The record's bytes: JSON with keys in a fixed order, so that equal facts have equal bytes.
 
     Raises ``ValueError`` over ``RECORD_BYTES_MAX``.
     """
     encoded = _encode(record)
     if len(encoded) > RECORD_BYTES_MAX:
-        raise ValueError(
-            f"event {record.id} ({record.kind}) takes {len(encoded)} bytes; "
-            f"the limit is {RECORD_BYTES_MAX}"
+        named = (
+            f"chunk {record.chunk}"
+            if isinstance(record, Chunk)
+            else f"event {record.id} ({record.kind})"
         )
+        raise ValueError(f"{named} takes {len(encoded)} bytes; the limit is {RECORD_BYTES_MAX}")
     return encoded
+
+
+def is_chunk(encoded: bytes) -> bool:
+    """Whether a record is a piece of a recording: told by its first key, which no event has."""
+    return encoded.startswith(_CHUNK_BEGINS)
+
+
+def decode_chunk(encoded: bytes) -> Chunk:
+    """The chunk of ``encoded``; raises ``BadBody`` with what is wrong."""
+    try:
+        chunk = _decode_chunk(encoded)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadBody(f"chunk: {error}") from error
+    if chunk.chunk != f"{chunk.match}/r{chunk.number}":
+        raise BadBody(f"chunk: id {chunk.chunk!r} does not name match and number")
+    if chunk.end_tick < chunk.first_tick:
+        raise BadBody(f"chunk: it ends at tick {chunk.end_tick}, before {chunk.first_tick}")
+    return chunk
 
 
 def decode_record(encoded: bytes | msgspec.Raw) -> EventRecord:
@@ -126,7 +191,7 @@ def decode_record(encoded: bytes | msgspec.Raw) -> EventRecord:
     return record
 
 
-def digest(record: EventRecord) -> bytes:
+def digest(record: Record) -> bytes:
     """16 bytes that tell two contents of the same id apart (SHA-256, cut)."""
     return hashlib.sha256(_encode(record)).digest()[:16]
 

@@ -70,6 +70,16 @@ class Broadcast:
         return made
 
     @property
+    def message(self) -> PlainToClient | to_client.Event:
+        """What is told; an event's ``data`` is apart."""
+        return self._message
+
+    @property
+    def data(self) -> Any:
+        """An event's, not encoded yet; ``None`` for any other message."""
+        return self._data
+
+    @property
     def pauses(self) -> bool | None:
         """Whether it says that the match stands still, or, if false, that it goes on again."""
         kind = type(self._message)

@@ -27,10 +27,12 @@ from gameserver.lobby.entry import Lobby, NoRatings
 from gameserver.metrics import Metrics
 from gameserver.players.port import ProfileDesk
 from gameserver.ports import Identity, TokenVerifier
+from gameserver.replay.theatre import Theatre
 from tests.fakes.memory_answers import MemoryAnswers
 from tests.fakes.memory_calls import MemoryCalls
 from tests.fakes.memory_maintenance import MemoryMaintenance
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
+from tests.fakes.memory_recordings import MemoryRecordings
 from tests.fakes.memory_revocations import MemoryRevocations
 
 
@@ -73,6 +75,7 @@ class World:
     queues: MemoryMatchmaking = field(default_factory=lambda: MemoryMatchmaking(wall_ms))
     nodes: MemoryCalls = field(default_factory=MemoryCalls)
     passes: dict[str, Identity] = field(default_factory=dict)
+    recordings: MemoryRecordings = field(default_factory=MemoryRecordings)
 
     def listing(self) -> list[Info]:
         return self.running
@@ -199,6 +202,7 @@ def services_of(world: World, **settings: Any) -> Services:
         revocations=world.revocations,
         matches=world,
         maintenance=world.maintenance,
+        replays=Theatre(config, games=world.games, recordings=world.recordings),
         metrics=world.metrics,
         answers=world.answers,
         matchmaking=Lobby(

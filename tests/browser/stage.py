@@ -24,11 +24,14 @@ from gameserver.config import Config
 from gameserver.devstack.moto import Cognito
 from gameserver.devstack.tokens import bot_name, bot_player
 from gameserver.metrics import Metrics
+from gameserver.replay.theatre import Theatre
 from gameserver.session.gate import SessionGate
 from tests.browser.bots import Bots
 from tests.browser.room import Rooms
 from tests.fakes.memory_answers import MemoryAnswers
+from tests.fakes.memory_recordings import MemoryRecordings
 from tests.fakes.memory_revocations import MemoryRevocations
+from tests.replay.played import GAMES as RECORDED
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 
@@ -52,6 +55,7 @@ class Stage:
         )
         self.metrics = Metrics()
         self.rooms = Rooms()
+        self.recordings = MemoryRecordings()
         self.not_ready: str | None = None
         self._stack = AsyncExitStack()
 
@@ -100,6 +104,7 @@ class Stage:
                 matches=self.rooms,
                 maintenance=self.rooms.maintenance,
                 revocations=self.revocations,
+                replays=Theatre(config, games=RECORDED, recordings=self.recordings),
                 metrics=metrics,
                 answers=MemoryAnswers(),
                 ready=lambda: self.not_ready,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import asyncpg
 import pytest
 
+from gameserver.wire.event_record import Chunk, encode_record
 from persistence_worker.apply import Outcome, PostgresSink
-from persistence_worker.intake import Event, prepare
+from persistence_worker.intake import Event, Item, Piece, prepare, prepare_any
 from persistence_worker.migrate import migrate
 from persistence_worker.postgres import Database
+from persistence_worker.recordings import Recordings
 from tests.fakes.memory_sink import MemorySink
-from tests.worker.builders import event, story
+from tests.worker.builders import chunk, event, story
 
 Tables = dict[str, Any]
 
@@ -23,6 +25,9 @@ Tables = dict[str, Any]
 class MemoryCase:
     def __init__(self) -> None:
         self.sink = MemorySink()
+
+    async def recording(self, match: str) -> list[Chunk]:
+        return self.sink.recording(match)
 
     async def tables(self) -> Tables:
         sink = self.sink
@@ -44,6 +49,9 @@ class PostgresCase:
     def __init__(self, database: Database) -> None:
         self.sink = PostgresSink(database, jitter=random.random)
         self._database = database
+
+    async def recording(self, match: str) -> list[Chunk]:
+        return [one async for one in Recordings(self._database).pieces(match)]
 
     async def tables(self) -> Tables:
         ms = "(extract(epoch from {0}) * 1000)::bigint AS {0}"
@@ -83,7 +91,11 @@ def told(match: str, scores: int = 3) -> list[Event]:
     return [prepare(raw) for raw in story(match, scores)]
 
 
-async def outcomes(case: Any, events: list[Event]) -> list[str]:
+def piece(*args: Any, **changes: Any) -> Item:
+    return prepare_any(encode_record(chunk(*args, **changes)))
+
+
+async def outcomes(case: Any, events: Sequence[Item]) -> list[str]:
     return [verdict.outcome.value for verdict in await case.sink.apply(events)]
 
 
@@ -193,6 +205,27 @@ async def test_a_refused_event_does_not_fail_its_neighbours(case: Any) -> None:
     assert sum(verdict.outcome is Outcome.APPLIED for verdict in answer) == 10
     assert (await case.tables())["results"] == {("m1", "p1"): (1, 10.5), ("m1", "p2"): (2, 3.0)}
     assert await outcomes(case, events[2:5]) == ["duplicate", "rejected", "duplicate"]
+
+
+async def test_pieces_of_recordings_are_stored_once_beside_events(case: Any) -> None:
+    given = [event("m1", 1), piece("m1", 1), piece("m1", 2), event("m1", 2), piece("m1", 2)]
+    expected = ["applied", "applied", "applied", "applied", "duplicate"]
+    assert await outcomes(case, given) == expected
+    assert await outcomes(case, given) == ["duplicate"] * 5
+    other = [piece("m1", 2, body=b"other"), piece("m2", 1), piece("m1", 1, epoch=8)]
+    assert await outcomes(case, other) == ["fork", "applied", "fork"]
+    assert await case.recording("m1") == [chunk("m1", 1), chunk("m1", 2)]
+
+
+async def test_a_refused_piece_does_not_fail_its_neighbours(case: Any) -> None:
+    if isinstance(case, MemoryCase):
+        case.sink.refuses = lambda each: isinstance(each, Piece) and each.record.number == 3
+    else:
+        async with case._database.transaction() as connection:
+            await connection.execute("ALTER TABLE recordings ADD CHECK (number <> 3)")
+    given = [event("m1", 3), *(piece("m1", number) for number in range(1, 6)), event("m1", 4)]
+    expected = ["applied"] * 3 + ["rejected"] + ["applied"] * 3
+    assert await outcomes(case, given) == expected
 
 
 async def test_large_batches(case: Any) -> None:

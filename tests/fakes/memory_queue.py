@@ -34,6 +34,7 @@ class MemorySink:
 
     def __init__(self) -> None:
         self.records: dict[str, event_record.EventRecord] = {}
+        self.chunks: dict[str, event_record.Chunk] = {}
         self.duplicates = 0
         self._digests: dict[str, bytes] = {}
 
@@ -42,7 +43,20 @@ class MemorySink:
         bodies, queue.bodies = queue.bodies, []
         for body in bodies:
             for encoded in event_record.decode_bundle(body):
-                self.apply(event_record.decode_record(encoded))
+                if event_record.is_chunk(encoded):
+                    self.apply_chunk(event_record.decode_chunk(encoded))
+                else:
+                    self.apply(event_record.decode_record(encoded))
+
+    def recording(self, match_id: str) -> list[event_record.Chunk]:
+        """The chunks of a match."""
+        return [chunk for chunk in self.chunks.values() if chunk.match == match_id]
+
+    def apply_chunk(self, chunk: event_record.Chunk) -> None:
+        digest = event_record.digest(chunk)
+        if self._digests.setdefault(chunk.chunk, digest) != digest:
+            raise Fork(f"{chunk.chunk}: {self.chunks[chunk.chunk]} and {chunk}")
+        self.chunks[chunk.chunk] = chunk
 
     def apply(self, record: event_record.EventRecord) -> None:
         digest = event_record.digest(record)

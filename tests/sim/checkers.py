@@ -12,9 +12,11 @@ from gameserver.ids import MatchId
 from gameserver.match import checkpoint as checkpoints
 from gameserver.matchmaking import Ticket, TicketId
 from gameserver.ports import Acquired, Commit
+from gameserver.replay.player import Checked, Replay
+from gameserver.replay.recording import Recording
 from gameserver.wire import event_record
-from gameserver.wire.event_record import SERVER_KINDS, EventRecord
-from persistence_worker.intake import Event
+from gameserver.wire.event_record import SERVER_KINDS, Chunk, EventRecord
+from persistence_worker.intake import Event, Item, prepare_any
 from tests.fakes.memory_sink import MemorySink
 from tests.fakes.memory_store import Row
 from tests.sim.games import GAMES, State
@@ -22,6 +24,15 @@ from tests.sim.games import GAMES, State
 
 class Violated(AssertionError):
     """An invariant does not hold."""
+
+
+def events_of(commit: Commit) -> list[EventRecord]:
+    """The events of a commit, without chunks of the recording."""
+    return [
+        event_record.decode_record(entry.record)
+        for entry in commit.records
+        if not event_record.is_chunk(entry.record)
+    ]
 
 
 class Checker:
@@ -33,7 +44,7 @@ class Checker:
     def framed(self, client: str, match_id: MatchId, epoch: int, tick: int) -> None: ...
     def shown(self, node: str, match_id: MatchId, epoch: int) -> None: ...
     def announced(self, client: str, match_id: MatchId, seq: int) -> None: ...
-    def applied(self, event: Event) -> None: ...
+    def applied(self, event: Item) -> None: ...
     def rolled_back(self, match_id: MatchId, kept: Row | None) -> None: ...
     def drained(self, node: str, leased: Sequence[MatchId]) -> None: ...
     def measured(self, uncommitted: int, unrelayed: int) -> None: ...
@@ -98,18 +109,19 @@ class StateAndEventsTogether(Checker):
     def written(self, commit: Commit) -> None:
         match_id = commit.match_id
         seq, own = self.seq.get(match_id, 0), self.own.get(match_id, 0)
-        for entry in commit.records:
-            record = event_record.decode_record(entry.record)
-            if match_id in self.repeats and entry.seq <= seq:
+        for record in events_of(commit):
+            if match_id in self.repeats and record.seq <= seq:
                 continue  # What the store lost is written again.
-            if (entry.seq, record.seq) != (seq + 1, seq + 1):
-                raise Violated(f"{match_id}: event {entry.seq}/{record.seq} after {seq}")
+            if record.seq != seq + 1:
+                raise Violated(f"{match_id}: event {record.seq} after {seq}")
             seq += 1
             own += record.kind not in SERVER_KINDS
         self.seq[match_id], self.own[match_id] = seq, own
         checkpoint = checkpoints.decode(commit.checkpoint)
         if checkpoint.event_seq != seq:
             raise Violated(f"{match_id}: checkpoint at {checkpoint.event_seq}, events at {seq}")
+        if commit.records and checkpoint.entry_seq != commit.records[-1].seq:
+            raise Violated(f"{match_id}: {checkpoint.entry_seq} is not the last entry")
         if checkpoint.ended is None:
             state = checkpoints.decode_state(checkpoint.state, GAMES[checkpoint.game].State)
             assert isinstance(state, State)
@@ -124,8 +136,8 @@ class AnnouncedAreCommitted(Checker):
         self.seq: dict[MatchId, int] = {}
 
     def written(self, commit: Commit) -> None:
-        if commit.records:
-            self.seq[commit.match_id] = commit.records[-1].seq
+        for record in events_of(commit)[-1:]:
+            self.seq[commit.match_id] = record.seq
 
     def announced(self, client: str, match_id: MatchId, seq: int) -> None:
         if seq > self.seq.get(match_id, 0):
@@ -187,16 +199,21 @@ class AppliedOnce(Checker):
 
     def __init__(self) -> None:
         self.committed: dict[MatchId, int] = {}
+        self.recorded: dict[MatchId, int] = {}
         self.applied_keys: set[tuple[str, int]] = set()
 
     def written(self, commit: Commit) -> None:
-        if commit.records:
-            self.committed[commit.match_id] = commit.records[-1].seq
+        for record in events_of(commit)[-1:]:
+            self.committed[commit.match_id] = record.seq
+        checkpoint = checkpoints.decode(commit.checkpoint)
+        if checkpoint.recorded is not None:
+            self.recorded[commit.match_id] = checkpoint.recorded.number
 
-    def applied(self, event: Event) -> None:
+    def applied(self, event: Item) -> None:
         if event.key in self.applied_keys:
             raise Violated(f"{event.key} was applied twice")
-        if event.record.seq > self.committed.get(MatchId(event.record.match), 0):
+        of_kind = self.committed if isinstance(event, Event) else self.recorded
+        if abs(event.key[1]) > of_kind.get(MatchId(event.record.match), 0):
             raise Violated(f"{event.key} was applied but never committed")
         self.applied_keys.add(event.key)
 
@@ -205,20 +222,33 @@ class ExactlyOnce(Checker):
     """After healing the database holds every committed event as it was, and nothing else."""
 
     def __init__(self) -> None:
-        self.committed: dict[str, EventRecord] = {}
+        self.committed: dict[str, EventRecord | Chunk] = {}
 
     def written(self, commit: Commit) -> None:
         for entry in commit.records:
-            record = event_record.decode_record(entry.record)
-            if self.committed.setdefault(record.id, record) != record:
-                raise Violated(f"{record.id} was committed with two contents")
+            item = prepare_any(entry.record)
+            if self.committed.setdefault(item.id, item.record) != item.record:
+                raise Violated(f"{item.id} was committed with two contents")
 
     def healed(self, sink: MemorySink) -> None:
-        stored = {event.record.id: event.record for event in sink.stored.values()}
+        stored = {item.id: item.record for item in sink.stored.values()}
         if self.committed != stored:
             missing = sorted(self.committed.keys() - stored.keys())[:5]
             extra = sorted(stored.keys() - self.committed.keys())[:5]
             raise Violated(f"missing in the database: {missing}; not committed: {extra}")
+
+
+class RecordedIsPlayed(Checker):
+    """After healing every match, played again from its recording, has the digests that it had."""
+
+    def healed(self, sink: MemorySink) -> None:
+        for match_id in sorted({one.record.match for one in sink.events()}):
+            recording = Recording(sink.recording(match_id))
+            if recording.missing is not None or recording.ended is None:
+                raise Violated(f"{match_id}: its recording has a gap, or no end")
+            for moment in Replay(recording, GAMES[recording.game]).run():
+                if isinstance(moment, Checked) and moment.problem is not None:
+                    raise Violated(f"{match_id}: played again, {moment.problem}")
 
 
 class QueuesAreBounded(Checker):
@@ -310,6 +340,7 @@ def all_checkers(limits: Mapping[str, int]) -> list[Checker]:
         NoLeaseAfterDrain(),
         AppliedOnce(),
         ExactlyOnce(),
+        RecordedIsPlayed(),
         QueuesAreBounded(**limits),
         TicketsMatchOnce(),
         OneTicketAPlayer(),

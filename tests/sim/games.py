@@ -68,6 +68,7 @@ class Tally(Game[State, Add, State]):
             ),
         ),
     }
+    recorded = True
     State: ClassVar = State
     Input: ClassVar = Add
     View: ClassVar = State

@@ -18,7 +18,7 @@ from gameserver.ports import Acquired, Commit
 from persistence_worker.apply import EventSink, Verdict
 from persistence_worker.apply import Outcome as Applied
 from persistence_worker.errors import DatabaseUnavailable, QueueUnavailable
-from persistence_worker.intake import Event
+from persistence_worker.intake import Item
 from persistence_worker.messages import RECEIVE_MAX, Message, Outgoing
 from tests.fakes.memory_sink import MemorySink
 from tests.fakes.memory_store import MemoryStore, Row
@@ -235,14 +235,12 @@ class WorkerQueue:
 class WatchedSink(EventSink):
     """PostgreSQL, at the worker's end; ``applied`` is told of every event that is new there."""
 
-    def __init__(
-        self, sink: MemorySink, network: Network, applied: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, sink: MemorySink, network: Network, applied: Callable[[Item], None]) -> None:
         self._sink = sink
         self._network = network
         self._applied = applied
 
-    async def apply(self, events: Sequence[Event]) -> list[Verdict]:
+    async def apply(self, events: Sequence[Item]) -> list[Verdict]:
         async def do() -> list[Verdict]:
             verdicts = await self._sink.apply(events)
             for event, verdict in zip(events, verdicts, strict=True):

@@ -13,8 +13,7 @@ from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.maintenance import Maintenance
 from gameserver.match.registry import Registry
 from gameserver.ports import Commit
-from gameserver.wire import event_record
-from tests.sim.checkers import Checker, Violated, all_checkers
+from tests.sim.checkers import Checker, Violated, all_checkers, events_of
 from tests.sim.world import CONFIG, LIMITS, World, simulate
 
 SEEDS = 6
@@ -33,8 +32,7 @@ class NobodyGetsIn(Checker):
     def written(self, commit: Commit) -> None:
         if asyncio.get_running_loop().time() < self.closed_at + KNOWN_S:
             return
-        for entry in commit.records:
-            kind = event_record.decode_record(entry.record).kind
+        for kind in (record.kind for record in events_of(commit)):
             if kind in ("match_started", "player_joined"):
                 raise Violated(f"{commit.match_id}: {kind} in maintenance")
 

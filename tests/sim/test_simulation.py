@@ -23,12 +23,14 @@ from gameserver.match.birth import Birth
 from gameserver.match.pacer import Slot
 from gameserver.match.pause import Pause
 from gameserver.match.play import Play
+from gameserver.match.recorder import Recorder
 from gameserver.match.runner import Runner
 from gameserver.ports import Acquired, Commit, OutboxEntry, Outcome, Seated
 from gameserver.wire.frame import Broadcast, Frame
+from gameserver.wire.recording import Tape
 from persistence_worker.apply import Outcome as Applied
 from persistence_worker.apply import Verdict
-from persistence_worker.intake import Event
+from persistence_worker.intake import Event, Item
 from persistence_worker.messages import Message
 from tests.fakes.memory_sink import MemorySink
 from tests.fakes.memory_store import Row
@@ -44,6 +46,7 @@ from tests.sim.checkers import (
     OneOwnerShows,
     OnlyTheNewestWrites,
     QueuesAreBounded,
+    RecordedIsPlayed,
     StateAndEventsTogether,
     VersionsGrowByOne,
     Violated,
@@ -283,7 +286,7 @@ def test_a_drain_that_keeps_its_leases_is_caught(monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_event_that_is_applied_twice_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def careless(self: MemorySink, event: Event) -> Verdict:
+    def careless(self: MemorySink, event: Item) -> Verdict:
         self.stored[event.key] = event
         return Verdict(Applied.APPLIED)
 
@@ -328,10 +331,32 @@ def test_events_that_a_node_misses_in_its_sleep_are_caught(
     caught(AnnouncedWithoutGap, "was told of .* after", storm=nap)
 
 
+def test_a_step_that_is_not_recorded_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Tape.step
+
+    def forgetful(self: Tape, inputs: Sequence[Any], time_ms: int) -> None:
+        step(self, inputs[:1], time_ms)
+
+    monkeypatch.setattr(Tape, "step", forgetful)
+    caught(RecordedIsPlayed, "played again, within the ticks")
+
+
+def test_a_recording_that_forgets_the_failover_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk is numbered as if the owner before had written none."""
+    begin = Recorder.__init__
+
+    def anew(self: Recorder, game: Any, origin: Any, *, setup: Any) -> None:
+        begin(self, game, origin, setup=setup)
+        self._number = 0
+
+    monkeypatch.setattr(Recorder, "__init__", anew)
+    caught(ExactlyOnce, "two contents")
+
+
 def test_an_event_that_nobody_committed_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     apply = WatchedSink.apply
 
-    async def inventive(self: WatchedSink, events: Sequence[Event]) -> list[Verdict]:
+    async def inventive(self: WatchedSink, events: Sequence[Item]) -> list[Verdict]:
         return await apply(
             self,
             [
@@ -339,6 +364,7 @@ def test_an_event_that_nobody_committed_is_caught(monkeypatch: pytest.MonkeyPatc
                     event, record=msgspec.structs.replace(event.record, seq=event.record.seq + 999)
                 )
                 for event in events
+                if isinstance(event, Event)
             ],
         )
 

@@ -22,7 +22,7 @@ import msgspec
 from gameserver.cluster import messages
 from gameserver.config import Config
 from gameserver.ids import MatchId
-from persistence_worker.intake import Event
+from persistence_worker.intake import Item
 from tests.fakes.clock import EPOCH_MS
 from tests.fakes.memory_bus import MemoryDirectory
 from tests.fakes.memory_sink import MemorySink
@@ -213,7 +213,7 @@ class World:
         for checker in self.checkers:
             self._checked(checker.shown, node, match_id, epoch)
 
-    def applied(self, event: Event) -> None:
+    def applied(self, event: Item) -> None:
         """``event`` is new in the database."""
         for checker in self.checkers:
             self._checked(checker.applied, event)

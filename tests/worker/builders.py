@@ -89,5 +89,30 @@ def story(match: str, scores: int = 3) -> list[bytes]:
     return told
 
 
+def chunk(match: str = "m1", number: int = 1, **changes: Any) -> wire.Chunk:
+    """A piece of a recording; its body is never looked into here."""
+    setup = wire.ChunkSetup(seed=str(2**64 - 1), players_max=2, options={"kills": 3, "map": "box"})
+    fields: dict[str, Any] = {
+        "chunk": f"{match}/r{number}",
+        "match": match,
+        "number": number,
+        "epoch": 7,
+        "game": "arena",
+        "mode": "duel",
+        "version": 1,
+        "first_tick": number * 20 - 20,
+        "end_tick": number * 20,
+        "event_seq": number,
+        "at_ms": BEGAN_MS + number * 1000,
+        "revived": False,
+        "more": False,
+        "digest": bytes(range(16)),
+        "ended": None,
+        "setup": setup if number == 1 else None,
+        "body": bytes([number % 256]) * 40,
+    }
+    return wire.Chunk(**(fields | changes))
+
+
 def bundle(*records: bytes) -> str:
     return wire.encode_bundle(records)

@@ -8,16 +8,17 @@ import pytest
 
 from gameserver.adapters.wall_clock import sortable_id
 from gameserver.devstack.process import free_port
+from gameserver.wire.event_record import encode_record
 from persistence_worker.apply import PostgresSink
 from persistence_worker.errors import ConfigError, DatabaseUnavailable, UsageError
-from persistence_worker.intake import prepare
+from persistence_worker.intake import prepare, prepare_any
 from persistence_worker.migrate import Migrated, migrate
 from persistence_worker.postgres import Database
-from tests.worker.builders import story
+from tests.worker.builders import chunk, story
 from tests.worker.conftest import fetch
 from tests.worker.old_worker import old_sink
 
-HEAD = "0003"
+HEAD = "0004"
 BEFORE = "0002"
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 
@@ -64,7 +65,7 @@ async def test_up_again_and_down_on_a_filled_database(postgres_dsn: str) -> None
     await fill(postgres_dsn)
     assert await fetch(postgres_dsn, EVENTS) == events
     assert (await fetch(postgres_dsn, "SELECT count(*) FROM players"))[0][0] == 0
-    assert await migrate(postgres_dsn, to="-1") == Migrated(before=HEAD, after=BEFORE)
+    assert await migrate(postgres_dsn, to=BEFORE) == Migrated(before=HEAD, after=BEFORE)
     assert await fetch(postgres_dsn, EVENTS) == events
     async with old_sink(postgres_dsn) as sink:
         verdicts = await sink.apply([prepare(raw) for raw in story("m1")])
@@ -99,8 +100,26 @@ async def test_down_leaves_the_schema_as_it_was(postgres_dsn: str) -> None:
     before = await fetch(postgres_dsn, SCHEMA)
     await migrate(postgres_dsn)
     assert await fetch(postgres_dsn, SCHEMA) != before
-    await migrate(postgres_dsn, to="-1")
+    await migrate(postgres_dsn, to=BEFORE)
     assert await fetch(postgres_dsn, SCHEMA) == before
+
+
+async def test_recordings_come_and_go_with_their_table(postgres_dsn: str) -> None:
+    """The newest revision is one down and up again; what else is stored stays."""
+    await migrate(postgres_dsn)
+    database = await Database.open(
+        postgres_dsn, connections_max=1, timeout_s=20, connect_s=5, statement_cache=0
+    )
+    records = [*story("m1"), *(encode_record(chunk("m1", number)) for number in (1, 2))]
+    await PostgresSink(database, jitter=random.random).apply([prepare_any(r) for r in records])
+    await database.close()
+    count = "SELECT count(*) FROM recordings"
+    assert (await fetch(postgres_dsn, count))[0][0] == 2
+    down = await migrate(postgres_dsn, to="-1")
+    assert down == Migrated(before=HEAD, after="0003")
+    assert (await fetch(postgres_dsn, "SELECT count(*) FROM events"))[0][0] == 10
+    assert await migrate(postgres_dsn) == Migrated(before="0003", after=HEAD)
+    assert (await fetch(postgres_dsn, count))[0][0] == 0
 
 
 async def test_several_at_once(postgres_dsn: str) -> None:

@@ -337,7 +337,7 @@ async def test_a_worker_redrives_measures_and_signs_off(
 async def test_a_worker_that_comes_before_its_schema_waits_for_it(
     start_worker: Callable[..., WorkerProcess], queues: Queues, migrated_dsn: str
 ) -> None:
-    await migrate(migrated_dsn, to="-1")
+    await migrate(migrated_dsn, to="0001")
     worker = start_worker(redrive_every_s=1, watch_s=1)
     await queues.send(bundle(raw("m1", 1)))
     await put(queues, "fork", bundle(raw("m1", 2)))
