@@ -62,6 +62,10 @@ class Seats:
             if not self._seat(team, (ticket, player), set()):
                 self._teams[team] = before
                 return False
+        # A larger ticket that did not fit may have had this number before.
+        beyond = len(roles)
+        while self._masks.pop((ticket, beyond), None) is not None:
+            beyond += 1
         self.free[team] -= len(roles)
         self.tickets[team].append(ticket)
         self._owners[ticket] = team

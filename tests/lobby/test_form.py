@@ -13,6 +13,7 @@ from gameserver.lobby.crowd import Crowd, arrivals
 from gameserver.lobby.form import form
 from gameserver.lobby.pool import Pool
 from gameserver.lobby.rules import Compiled
+from gameserver.lobby.seats import Seats
 from gameserver.matchmaking import Proposal, Vacancy
 from tests.lobby.builders import DUEL, formed, numbered, ticket, together
 from tests.lobby.oracle import faults
@@ -267,3 +268,15 @@ def test_a_pass_that_was_broken_off_goes_on_where_it_ended() -> None:
     assert tried == ["t0", "t1", "t2", "t3", "t4", "t5"], "nobody is passed over"
     assert list(form(pool, 1_000, numbered())) == []
     assert pool.resume is None
+
+
+def test_a_ticket_that_did_not_fit_leaves_nothing_to_the_next_of_its_number() -> None:
+    rules = Rules(teams=2, team_size=2, roles=(Role(name="healer", count=1),))
+    seats = Seats(rules)
+    any_role, healer_only = 0, 1
+    assert seats.add(0, [healer_only])
+    assert not seats.add_to(0, 1, [healer_only])
+    assert not seats.add_to(1, 1, [healer_only, healer_only]), "one healer a team"
+    assert seats.add_to(1, 1, [any_role])
+    assert seats.swap(0, 1)
+    assert sorted(seats.places()) == [(0, 0), (1, 0)]
