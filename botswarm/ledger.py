@@ -8,7 +8,8 @@ file it is JSON lines:
     {"type":"event","match":"…","seq":7,"kind":"kill","player":"…","digest":"…","clients":8}
     {"type":"end","match":"…","seq":9,"reason":"finished","standings":[…]}
 
-``ended``: some client saw the match's end. Digests are those of ``content_digest``.
+``ended``: some client saw the match's end. Digests are those of ``content_digest``, which leaves
+out names: PostgreSQL keeps them sealed, and nobody here has the key.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+
+from gameserver.wire import event_record
+from gameserver.wire.sensitive import sensitive_fields
 
 EVENTS_MAX = 2_000_000
 """Per process; over it events are counted but no longer kept (error ``ledger:full``)."""
@@ -61,13 +65,21 @@ class LedgerError(ValueError):
     """A ledger file is not what this module writes."""
 
 
-def content_digest(data: Any) -> str:
-    """A digest of an event's data that does not depend on how it travelled.
+_SEALED = {
+    event_record.PLAYER_JOINED: frozenset(sensitive_fields(event_record.PlayerJoined)),
+}
+"""Fields of the server's own events that are stored sealed, by kind."""
+
+
+def content_digest(data: Any, kind: str = "") -> str:
+    """A digest of an event's data that does not depend on how it travelled, nor on what is sealed.
 
     MessagePack, JSON and PostgreSQL's jsonb write the same number in different ways (``1`` and
     ``1.0``, ``-0.0``), and jsonb orders keys by itself; so numbers and keys are put in one form.
     """
     plain = _one_form(msgspec.to_builtins(data, str_keys=True))
+    if kind in _SEALED:
+        plain = {name: value for name, value in plain.items() if name not in _SEALED[kind]}
     encoded = msgspec.json.encode(plain, order="deterministic")
     return hashlib.sha256(encoded).hexdigest()[:32]
 
@@ -118,7 +130,12 @@ class Ledger:
         if known is None and len(self._events) >= EVENTS_MAX:
             return "ledger:full"
         line = EventLine(
-            match=match, seq=seq, kind=kind, player=player, digest=content_digest(data), clients=1
+            match=match,
+            seq=seq,
+            kind=kind,
+            player=player,
+            digest=content_digest(data, kind),
+            clients=1,
         )
         return self._add_event(line, known)
 

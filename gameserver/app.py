@@ -1,7 +1,8 @@
 """The composition root: the only place that knows all layers.
 
-Built in this order, stopped in reverse: store and queue → matches → cache, profiles and records →
-gate → HTTP API → WebSocket server. The doors open last and close first.
+Built in this order, stopped in reverse: data keys → store and queue → matches → cache, profiles and
+records → gate → HTTP API → WebSocket server. The doors open last and close first. ``parts`` builds
+what needs nothing of the rest.
 """
 
 from __future__ import annotations
@@ -16,34 +17,25 @@ from typing import Any, Self
 
 import aiohttp
 
-from gameserver.adapters import gc_policy, redis_client
-from gameserver.adapters.cognito import CognitoVerifier
-from gameserver.adapters.dynamodb import DynamoDb
-from gameserver.adapters.dynamodb_profiles import DynamoProfiles
-from gameserver.adapters.dynamodb_sessions import DynamoSessions
+from gameserver.adapters import gc_policy
+from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.ecs import EcsTask
 from gameserver.adapters.http_api import HttpApi
 from gameserver.adapters.http_auth import CognitoAccounts
 from gameserver.adapters.http_services import Services
-from gameserver.adapters.identity_sealer import IdentitySealer
-from gameserver.adapters.jwks import JwksCache
 from gameserver.adapters.network_sim import NetworkSimulation
-from gameserver.adapters.recordings import PostgresRecordings
 from gameserver.adapters.redis_answers import RedisAnswers
 from gameserver.adapters.redis_bus import RedisBus
-from gameserver.adapters.redis_cache import RedisCacheStore
 from gameserver.adapters.redis_directory import RedisDirectory
 from gameserver.adapters.redis_matchmaking import RedisMatchmaking
-from gameserver.adapters.redis_revocations import DAY_MS, RedisRevocations
-from gameserver.adapters.redis_store import RedisMatchStore
 from gameserver.adapters.redis_tickets import RedisTickets
+from gameserver.adapters.sealing import KmsSealer
 from gameserver.adapters.sqs import SqsQueue
 from gameserver.adapters.wall_clock import SystemEntropy, WallClock, process_cpu_s
 from gameserver.adapters.ws_server import WsServer
-from gameserver.cache.shared import SharedCache
 from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
-from gameserver.cluster.revocations import GuardedVerifier, RevocationWatch
+from gameserver.cluster.revocations import GuardedVerifier
 from gameserver.cluster.venue import ClusterVenue
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
@@ -53,18 +45,17 @@ from gameserver.lobby.matchmaker import Matchmaker
 from gameserver.lobby.teller import Teller
 from gameserver.match.exchange import Exchanged
 from gameserver.match.service import MatchService
+from gameserver.match.unsealed import Unsealed
 from gameserver.metrics import Metrics
 from gameserver.node import Node, NodeChange
-from gameserver.players.profiles import Profiles
-from gameserver.players.recorder import SessionRecorder
-from gameserver.ports import Clock
+from gameserver.parts import Base
+from gameserver.ports import Clock, MatchStore
 from gameserver.replay.theatre import Theatre
 from gameserver.session.gate import SessionGate
 
 logger = logging.getLogger(__name__)
 
 _LAG_PROBE_S = 0.25
-_API_CONNECTIONS_MAX = 16
 _SESSIONS_SETTLE_S = 4.0
 
 
@@ -89,6 +80,7 @@ class App:
         self._matchmaker: Matchmaker
         self._gate: SessionGate
         self._ecs: EcsTask | None = None
+        self._keys: DataKeys | None = None
         self._ws: WsServer
 
     async def __aenter__(self) -> Self:
@@ -159,6 +151,8 @@ class App:
             self._watch_lag(),
             gc_policy.keep(lambda: not self._gate.sessions),
         ]
+        if self._keys is not None:
+            watches.append(self._keys.run())
         if self._ecs is not None and self.config.ecs_metadata_uri:
             watches.append(self._ecs.stopping())
         if self._ecs is not None and self.config.ecs_agent_uri:
@@ -168,20 +162,22 @@ class App:
     async def _build(self, stack: AsyncExitStack) -> None:
         config, metrics = self.config, self.metrics
         clock, entropy = WallClock(), SystemEntropy()
+        base = Base(config, node=self.node.name, clock=clock, entropy=entropy, metrics=metrics)
         games = load_games(config.games)
 
-        store = await stack.enter_async_context(RedisMatchStore.connect(config, metrics=metrics))
-        await store.check_server()
+        keys = self._keys = await base.data_keys(stack)
+        store = await base.match_store(stack, keys)
         queue = await stack.enter_async_context(SqsQueue(config, metrics=metrics))
-        revocations = await self._build_revocations(stack, clock, entropy)
-        verifier = GuardedVerifier(await self._build_verifier(stack, clock), revocations)
-        redis = await self._connect_api(stack)
+        revocations = await base.revocations(stack)
+        verifier = GuardedVerifier(await base.verifier(stack), revocations)
+        redis = await base.redis_for_api(stack)
         tickets = RedisTickets(
             redis,
             prefix=config.redis_prefix,
             ttl_ms=config.ticket_ttl_ms,
             clock=clock,
             metrics=metrics,
+            keys=keys,
         )
         accounts = await stack.enter_async_context(CognitoAccounts(config))
         if config.ecs_metadata_uri or config.ecs_agent_uri:
@@ -199,6 +195,7 @@ class App:
             games=games,
             store=store,
             queue=queue,
+            sealer=Unsealed() if keys is None else KmsSealer(keys),
             clock=clock,
             entropy=entropy,
             metrics=metrics,
@@ -207,8 +204,8 @@ class App:
         await self._matches.start()
         stack.push_async_callback(self._matches.stop)
         cluster = await self._build_cluster(stack, store, clock, entropy)
-        cache = await self._build_cache(stack, entropy)
-        profiles, recorder = await self._build_players(stack, cache, clock, entropy)
+        cache = await base.cache(stack)
+        profiles, recorder = await base.players(stack, cache, keys)
         matchmaking = await self._build_matchmaking(stack, store, cluster, entropy)
         self._gate = SessionGate(
             config=config,
@@ -232,15 +229,9 @@ class App:
                 matches=self._matches,
                 maintenance=self._maintenance,
                 revocations=revocations,
-                replays=Theatre(
-                    config,
-                    games=games,
-                    recordings=PostgresRecordings(
-                        config.recordings_dsn, bytes_max=config.replay_bytes_max
-                    ),
-                ),
+                replays=Theatre(config, games=games, recordings=base.recordings(keys)),
                 metrics=metrics,
-                answers=RedisAnswers(redis, prefix=config.redis_prefix, metrics=metrics),
+                answers=RedisAnswers(redis, prefix=config.redis_prefix, metrics=metrics, keys=keys),
                 matchmaking=matchmaking,
                 ready=self._not_ready,
                 profiles=profiles,
@@ -253,7 +244,7 @@ class App:
         stack.push_async_callback(self._ws.close)
 
     async def _build_cluster(
-        self, stack: AsyncExitStack, store: RedisMatchStore, clock: Clock, entropy: SystemEntropy
+        self, stack: AsyncExitStack, store: MatchStore, clock: Clock, entropy: SystemEntropy
     ) -> ClusterMatches:
         config, metrics = self.config, self.metrics
         bus = await stack.enter_async_context(
@@ -288,50 +279,10 @@ class App:
         stack.push_async_callback(cluster.stop)
         return cluster
 
-    async def _build_cache(self, stack: AsyncExitStack, entropy: SystemEntropy) -> SharedCache:
-        store = RedisCacheStore(self.config, entropy=entropy, metrics=self.metrics)
-        cache = SharedCache(store, self.config, entropy=entropy, metrics=self.metrics)
-        await stack.enter_async_context(store)
-        stack.push_async_callback(cache.close)
-        return cache
-
-    async def _build_players(
-        self, stack: AsyncExitStack, cache: SharedCache, clock: Clock, entropy: SystemEntropy
-    ) -> tuple[Profiles | None, SessionRecorder | None]:
-        """Each ``None`` where no table is set for it."""
-        config = self.config
-        if not config.profiles_table and not config.sessions_table:
-            return None, None
-        db = await stack.enter_async_context(DynamoDb(config, metrics=self.metrics))
-        profiles = sessions = None
-        if config.profiles_table:
-            logger.warning("profiles are stored without encryption")
-            profiles = Profiles(
-                DynamoProfiles(db, table=config.profiles_table),
-                cache,
-                IdentitySealer(),
-                clock=clock,
-                ttl_ms=config.profile_ttl_ms,
-            )
-        if config.sessions_table:
-            sessions = DynamoSessions(db, table=config.sessions_table, clock=clock)
-        recorder = SessionRecorder(
-            sessions=sessions,
-            profiles=profiles,
-            node=self.node.name,
-            records_max=config.session_records_max,
-            clock=clock,
-            entropy=entropy,
-            metrics=self.metrics,
-        )
-        recorder.start()
-        stack.push_async_callback(recorder.stop)
-        return profiles, recorder
-
     async def _build_matchmaking(
         self,
         stack: AsyncExitStack,
-        matches: RedisMatchStore,
+        matches: MatchStore,
         cluster: ClusterMatches,
         entropy: SystemEntropy,
     ) -> Lobby:
@@ -367,49 +318,6 @@ class App:
             metrics=metrics,
             closed=lambda: None if local.maintenance is None else local.maintenance.message,
         )
-
-    async def _build_verifier(self, stack: AsyncExitStack, clock: Clock) -> CognitoVerifier:
-        config = self.config
-        keys = JwksCache(
-            config.cognito_jwks_url or f"{config.cognito_issuer}/.well-known/jwks.json",
-            http=await stack.enter_async_context(aiohttp.ClientSession()),
-            cooldown_ms=config.jwks_cooldown_ms,
-            max_age_ms=config.jwks_max_age_ms,
-            metrics=self.metrics,
-        )
-        stack.push_async_callback(keys.close)
-        return CognitoVerifier(
-            keys,
-            issuer=config.cognito_issuer,
-            client_ids=config.cognito_client_ids,
-            clock=clock,
-            leeway_ms=config.token_leeway_ms,
-            metrics=self.metrics,
-        )
-
-    async def _build_revocations(
-        self, stack: AsyncExitStack, clock: Clock, entropy: SystemEntropy
-    ) -> RevocationWatch:
-        log = RedisRevocations.connect(self.config, metrics=self.metrics)
-        watch = RevocationWatch(
-            await stack.enter_async_context(log),
-            player_kept_ms=self.config.revocation_days * DAY_MS,
-            clock=clock,
-            entropy=entropy,
-            metrics=self.metrics,
-        )
-        await watch.start()
-        stack.push_async_callback(watch.stop)
-        return watch
-
-    async def _connect_api(self, stack: AsyncExitStack) -> redis_client.Client:
-        # Its own few connections, so that a storm of tickets never delays a commit.
-        client = redis_client.connect(
-            self.config, name="gameserver-api", connections_max=_API_CONNECTIONS_MAX
-        )
-        stack.push_async_callback(client.aclose)
-        await redis_client.begin(client)
-        return client
 
     def _not_ready(self) -> str | None:
         return self.node.not_ready() or ("server_full" if self._gate.full else None)

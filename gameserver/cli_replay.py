@@ -16,13 +16,19 @@ from typing import Any
 
 import msgspec
 
+from gameserver.adapters.data_keys import DataKeys
+from gameserver.adapters.kms import Kms
 from gameserver.adapters.recordings import PostgresRecordings
+from gameserver.adapters.sealing import opened_piece
+from gameserver.adapters.wall_clock import SystemEntropy
 from gameserver.config import Config, read
 from gameserver.game.contract import AnyGame
 from gameserver.game.loader import load_games
+from gameserver.metrics import Metrics
 from gameserver.replay.player import Checked, Replay, Stepped
 from gameserver.replay.recording import Recording, read_lines, write_lines
 from gameserver.wire import to_client
+from gameserver.wire.envelope import blob_key
 from gameserver.wire.event_record import MATCH_ENDED, Chunk
 from gameserver.wire.frame import Broadcast
 from gameserver.wire.recording import BadRecording
@@ -56,7 +62,8 @@ def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     verb.add_argument("match", nargs="?", metavar="MATCH", help="its id; not with --from-file")
     verb.add_argument("--from-file", metavar="FILE", help="as --export wrote it; default: ask "
                       "the PostgreSQL of GAMESERVER_RECORDINGS_DSN")  # fmt: skip
-    verb.add_argument("--export", metavar="FILE", help="write the recording into a file as well")
+    verb.add_argument("--export", metavar="FILE", help="write the recording into a file as well, "
+                      "as it is stored")  # fmt: skip
     verb.add_argument(
         "--until", type=_tick, metavar="TICK", help="play only so far, and show the view there"
     )
@@ -77,7 +84,7 @@ def _tick(text: str) -> int:
 
 
 def _command(arguments: argparse.Namespace) -> int:
-    """Raises ``ConfigError``, or ``RecordingsUnavailable``."""
+    """Raises ``ConfigError``, ``RecordingsUnavailable``, or ``KeysUnavailable``."""
     config = read(os.environ)
     if bool(arguments.match) == bool(arguments.from_file):
         return _fail("name a match, or a file by --from-file", EXIT_USAGE)
@@ -101,16 +108,26 @@ def _command(arguments: argparse.Namespace) -> int:
 def _load(arguments: argparse.Namespace, config: Config) -> Recording:
     if arguments.from_file:
         with open(arguments.from_file, "rb") as file:
-            chunks: Sequence[Chunk] = list(read_lines(file))
+            stored: Sequence[Chunk] = list(read_lines(file))
     else:
-        stored = PostgresRecordings(config.recordings_dsn, bytes_max=config.replay_bytes_max)
-        chunks = asyncio.run(stored.pieces(arguments.match))
-        if not chunks:
+        recordings = PostgresRecordings(config.recordings_dsn, bytes_max=config.replay_bytes_max)
+        stored = asyncio.run(recordings.pieces(arguments.match))
+        if not stored:
             raise BadRecording(f"nothing is stored of a recording of {arguments.match!r}")
     if arguments.export:
         with open(arguments.export, "wb") as file:
-            file.writelines(write_lines(chunks))
-    return Recording(chunks)
+            file.writelines(write_lines(stored))
+    return Recording(asyncio.run(_opened(stored, config)))
+
+
+async def _opened(stored: Sequence[Chunk], config: Config) -> list[Chunk]:
+    """With the bodies open. KMS is asked only where one is sealed. Raises ``KeysUnavailable``."""
+    if all(blob_key(chunk.body) is None for chunk in stored):
+        return list(stored)
+    metrics = Metrics()
+    async with Kms(config, metrics=metrics) as kms:
+        keys = DataKeys.of(kms, config, entropy=SystemEntropy(), metrics=metrics)
+        return [await opened_piece(chunk, keys) for chunk in stored]
 
 
 def _play(recording: Recording, game: AnyGame, *, until: int | None) -> Outcome:

@@ -29,6 +29,9 @@ GroupName = Annotated[str, Meta(min_length=1, max_length=128)]
 AwsName = Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9-]{0,62})?\Z")]
 TableName = Annotated[str, Meta(pattern=r"^([A-Za-z0-9_.-]{3,255})?\Z")]
 Text = Annotated[str, Meta(max_length=4096)]
+KeyAge = Annotated[int, Meta(ge=20_000, le=86_400_000)]
+KeyMessages = Annotated[int, Meta(ge=65_536, le=2**30)]
+KeyMib = Annotated[int, Meta(ge=4_096, le=2**24)]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +88,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sqs_queue_url: Text = ""
     sqs_endpoint_url: Text = ""  # default: AWS'
     aws_region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{2,32}\Z")] = "eu-central-1"
+
+    # Encryption of what tells of a person (AWS KMS).
+    kms_key_id: Text = ""  # id, ARN or alias; required unless plaintext_at_rest
+    kms_endpoint_url: Text = ""  # default: AWS'
+    plaintext_at_rest: bool = False  # true: names and chat lie readable in Redis, SQS, PostgreSQL
+    data_key_age_ms: KeyAge = 3_600_000  # half of any of these three: another key is asked for
+    data_key_messages_max: KeyMessages = 16_777_216  # all of it and no other key: matches pause
+    data_key_mib_max: KeyMib = 65_536
 
     # Profiles and records of sessions in DynamoDB (docs/profiles.md).
     profiles_table: TableName = ""  # empty: no profiles
@@ -214,6 +225,11 @@ def _check(config: Config) -> None:
         raise ConfigError(
             f"{PREFIX}COGNITO_CLIENT_IDS is required: the app clients whose tokens are accepted"
         )
+    if bool(config.kms_key_id) == config.plaintext_at_rest:
+        raise ConfigError(
+            f"{PREFIX}KMS_KEY_ID is required: the key that encrypts players' names, chat and "
+            f"checkpoints; or say {PREFIX}PLAINTEXT_AT_REST=true, and they are not encrypted"
+        )
     if not config.games:
         raise ConfigError(f"{PREFIX}GAMES is empty: name at least one game")
     if bool(config.tls_cert_file) != bool(config.tls_key_file):
@@ -241,6 +257,7 @@ def _check(config: Config) -> None:
         "sqs_endpoint_url": ("https", "http"),
         "sqs_queue_url": ("https", "http"),
         "dynamodb_endpoint_url": ("https", "http"),
+        "kms_endpoint_url": ("https", "http"),
         "recordings_dsn": ("postgresql", "postgres"),
         "ecs_metadata_uri": ("http",),
         "ecs_agent_uri": ("http",),

@@ -8,6 +8,7 @@ GameServerError
 ├── ReplayRefused        a replay is not shown (HTTP 4xx)
 └── Unavailable          an external system did not answer; the outcome may be unknown
     ├── StoreUnavailable
+    │   └── KeysUnavailable
     ├── QueueUnavailable
     ├── TableUnavailable
     ├── IdentityUnavailable
@@ -74,6 +75,10 @@ class Unavailable(GameServerError):
 
 class StoreUnavailable(Unavailable):
     """Redis did not answer."""
+
+
+class KeysUnavailable(StoreUnavailable):
+    """KMS did not answer, so that something in Redis can be neither written nor read now."""
 
 
 class QueueUnavailable(Unavailable):

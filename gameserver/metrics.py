@@ -54,6 +54,8 @@ COUNTERS: dict[str, str] = {
     "commits_conflicting": "Commits refused because the stored version differs",
     "store_errors": "Calls to Redis that failed",
     "queue_errors": "Calls to SQS that failed",
+    "kms_errors": "Calls to KMS that failed",
+    "data_keys": "Data keys taken into use",
     "leases_lost": "Leases not renewed in time",
     "tokens_refused": "Tokens or tickets refused",
     "jwks_fetches": "Key sets fetched",
@@ -164,6 +166,8 @@ class Metrics(Collector):
     commits_conflicting: int
     store_errors: int
     queue_errors: int
+    kms_errors: int
+    data_keys: int
     leases_lost: int
     tokens_refused: int
     jwks_fetches: int

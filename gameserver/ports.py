@@ -23,7 +23,7 @@ from gameserver.matchmaking import Booking, Place, Queue, Vacancy
 from gameserver.wire import from_client, to_client
 from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import Format
-from gameserver.wire.event_record import Chunk
+from gameserver.wire.event_record import Chunk, EventRecord
 from gameserver.wire.frame import Broadcast, Frame
 
 # ── the player's side ────────────────────────────────────────────────────────────────────────────
@@ -262,10 +262,12 @@ class LocalMatches(Matches, Protocol):
 
 class OutboxEntry(msgspec.Struct, frozen=True):
     """Its number in its match's outbox, which is the event's where nothing is recorded, and an
-    encoded record."""
+    encoded record. ``shown``: the record as players are told of it, where that differs because
+    fields of ``record`` are sealed."""
 
     seq: int
     record: bytes
+    shown: bytes = b""
 
 
 class Acquired(msgspec.Struct, frozen=True, kw_only=True):
@@ -342,6 +344,20 @@ class MatchStore(Protocol):
 
     async def orphans(self, *, limit: int) -> list[MatchId]:
         """Open matches on which no lease is running."""
+
+
+class Sealer(Protocol):
+    """Encrypts what tells of a person, before it is stored or sent anywhere."""
+
+    async def ready(self) -> None:
+        """Return once there is a key that a whole flush may use; at once, mostly."""
+
+    def seal(self, record: EventRecord, fields: Sequence[str]) -> EventRecord:
+        """The record with these fields of its data sealed, once and for all: each call gives other
+        bytes. To be called right after ``ready``; else it may raise ``KeysUnavailable``."""
+
+    def seal_chunk(self, chunk: Chunk) -> Chunk:
+        """The same for the whole body of a piece of a recording."""
 
 
 class EventQueue(Protocol):

@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.config": {"gameserver.errors"},
     "gameserver.metrics": set(),
     "gameserver.node": set(),
-    "gameserver.game": PURE_BASE | {"gameserver.wire.event_record"},
+    "gameserver.game": PURE_BASE | {"gameserver.wire.event_record", "gameserver.wire.sensitive"},
     "gameserver.games": PURE_BASE | {"gameserver.game"},
     "gameserver.wire": PURE_BASE | {"gameserver.game"},
     "gameserver.hot": PURE_BASE | {"gameserver.game"},
@@ -64,8 +64,11 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.adapters",
         "gameserver.replay",
         "gameserver.node",
+        "gameserver.parts",
     },
-    "gameserver.cli_replay": SHARED | {"gameserver.adapters.recordings", "gameserver.replay"},
+    "gameserver.parts": SHARED
+    | {"gameserver.adapters", "gameserver.cache", "gameserver.cluster", "gameserver.players"},
+    "gameserver.cli_replay": SHARED | {"gameserver.adapters", "gameserver.replay"},
     "gameserver.cli_maintenance": SHARED | {"gameserver.adapters"},
     "gameserver.scaffold": PURE_BASE,
     "gameserver.cli_new": {"gameserver.scaffold"},
@@ -86,8 +89,22 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.devstack.node": SHARED
     | {"gameserver.app", "gameserver.adapters", "gameserver.devstack"},
     "gameserver.devstack.reload": SHARED | {"gameserver.match.exchange", "gameserver.devstack"},
+    # Erases and exports a player: over the stores of both programs.
+    "playerdata": {
+        "gameserver.config",
+        "gameserver.errors",
+        "gameserver.metrics",
+        "gameserver.adapters.player_traces",
+        "persistence_worker",
+    },
     "botswarm": PURE_BASE | {"gameserver.wire", "gameserver.games", "gameserver.game"},
-    "persistence_worker": {"gameserver.wire.event_record"},
+    # What crosses the queue, and how it is sealed; nothing that does I/O.
+    "persistence_worker": {
+        "gameserver.wire.event_record",
+        "gameserver.wire.envelope",
+        "gameserver.wire.sealed_record",
+        "gameserver.wire.key_cache",
+    },
 }
 
 # Modules that make a result depend on more than its arguments, and who may use them.
@@ -101,6 +118,7 @@ IMPURE_ALLOWED = (
     "gameserver.scaffold",
     "gameserver.cli_replay",
     "persistence_worker",
+    "playerdata",
     "botswarm",
 )
 PURE = (
@@ -129,7 +147,7 @@ IO_EXCEPTIONS = {
 
 def modules() -> list[tuple[str, Path]]:
     found = []
-    for package in ("gameserver", "persistence_worker", "botswarm"):
+    for package in ("gameserver", "persistence_worker", "playerdata", "botswarm"):
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = list(path.relative_to(ROOT).with_suffix("").parts)
             if parts[-1] == "__init__":
@@ -170,7 +188,7 @@ def test_imports_follow_the_layers(name: str, path: Path) -> None:
         return
     package = owner(name)
     assert package is not None, f"{name} has no place in the layers: add it to ALLOWED"
-    ours = ("gameserver", "persistence_worker", "botswarm")
+    ours = ("gameserver", "persistence_worker", "playerdata", "botswarm")
     for imported in imports(path):
         if not any(within(imported, root) for root in ours) or within(imported, package):
             continue

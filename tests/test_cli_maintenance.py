@@ -21,6 +21,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, valkey_url: str, redis_prefix: str
         "COGNITO_ISSUER": "https://issuer.example",
         "COGNITO_CLIENT_IDS": "c",
         "SQS_QUEUE_URL": "https://sqs.example/1/q",
+        "KMS_KEY_ID": "alias/k",
         "REDIS_URL": valkey_url,
         "REDIS_PREFIX": redis_prefix,
     }.items():

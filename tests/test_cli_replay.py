@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
 
+import boto3  # type: ignore[import-untyped]
+import msgspec
 import pytest
 
 from gameserver.__main__ import main
+from gameserver.devstack.moto import Moto
 from gameserver.replay.recording import write_lines
+from gameserver.wire.envelope import DataKey, encryption_context
 from gameserver.wire.event_record import Chunk, encode_record
+from gameserver.wire.sealed_record import seal_chunk
 from persistence_worker.apply import PostgresSink
 from persistence_worker.intake import prepare_any
 from persistence_worker.migrate import migrate
@@ -116,6 +122,47 @@ def test_wrong_usage(
         assert words in said
     with pytest.raises(SystemExit, match="2"):
         main(["replay", "m1", "--until", "-1"])
+
+
+def test_a_sealed_file_is_opened_by_kms(
+    chunks: list[Chunk],
+    moto: Moto,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = boto3.client("kms", endpoint_url=moto.endpoint_url, region_name="eu-central-1")
+    key_id = b"k" * 16
+    made = client.generate_data_key(
+        KeyId=moto.identity["kms_key_id"],
+        KeySpec="AES_256",
+        EncryptionContext=encryption_context(key_id),
+    )
+    key = DataKey(key_id, made["Plaintext"], made["CiphertextBlob"])
+    sealed = [seal_chunk(chunk, key, random=os.urandom) for chunk in chunks]
+    file, copy = tmp_path / "sealed.jsonl", tmp_path / "copy.jsonl"
+    file.write_bytes(b"".join(write_lines(sealed)))
+    monkeypatch.setenv("GAMESERVER_KMS_ENDPOINT_URL", moto.endpoint_url)
+    words = ["replay", "--from-file", str(file), "--game", GAME]
+    assert main([*words, "--export", str(copy)]) == 0
+    assert "digests that they had" in capsys.readouterr().out
+    assert copy.read_bytes() == file.read_bytes(), "as it is stored"
+    monkeypatch.setenv("GAMESERVER_KMS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert main(words) == 1
+    assert "KMS" in capsys.readouterr().err
+    file.write_bytes(b"".join(write_lines([sealed[0], *reseated(sealed[1:])])))
+    monkeypatch.setenv("GAMESERVER_KMS_ENDPOINT_URL", moto.endpoint_url)
+    assert main(words) == 1
+    assert "cannot be opened" in capsys.readouterr().err
+
+
+def reseated(chunks: list[Chunk]) -> list[Chunk]:
+    """The bodies in each other's places."""
+    bodies = [chunk.body for chunk in reversed(chunks)]
+    return [
+        msgspec.structs.replace(chunk, body=body)
+        for chunk, body in zip(chunks, bodies, strict=True)
+    ]
 
 
 def test_from_postgresql(

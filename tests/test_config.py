@@ -19,6 +19,7 @@ GOOD = {
     "GAMESERVER_COGNITO_ISSUER": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_x",
     "GAMESERVER_COGNITO_CLIENT_IDS": "one, two",
     "GAMESERVER_SQS_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/1/events",
+    "GAMESERVER_KMS_KEY_ID": "alias/players",
 }
 
 
@@ -43,6 +44,9 @@ BAD = [
     ("COGNITO_ISSUER", "cognito", "COGNITO_ISSUER must be a URL"),
     ("COGNITO_CLIENT_IDS", " , ", "COGNITO_CLIENT_IDS is required"),
     ("SQS_QUEUE_URL", "", "SQS_QUEUE_URL is required"),
+    ("KMS_KEY_ID", "", "KMS_KEY_ID is required"),
+    ("PLAINTEXT_AT_REST", "true", "KMS_KEY_ID is required"),
+    ("DATA_KEY_AGE_MS", "1000", "DATA_KEY_AGE_MS"),
     ("GAMES", "", "GAMES is empty"),
     ("TLS_CERT_FILE", "/cert.pem", "go together"),
     ("LOG_LEVEL", "loud", "LOG_LEVEL"),

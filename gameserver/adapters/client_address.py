@@ -25,3 +25,14 @@ def limit_key(peer: str | None, forwarded_for: str | None, *, proxies_trusted: i
             return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)
+
+
+def network(address: str) -> str:
+    """Roughly where an address is, and not whose it is: its /24, or /48 of IPv6. What is no
+    address becomes ``?``, unless it is ``local``."""
+    try:
+        found = ipaddress.ip_network(address.partition("%")[0], strict=False)
+    except ValueError:
+        return address if address == "local" else "?"
+    wide = 24 if found.version == 4 else 48
+    return str(found.supernet(new_prefix=min(wide, found.prefixlen)))

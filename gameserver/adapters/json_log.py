@@ -1,4 +1,7 @@
-"""Logs as one JSON object a line; fields come from ``extra``, never from the message."""
+"""Logs as one JSON object a line; fields come from ``extra``, never from the message.
+
+``remote``, a player's address, is cut to its network: logs are kept for long and read by many.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from time import gmtime, strftime
 from typing import Any
 
 import msgspec
+
+from gameserver.adapters.client_address import network
 
 _STANDARD = frozenset(
     vars(logging.LogRecord("", 0, "", 0, "", (), None))
@@ -37,6 +42,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         fields.update((key, value) for key, value in vars(record).items() if key not in _STANDARD)
+        if "remote" in fields:
+            fields["remote"] = network(str(fields["remote"]))
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
         return _encode(fields).decode()

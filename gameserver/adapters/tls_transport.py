@@ -315,7 +315,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def _fail(self, error: ssl.SSLError) -> None:
         peer = self._raw.get_extra_info("peername")
-        logger.info("TLS failed", extra={"remote": str(peer), "reason": error.reason})
+        remote = str(peer[0]) if isinstance(peer, tuple) else "local"
+        logger.info("TLS failed", extra={"remote": remote, "reason": error.reason})
         self._state = CLOSING
         self._raw.close()
 

@@ -32,6 +32,7 @@ from gameserver.devstack.valkey import Valkey
 DATABASE = "gameserver"
 QUEUE = "gameserver-events"
 DEAD_LETTERS = "gameserver-events-dlq"
+ERASURE_KEY = "development-only-and-never-secret"
 _RECEIVES_MAX = 10
 """The queue's own limit is a safety net: the worker decides earlier, and says why."""
 
@@ -189,6 +190,8 @@ class Stack:
                 "WORKER_SQS_ENDPOINT_URL": self.sqs.endpoint_url,
                 "WORKER_AWS_REGION": self.settings.region,
                 "WORKER_POSTGRES_DSN": self.postgres_dsn,
+                "WORKER_KMS_ENDPOINT_URL": self.moto.endpoint_url,
+                "WORKER_ERASURE_KEY": ERASURE_KEY,
                 "WORKER_HTTP_HOST": LOOPBACK,
                 "WORKER_HTTP_PORT": str(self.settings.ports[name]),
                 "WORKER_DRAIN_MS": "5000",
@@ -215,6 +218,8 @@ class Stack:
                 "GAMESERVER_SQS_QUEUE_URL": self.queue_url,
                 "GAMESERVER_SQS_ENDPOINT_URL": self.sqs.endpoint_url,
                 "GAMESERVER_AWS_REGION": self.settings.region,
+                "GAMESERVER_KMS_KEY_ID": self.moto.identity["kms_key_id"],
+                "GAMESERVER_KMS_ENDPOINT_URL": self.moto.endpoint_url,
                 "GAMESERVER_PROFILES_TABLE": self.moto.identity["profiles_table"],
                 "GAMESERVER_SESSIONS_TABLE": self.moto.identity["sessions_table"],
                 "GAMESERVER_DYNAMODB_ENDPOINT_URL": self.moto.endpoint_url,

@@ -14,6 +14,15 @@ need nothing from the author.
                 state.total += given.data.amount
             if state.total >= 100:
                 tick.end([Standing(player_id=..., place=1, score=100)])
+
+What an event tells of a person (chat, a free text, an address) is marked, and then encrypted before
+it leaves the process; ids of players are not sensitive, names of players are::
+
+    class Said(msgspec.Struct, tag="said"):
+        text: Annotated[str, Sensitive]
+
+In PostgreSQL such a field holds an envelope, which only an export or an operator with the right to
+the key can open. State needs no marks: checkpoints are encrypted as a whole.
 """
 
 from __future__ import annotations
@@ -27,6 +36,7 @@ import msgspec
 
 from gameserver.game.matchmaking import Rules
 from gameserver.ids import PlayerId
+from gameserver.wire.sensitive import Sensitive as Sensitive
 
 StateT = TypeVar("StateT", bound=msgspec.Struct)
 InputT = TypeVar("InputT", bound=msgspec.Struct)
@@ -151,7 +161,8 @@ class Tick(Protocol):
 
         It is announced to the players, and later stored in PostgreSQL, only once it is committed
         together with the state. ``event`` is one of the game's ``Event`` types and is named by its
-        tag. At most ``EVENTS_PER_STEP_MAX`` a step.
+        tag. At most ``EVENTS_PER_STEP_MAX`` a step. Fields marked ``Sensitive`` are told to the
+        players of the match as they are, and stored encrypted.
         """
 
     def end(self, standings: Sequence[Standing], result: msgspec.Struct | None = None) -> None:

@@ -21,6 +21,7 @@ import msgspec
 from gameserver.game.contract import EVENTS_PER_STEP_MAX, AnyGame, Random, Standing
 from gameserver.game.validate import event_kinds
 from gameserver.ids import PlayerId
+from gameserver.wire.sensitive import sensitive_fields
 
 
 class Emitted(NamedTuple):
@@ -35,6 +36,11 @@ class Emitted(NamedTuple):
         fields: dict[str, Any] = msgspec.to_builtins(self.event, str_keys=True)
         del fields[self.event.__struct_config__.tag_field or "type"]
         return fields
+
+    @property
+    def sensitive(self) -> tuple[str, ...]:
+        """The fields of ``data`` that are marked ``Sensitive``."""
+        return sensitive_fields(type(self.event))
 
 
 class Ended(NamedTuple):
@@ -99,8 +105,14 @@ class StepTick:
         """See ``contract.Tick.end``. The first call counts; a later one changes nothing, because
         a leaving player and the clock may both end a match within one step.
 
-        Raises ``ValueError`` for a place below 1, a score that is no number, a player twice.
+        Raises ``ValueError`` for a place below 1, a score that is no number, a player twice, and
+        ``TypeError`` for a result with ``Sensitive`` fields: results are stored for all to see.
         """
+        if result is not None and (marked := sensitive_fields(type(result))):
+            raise TypeError(
+                f"{type(result).__name__} has sensitive fields ({', '.join(marked)}): a result is "
+                "not encrypted; emit them in an event of their own"
+            )
         seen: set[PlayerId] = set()
         for standing in standings:
             if standing.player_id in seen:

@@ -5,6 +5,10 @@ carry() ──►   bounded by the runner               since(resume) ──► 
 
 Chunks of a recording are carried along: they are outbox entries among the others, but players are
 not told of them, so that they have no event's number. ``entry_seq`` counts both.
+
+Sensitive fields, and chunks as a whole, are sealed when they are committed for the first time, and
+never again: from then on their bytes are the same wherever they go. Players of the match are told
+the fields as they are.
 """
 
 from __future__ import annotations
@@ -14,19 +18,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from gameserver.ids import MatchId
-from gameserver.ports import OutboxEntry
-from gameserver.wire import event_record, from_client
-from gameserver.wire.event_record import EventRecord
+from gameserver.ports import OutboxEntry, Sealer
+from gameserver.wire import envelope, event_record, from_client
+from gameserver.wire.event_record import Chunk, EventRecord, Record
 from gameserver.wire.frame import Broadcast
+
+
+class Unsealed(NamedTuple):
+    """A record, and the fields of its data that have to be sealed; a chunk is, as a whole."""
+
+    record: Record
+    fields: Sequence[str]
 
 
 class Stated(NamedTuple):
     """A key event: its record, what players will be told, and the loop's time of its step in s.
-    ``message`` is ``None`` for a chunk of the recording."""
+    ``message`` is ``None`` for a chunk of the recording. While there is something ``unsealed``,
+    ``entry`` has no record yet."""
 
     entry: OutboxEntry
     message: Broadcast | None
     at: float
+    unsealed: Unsealed | None = None
 
 
 class Chronicle:
@@ -38,7 +51,9 @@ class Chronicle:
         "_history",
         "_match_id",
         "_mode",
+        "_sealer",
         "_uncommitted",
+        "_unsealed",
         "announced_seq",
         "entry_seq",
         "epoch",
@@ -55,6 +70,7 @@ class Chronicle:
         seq: int,
         entry_seq: int,
         keep: int,
+        sealer: Sealer,
     ) -> None:
         self._match_id = match_id
         self._game = game
@@ -63,6 +79,8 @@ class Chronicle:
         self.seq = seq
         self.entry_seq = entry_seq
         self.announced_seq = seq
+        self._sealer = sealer
+        self._unsealed = 0
         self._uncommitted: deque[Stated] = deque()
         self._history: deque[Broadcast] = deque(maxlen=keep)
 
@@ -77,45 +95,71 @@ class Chronicle:
         player: str | None,
         data: dict[str, Any],
         *,
+        sensitive: Sequence[str] = (),
         tick: int,
         at_ms: int,
         at: float,
     ) -> None:
-        """Number and encode an event, once. ``at_ms``: wall time; ``at``: the loop's time in s.
+        """Number and encode an event, once. ``at_ms``: wall time; ``at``: the loop's time in s;
+        ``sensitive``: the fields of ``data`` to be sealed.
 
         Raises ``ValueError`` (too large) or msgspec's errors; then no number is used up.
         """
         seq = self.seq + 1
-        record = event_record.encode_record(
-            EventRecord(
-                id=f"{self._match_id}/{seq}",
-                match=self._match_id,
-                seq=seq,
-                epoch=self.epoch,
-                tick=tick,
-                game=self._game,
-                mode=self._mode,
-                kind=kind,
-                player=player,
-                at_ms=at_ms,
-                data=data,
-            )
+        record = EventRecord(
+            id=f"{self._match_id}/{seq}",
+            match=self._match_id,
+            seq=seq,
+            epoch=self.epoch,
+            tick=tick,
+            game=self._game,
+            mode=self._mode,
+            kind=kind,
+            player=player,
+            at_ms=at_ms,
+            data=data,
         )
+        encoded = event_record.encode_record(record)
+        unsealed = None
+        if sensitive:
+            event_record.check_size(record, envelope.sealed_bytes_max(len(encoded), len(sensitive)))
+            unsealed, encoded = Unsealed(record, sensitive), b""
+            self._unsealed += 1
         message = Broadcast.event(seq, tick, kind, player, data)
         self.seq = seq
-        self._append(record, message, at)
+        self._append(encoded, message, at, unsealed)
 
-    def carry(self, record: bytes, at: float) -> None:
-        """Take an encoded chunk of the recording along, behind the events stated so far."""
-        self._append(record, None, at)
+    def carry(self, chunk: Chunk, at: float) -> None:
+        """Take a chunk of the recording along, behind the events stated so far."""
+        self._unsealed += 1
+        self._append(b"", None, at, Unsealed(chunk, ()))
 
-    def _append(self, record: bytes, message: Broadcast | None, at: float) -> None:
+    def _append(
+        self, record: bytes, message: Broadcast | None, at: float, unsealed: Unsealed | None
+    ) -> None:
         self.entry_seq += 1
-        self._uncommitted.append(Stated(OutboxEntry(self.entry_seq, record), message, at))
+        entry = OutboxEntry(self.entry_seq, record)
+        self._uncommitted.append(Stated(entry, message, at, unsealed))
 
     def waiting(self) -> Iterator[Stated]:
-        """What the next commit has to hold, oldest first."""
+        """What the next commit has to hold, oldest first, sealed. To be asked after
+        ``Sealer.ready``; else it may raise ``KeysUnavailable``."""
+        if self._unsealed:
+            for place, stated in enumerate(self._uncommitted):
+                if stated.unsealed is not None:
+                    self._uncommitted[place] = self._seal(stated, stated.unsealed)
+                    self._unsealed -= 1
         return iter(self._uncommitted)
+
+    def _seal(self, stated: Stated, unsealed: Unsealed) -> Stated:
+        record, fields = unsealed
+        sealed: Record
+        if isinstance(record, Chunk):
+            sealed = self._sealer.seal_chunk(record)
+        else:
+            sealed = self._sealer.seal(record, fields)
+        entry = OutboxEntry(stated.entry.seq, event_record.encode_record(sealed))
+        return stated._replace(entry=entry, unsealed=None)
 
     def durable(self, up_to_entry: int) -> Sequence[Stated]:
         """Take out what a commit up to the entry ``up_to_entry`` has made durable, in order; its
@@ -134,7 +178,7 @@ class Chronicle:
         for entry in entries:
             if event_record.is_chunk(entry.record):
                 continue
-            record = event_record.decode_record(entry.record)
+            record = event_record.decode_record(entry.shown or entry.record)
             self._history.append(
                 Broadcast.event(record.seq, record.tick, record.kind, record.player, record.data)
             )

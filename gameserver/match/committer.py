@@ -3,9 +3,10 @@
     changed(match) ──► due within checkpoint_interval_ms ─┐
     urgent(match)  ──► due now (an event waits) ──────────┴► one flush under way at a time
 
-While a flush is under way the next one gathers, so that the load itself makes the groups. A flush
-without an answer has an unknown outcome: the very same commits are sent again until there is one,
-and a match makes no newer commit before.
+Before each flush there must be a data key to seal with (``Sealer.ready``); while there is none,
+events gather until their bound pauses the match. While a flush is under way the next one gathers,
+so that the load itself makes the groups. A flush without an answer has an unknown outcome: the very
+same commits are sent again until there is one, and a match makes no newer commit before.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId
 from gameserver.match.backoff import delay_s
 from gameserver.metrics import Metrics
-from gameserver.ports import Commit, Entropy, MatchStore, Outcome
+from gameserver.ports import Commit, Entropy, MatchStore, Outcome, Sealer
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Committer:
     def __init__(
         self,
         store: MatchStore,
+        sealer: Sealer,
         *,
         interval_ms: int,
         lease_ttl_ms: int,
@@ -60,6 +62,7 @@ class Committer:
         metrics: Metrics,
     ) -> None:
         self._store = store
+        self._sealer = sealer
         self._interval_s = interval_ms / 1000
         self._lease_ttl_ms = lease_ttl_ms
         self._entropy = entropy
@@ -94,6 +97,8 @@ class Committer:
             await self._until_due()
             if self._urgent and not attempt:
                 await asyncio.sleep(COALESCE_S)
+            # Without a key nothing is written at all: rather a pause than a name in the clear.
+            await self._sealer.ready()
             if await self._flush(self._take()):
                 attempt = 0
             else:

@@ -49,17 +49,20 @@ class Ledger:
     def prepare(self, encode: Callable[[], bytes]) -> Commit:
         """The commit in flight, byte for byte, else the next one with ``encode()`` as checkpoint.
 
-        Checkpoint and events are taken in the same call, so that they belong together.
+        Checkpoint and events are taken in the same call, so that they belong together. May raise
+        ``KeysUnavailable``; then the next call takes what has happened since as well.
         """
         if self.inflight is None:
+            # The checkpoint first: with it a chunk of the recording joins what is waiting.
             checkpoint = encode()
+            records = [*self._resend, *(one.entry for one in self._chronicle.waiting())]
             self.dirty = False
             self.inflight = Commit(
                 match_id=self._match_id,
                 fence=self.fence,
                 version=self.version + 1,
                 checkpoint=checkpoint,
-                records=[*self._resend, *(one.entry for one in self._chronicle.waiting())],
+                records=records,
                 trim_seq=self._outbox.relayed_seq,
             )
         return self.inflight

@@ -22,6 +22,7 @@ from gameserver.match.recorder import Recorder
 from gameserver.ports import Clock
 from gameserver.wire import event_record, recording
 from gameserver.wire.frame import Frame
+from gameserver.wire.sensitive import sensitive_fields
 
 FINISHED = "finished"
 ABANDONED = "abandoned"
@@ -198,6 +199,7 @@ class Play:
                 emitted.kind,
                 emitted.player_id,
                 emitted.data(),
+                sensitive=emitted.sensitive,
                 tick=self.tick,
                 at_ms=at_ms,
                 at=at,
@@ -228,6 +230,7 @@ class Play:
             kind,
             player,
             msgspec.to_builtins(data),
+            sensitive=sensitive_fields(type(data)),
             tick=self.tick,
             at_ms=self._clock.wall_ms(),
             at=self._now(),

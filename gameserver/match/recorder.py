@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from gameserver.game.contract import AnyGame, LeaveReason, Player
 from gameserver.match.checkpoint import Checkpoint, Recorded
-from gameserver.wire import event_record
 from gameserver.wire.event_record import Chunk, ChunkSetup
 from gameserver.wire.recording import End, Join, Leave, Tape
 
@@ -68,15 +67,15 @@ class Recorder:
         at_ms: int,
         ended: str | None,
         digest: Digest,
-    ) -> list[bytes]:
-        """What was recorded since the last call as encoded chunks; none where nothing was.
+    ) -> list[Chunk]:
+        """What was recorded since the last call as chunks; none where nothing was.
         ``digest()``: the state's, at this moment."""
         if not self.tape and self._setup is None:
             return []
         size, end_tick = len(self.tape), self._first_tick + self.tape.steps
         pieces = self.tape.take()
         named = digest()
-        records = []
+        chunks = []
         for left, body in zip(reversed(range(len(pieces))), pieces, strict=True):
             self._number += 1
             chunk = Chunk(
@@ -98,12 +97,12 @@ class Recorder:
                 setup=self._setup,
                 body=body,
             )
-            records.append(event_record.encode_record(chunk))
+            chunks.append(chunk)
             self._setup = None
         self._revived = False
         self._first_tick = end_tick
         self._closed_bytes += size
-        return records
+        return chunks
 
     def durable(self) -> None:
         """All chunks closed so far are committed."""

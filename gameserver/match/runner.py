@@ -16,6 +16,7 @@ from typing import assert_never
 
 import msgspec
 
+from gameserver.errors import KeysUnavailable
 from gameserver.game.contract import AnyGame
 from gameserver.hot import Given
 from gameserver.ids import MatchId, PlayerId
@@ -78,6 +79,7 @@ class Runner:
             seq=origin.event_seq,
             entry_seq=origin.entry_seq,
             keep=config.resume_events_max,
+            sealer=services.sealer,
         )
         self.chronicle.remember(acquired.outbox)
         self._recorder = recorder
@@ -367,6 +369,9 @@ class Runner:
             return None
         try:
             return self._ledger.prepare(self._encode)
+        except KeysUnavailable:
+            self._services.committer.urgent(self)  # It first waits for a key.
+            return None
         except Exception as error:  # the game's state cannot be encoded
             self.fail(error)
             return self._ledger.prepare(self._encode)
@@ -408,7 +413,7 @@ class Runner:
         )
         for chunk in chunks:
             chronicle.carry(chunk, self._loop.time())
-            self._metrics.recording_bytes += len(chunk)
+            self._metrics.recording_bytes += len(chunk.body)
         return recorder.recorded(chronicle.entry_seq)
 
     def commit_outcome(self, outcome: Outcome, sent_at: float) -> None:

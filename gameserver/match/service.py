@@ -46,6 +46,7 @@ from gameserver.ports import (
     Identity,
     MatchStore,
     OpenMatch,
+    Sealer,
     Seated,
     Subscriber,
 )
@@ -83,6 +84,7 @@ class MatchService:
         games: Mapping[str, AnyGame],
         store: MatchStore,
         queue: EventQueue,
+        sealer: Sealer,
         clock: Clock,
         entropy: Entropy,
         metrics: Metrics,
@@ -99,6 +101,7 @@ class MatchService:
         """Raises what ended a side task: without any one of them the node must not go on."""
         self._committer = Committer(
             store,
+            sealer,
             interval_ms=config.checkpoint_interval_ms,
             lease_ttl_ms=config.lease_ttl_ms,
             entropy=entropy,
@@ -113,6 +116,7 @@ class MatchService:
             metrics=metrics,
             committer=self._committer,
             relay=self._relay,
+            sealer=sealer,
             slots=Slots(behind_max=config.ticks_behind_max, metrics=metrics),
         )
         self._birth = Birth(

@@ -11,7 +11,7 @@ from gameserver.match.committer import Committer
 from gameserver.match.pacer import Slots
 from gameserver.match.relay import Relay
 from gameserver.metrics import Metrics
-from gameserver.ports import Clock
+from gameserver.ports import Clock, Sealer
 
 if TYPE_CHECKING:
     from gameserver.match.runner import Runner
@@ -31,6 +31,7 @@ class Services:
     metrics: Metrics
     committer: Committer
     relay: Relay
+    sealer: Sealer
     slots: Slots
 
 

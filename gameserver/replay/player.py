@@ -23,6 +23,7 @@ from gameserver.match import checkpoint as checkpoints
 from gameserver.match.checkpoint import BadCheckpoint, Checkpoint
 from gameserver.match.chronicle import Chronicle
 from gameserver.match.play import GAME_ERROR, Play
+from gameserver.match.unsealed import Unsealed
 from gameserver.replay.recording import Recording, Section
 from gameserver.wire.event_record import Chunk
 from gameserver.wire.frame import Broadcast, Frame
@@ -124,6 +125,7 @@ class Replay:
             seq=0,
             entry_seq=0,
             keep=1,
+            sealer=Unsealed(),
         )
 
     def _continue(

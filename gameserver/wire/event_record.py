@@ -7,6 +7,9 @@ A record is encoded once, before its commit; from then on its bytes are what is 
                 "kind":…,"player":…|null,"at_ms":…,"data":{…}}
     chunk    = {"chunk":"<match>/r<number>","match":…,"number":…, …,"body":"<base64>", …}
 
+Where fields of ``data`` tell of a person they are sealed (``envelope``), and the record has one
+more key, ``"key"``: the data key that seals them, wrapped.
+
 The id does not hold the epoch: a match that continues on another node goes on with the next
 ``seq``, so an id names one fact for ever. A chunk is a piece of a match's recording, numbered by
 itself, and travels the same way; ``wire.recording`` says what its body holds.
@@ -20,6 +23,8 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+
+from gameserver.wire.sensitive import Sensitive
 
 VERSION = 1
 BODY_BYTES_MAX = 1_048_576
@@ -37,8 +42,11 @@ _Name = Annotated[str, Meta(min_length=1, max_length=64)]
 _Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
-class EventRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One key event. ``data`` is the event's own fields; ``at_ms`` is wall time of its step."""
+class EventRecord(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One key event. ``data`` is the event's own fields; ``at_ms`` is wall time of its step;
+    ``key`` names the data key of its sealed fields (``envelope.reference``)."""
 
     id: Annotated[str, Meta(min_length=3, max_length=96, pattern=r"^[0-9a-z]{1,64}/[0-9]{1,16}\Z")]
     match: Annotated[str, Meta(pattern=r"^[0-9a-z]{1,64}\Z")]
@@ -51,6 +59,7 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     player: Annotated[str, Meta(min_length=1, max_length=128)] | None
     at_ms: _Count
     data: dict[str, Any]
+    key: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{1,684}\Z")] | None = None
 
 
 class MatchStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +71,9 @@ class MatchStarted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlayerJoined(msgspec.Struct, frozen=True, kw_only=True):
-    """``data`` of ``player_joined``. Names are shown in public, so they are not encrypted."""
+    """``data`` of ``player_joined``."""
 
-    name: str
+    name: Annotated[str, Sensitive]
     seat: int
 
 
@@ -152,14 +161,19 @@ def encode_record(record: Record) -> bytes:
     Raises ``ValueError`` over ``RECORD_BYTES_MAX``.
     """
     encoded = _encode(record)
-    if len(encoded) > RECORD_BYTES_MAX:
+    check_size(record, len(encoded))
+    return encoded
+
+
+def check_size(record: Record, size: int) -> None:
+    """Raises ``ValueError`` where ``size`` bytes are over ``RECORD_BYTES_MAX``."""
+    if size > RECORD_BYTES_MAX:
         named = (
             f"chunk {record.chunk}"
             if isinstance(record, Chunk)
             else f"event {record.id} ({record.kind})"
         )
-        raise ValueError(f"{named} takes {len(encoded)} bytes; the limit is {RECORD_BYTES_MAX}")
-    return encoded
+        raise ValueError(f"{named} takes {size} bytes; the limit is {RECORD_BYTES_MAX}")
 
 
 def is_chunk(encoded: bytes) -> bool:
@@ -192,7 +206,12 @@ def decode_record(encoded: bytes | msgspec.Raw) -> EventRecord:
 
 
 def digest(record: Record) -> bytes:
-    """16 bytes that tell two contents of the same id apart (SHA-256, cut)."""
+    """16 bytes that tell two contents of the same id apart (SHA-256, cut).
+
+    Sealed fields and bodies count as they are sealed: a record is sealed once. An event's key does
+    not, for the same key may be wrapped anew."""
+    if isinstance(record, EventRecord) and record.key is not None:
+        record = msgspec.structs.replace(record, key=None)
     return hashlib.sha256(_encode(record)).digest()[:16]
 
 

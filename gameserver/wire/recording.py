@@ -3,7 +3,8 @@
     match ──calls──► Tape ──pack──► pieces of at most PIECE_BYTES_MAX ──► Chunk.body
 
 The ops of a chunk are one msgpack array, deflated, and cut into as many pieces as it takes. Only
-calls of the game are recorded: with the setup in the first chunk they give every state again.
+calls of the game are recorded: with the setup in the first chunk they give every state again. A
+body is sealed as a whole before it is stored (``envelope``); here it is open.
 
     [0, count]                               steps without inputs, of a game with a tick rate
     [1, inputs]                              a step; inputs = [[seat, seq, data], …]
@@ -25,8 +26,9 @@ import msgspec
 from gameserver.errors import GameServerError
 from gameserver.game.contract import PlayerInput
 
-PIECE_BYTES_MAX = 45_000
-"""Of a body: as base64, with what stands around it, below ``event_record.RECORD_BYTES_MAX``."""
+PIECE_BYTES_MAX = 44_400
+"""Of a body: sealed and as base64, with what stands around it, below
+``event_record.RECORD_BYTES_MAX``."""
 CHUNK_BYTES_MAX = 64 * 1024 * 1024
 """Of one chunk's ops inflated: no server writes larger ones."""
 _LEVEL, _WINDOW_BITS, _MEMORY = 3, 12, 5

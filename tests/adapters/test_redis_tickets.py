@@ -19,6 +19,7 @@ from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
 from gameserver.ports import Identity
 from tests.adapters.ws_peer import until
+from tests.fakes.memory_keys import MemoryKms, data_keys
 
 IDENTITY = Identity(
     player_id=PlayerId("p1"),
@@ -145,3 +146,29 @@ async def test_a_store_that_does_not_answer() -> None:
     await redis.aclose()
     await until(lambda: connected)
     server.close()
+
+
+async def test_a_sealed_ticket_cannot_be_read_in_redis(redis, redis_prefix) -> None:
+    kms = MemoryKms()
+    keys = await data_keys(kms)
+    office = RedisTickets(
+        redis, prefix=redis_prefix, ttl_ms=9_000, clock=SetClock(), metrics=Metrics(), keys=keys
+    )
+    ticket = await office.issue(IDENTITY)
+    [key] = [key async for key in redis.scan_iter(match=f"{redis_prefix}:*")]
+    stored = await redis.get(key)
+    assert IDENTITY.name.encode() not in stored
+    other = RedisTickets(
+        redis,
+        prefix=redis_prefix,
+        ttl_ms=9_000,
+        clock=SetClock(),
+        metrics=Metrics(),
+        keys=await data_keys(kms),
+    )
+    assert await other.redeem(ticket) == IDENTITY, "on another node"
+    ticket = await office.issue(IDENTITY)
+    [key] = [key async for key in redis.scan_iter(match=f"{redis_prefix}:*")]
+    await redis.set(key, stored)
+    with pytest.raises(TokenRefused, match="another version"):
+        await office.redeem(ticket)

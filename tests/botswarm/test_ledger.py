@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botswarm import ledger as ledgers
-from botswarm.check import Stored, StoredEvent, check, compare, describe
+from botswarm.check import Stored, StoredEvent, check, compare, describe, stored_digest
 from botswarm.ledger import Ledger, LedgerError, content_digest
 from gameserver.errors import ConfigError
 from persistence_worker.migrate import migrate
@@ -201,3 +201,12 @@ async def test_a_database_without_the_tables_is_explained(postgres_dsn, tmp_path
         await check(tmp_path / "l", dsn=postgres_dsn, wait_s=0)
     with pytest.raises(ConfigError, match="cannot connect"):
         await check(tmp_path / "l", dsn="postgresql://127.0.0.1:1/x", wait_s=0)
+
+
+def test_what_is_sealed_is_not_compared() -> None:
+    told = content_digest({"name": "Ann", "seat": 1}, "player_joined")
+    assert stored_digest("player_joined", {"name": "gs1.xyz", "seat": 1}) == told
+    assert stored_digest("player_joined", {"name": "gs1.xyz", "seat": 2}) != told
+    sealed = "gs1." + "A" * 80
+    assert stored_digest("said", {"text": sealed, "length": 3}) is None
+    assert stored_digest("said", {"text": "gs1.short"}) == content_digest({"text": "gs1.short"})

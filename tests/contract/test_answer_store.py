@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
+import msgspec
 import pytest
 
 from gameserver.adapters import redis_client
@@ -16,6 +18,7 @@ from gameserver.errors import StoreUnavailable
 from gameserver.metrics import Metrics
 from tests.contract.test_match_store import REDIS_TLS, redis_url, until
 from tests.fakes.memory_answers import MemoryAnswers
+from tests.fakes.memory_keys import MemoryKms, data_keys
 
 TTL_MS = 60_000
 ANSWER = Answer(
@@ -23,7 +26,7 @@ ANSWER = Answer(
 )
 
 
-@pytest.fixture(params=["memory", "redis", "redis_cluster", REDIS_TLS])
+@pytest.fixture(params=["memory", "redis", "sealed", "redis_cluster", REDIS_TLS])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[AnswerStore]:
     if request.param == "memory":
         yield MemoryAnswers()
@@ -32,7 +35,25 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[AnswerStore]:
     client = redis_client.connect(config, name="answers", connections_max=16)
     await redis_client.begin(client)
     prefix = request.getfixturevalue("redis_prefix")
-    yield RedisAnswers(client, prefix=prefix, metrics=Metrics())
+    keys = await data_keys() if request.param == "sealed" else None
+    yield RedisAnswers(client, prefix=prefix, metrics=Metrics(), keys=keys)
+    await client.aclose()
+
+
+async def test_a_sealed_answer_cannot_be_read_in_redis(valkey_url: str, redis_prefix: str) -> None:
+    client = redis_client.connect(Config(redis_url=valkey_url), name="a", connections_max=2)
+    await redis_client.begin(client)
+    kms = MemoryKms()
+    keys = await data_keys(kms)
+    store = RedisAnswers(client, prefix=redis_prefix, metrics=Metrics(), keys=keys)
+    answer = msgspec.structs.replace(ANSWER, body=b'{"ticket": "secret"}')
+    await store.keep("k", Kept(b"d", answer), ttl_ms=TTL_MS)
+    stored = await cast(Any, client).get(f"{redis_prefix}:answer:k")
+    assert b"secret" not in stored
+    assert await store.claim("k", Kept(b"e"), ttl_ms=TTL_MS) == Kept(b"d", answer)
+    await cast(Any, client).set(f"{redis_prefix}:answer:other", stored)
+    with pytest.raises(StoreUnavailable):
+        await store.claim("other", Kept(b"e"), ttl_ms=TTL_MS)
     await client.aclose()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gameserver.adapters.redis_store import RedisMatchStore
+from gameserver.adapters.sealing import SealedMatchStore
 from gameserver.config import Config
 from gameserver.devstack.process import free_port
 from gameserver.devstack.valkey import Valkey
@@ -17,6 +18,7 @@ from gameserver.ids import MatchId
 from gameserver.metrics import Metrics
 from gameserver.ports import Acquired, Commit, Lease, MatchStore, OutboxEntry, Outcome
 from tests.fakes.clock import EPOCH_MS
+from tests.fakes.memory_keys import data_keys
 from tests.fakes.memory_store import MemoryStore
 from tests.redis_cluster import RedisCluster
 from tests.redis_tls import TlsRedis
@@ -30,11 +32,12 @@ REDIS_CLUSTER_TLS = pytest.param("redis_cluster_tls", marks=pytest.mark.system)
 STORES = ["memory", "redis", "redis_cluster", REDIS_TLS, REDIS_CLUSTER_TLS]
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=["sealed", *STORES])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[MatchStore]:
-    if request.param == "memory":
+    if request.param in ("memory", "sealed"):
         loop = asyncio.get_running_loop()
-        yield MemoryStore(lambda: EPOCH_MS + loop.time() * 1000)
+        memory = MemoryStore(lambda: EPOCH_MS + loop.time() * 1000)
+        yield memory if request.param == "memory" else SealedMatchStore(memory, await data_keys())
         return
     config = Config(
         redis_url=redis_url(request),

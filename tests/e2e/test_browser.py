@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
+from gameserver.wire.envelope import field_key
 from tests.browser.page import Console, chromium, join, login, play, seen, wait_for
 from tests.conftest import needs_system
 from tests.e2e.conftest import rows
@@ -43,7 +44,7 @@ async def test_a_person_plays_and_the_result_is_stored(
             dsn, "SELECT * FROM results WHERE match_id = $1 ORDER BY place", match, until=BOTS
         )
         names = await rows(dsn, "SELECT name FROM participants WHERE match_id = $1", match)
-        assert "demo" in {row["name"] for row in names}
+        assert all(field_key(row["name"]) is not None for row in names), "sealed"
         assert results[0]["place"] == 1
     finally:
         assert run.end() == 0

@@ -16,8 +16,9 @@ from gameserver.hot import Line
 from gameserver.ids import PlayerId
 from gameserver.match.runner import Runner
 from gameserver.match.service import MatchService
+from gameserver.match.unsealed import Unsealed
 from gameserver.metrics import Metrics
-from gameserver.ports import Identity, Seated
+from gameserver.ports import Identity, Sealer, Seated
 from gameserver.wire import from_client
 from gameserver.wire.frame import Broadcast, Frame
 from tests.fakes.clock import EPOCH_MS, LoopClock, SeededEntropy
@@ -143,6 +144,7 @@ class House:
         queue: Queue | None = None,
         node: str = "n1",
         games: dict[str, AnyGame] | None = None,
+        sealer: Sealer | None = None,
         **config: Any,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -158,6 +160,7 @@ class House:
             games=games or GAMES,
             store=self.store,
             queue=self.queue,
+            sealer=sealer or Unsealed(),
             clock=LoopClock(loop.time),
             entropy=SeededEntropy(1, int(node[1:])),
             metrics=self.metrics,

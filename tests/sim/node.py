@@ -18,6 +18,7 @@ from gameserver.lobby.entry import Lobby, NoRatings
 from gameserver.lobby.matchmaker import Matchmaker
 from gameserver.lobby.teller import Teller
 from gameserver.match.service import MatchService
+from gameserver.match.unsealed import Unsealed
 from gameserver.metrics import Metrics
 from persistence_worker.health import Health
 from persistence_worker.metrics import Metrics as WorkerMetrics
@@ -78,6 +79,7 @@ class Node:
             games=GAMES,
             store=store,
             queue=FaultyQueue(world.queue.put, world.network),
+            sealer=Unsealed(),
             clock=LoopClock(loop.time),
             entropy=entropy,
             metrics=self.metrics,
