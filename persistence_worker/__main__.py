@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -99,6 +99,16 @@ def parser() -> argparse.ArgumentParser:
     compare = add("compare", _compare, DATABASES, "whether two databases hold the same rows")
     for verb in (carry, compare):
         verb.add_argument("--json", action="store_true", help="for programs")
+    anew = add("rewrap", _rewrap, DATABASE, "wrap data keys anew under another KMS key")
+    anew.add_argument("--to", metavar="KEY", help="id, ARN or alias; default WORKER_KMS_KEY_ID")
+    anew.add_argument(
+        "--older-than",
+        type=cli_dlq.age,
+        metavar="AGE",
+        default=timedelta(0),
+        help="only what was wrapped longer ago than 90s, 15m, 2h, 3d, …",
+    )
+    anew.add_argument("--dry-run", action="store_true", help="only count them")
     letters = add(
         "dlq", None, (), "dead letters, in their queue and parked: look, redrive, discard"
     )
@@ -106,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
     export = add("recording", _recording, DATABASE, "write the recording of a match as JSON Lines")
     export.add_argument("match", metavar="MATCH")
     export.add_argument("--out", metavar="FILE", help="default: standard output")
+    export.add_argument("--open", action="store_true", help="open what is sealed; needs KMS")
     add("config", _config, (), "print the settings in force, without secrets")
     add("healthcheck", _healthcheck, (), "exit 0 if the worker on this machine is alive")
     return top
@@ -175,6 +186,18 @@ def _compare(arguments: argparse.Namespace, config: Config) -> int:
     return _say(commands.compare(config, json=arguments.json))
 
 
+def _rewrap(arguments: argparse.Namespace, config: Config) -> int:
+    from persistence_worker import commands
+
+    under = arguments.to or config.kms_key_id
+    if not under:
+        raise UsageError("name a key with --to, or set WORKER_KMS_KEY_ID")
+    work = commands.rewrap(
+        config, under=under, older_than=arguments.older_than, dry_run=arguments.dry_run
+    )
+    return _say(work)
+
+
 def _say(command: Coroutine[Any, Any, Said]) -> int:
     text, well = asyncio.run(command)
     print(text)
@@ -188,7 +211,7 @@ def _dlq(arguments: argparse.Namespace, config: Config) -> int:
 def _recording(arguments: argparse.Namespace, config: Config) -> int:
     from persistence_worker.recordings import read_lines
 
-    lines = asyncio.run(read_lines(config, arguments.match))
+    lines = asyncio.run(read_lines(config, arguments.match, opened=arguments.open))
     with open(arguments.out, "wb") if arguments.out else nullcontext(sys.stdout.buffer) as file:
         file.writelines(lines)
         file.flush()

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from gameserver.wire.envelope import key_name, read_reference
 from persistence_worker.boards import Rules
+from persistence_worker.erasure import Pseudonymizer, is_pseudonym, mentioned, without
 from persistence_worker.errors import DatabaseUnavailable
 from persistence_worker.intake import Event, Item, Piece
 from persistence_worker.postgres import DATABASE_ERRORS, Database, kind_of, told
@@ -70,14 +72,21 @@ class Stored(msgspec.Struct, frozen=True):
 
 class PostgresSink:
     """The sink of production. ``jitter`` gives numbers from 0 up to 1; ``rules`` say which boards
-    there are, and are the same for all workers of a database."""
+    there are, and are the same for all workers of a database; ``pseudonyms`` are needed as soon as
+    a player was erased."""
 
     def __init__(
-        self, database: Database, *, jitter: Callable[[], float], rules: Rules | None = None
+        self,
+        database: Database,
+        *,
+        jitter: Callable[[], float],
+        rules: Rules | None = None,
+        pseudonyms: Pseudonymizer | None = None,
     ) -> None:
         self._database = database
         self._jitter = jitter
         self._rules = rules or Rules()
+        self._pseudonyms = pseudonyms
 
     async def apply(self, events: Sequence[Item]) -> list[Verdict]:
         """See ``EventSink``. A lost deadlock is repeated here, a few times.
@@ -117,6 +126,10 @@ class PostgresSink:
         statements = self._database.statements
         events = [item for item in items if isinstance(item, Event)]
         pieces = [item for item in items if isinstance(item, Piece)]
+        events = await self._without_erased(connection, events)
+        keys = _key_columns(events)
+        if keys:
+            await connection.execute(statements["insert_data_keys"], *keys)
         stored = await self._insert(connection, EVENTS, events)
         stored |= await self._insert(connection, PIECES, pieces)
         fresh = [event for event in events if stored[event.key].new]
@@ -145,6 +158,22 @@ class PostgresSink:
             digests |= dict.fromkeys(old) | {(row[0], row[1]): row[2] for row in rows}
         return {item.key: Stored(digests[key], key in new) for key, item in by_id.items()}
 
+    async def _without_erased(self, connection: Connection, events: list[Event]) -> list[Event]:
+        """The events as they may be stored. Reading the table also locks it a little: who erases a
+        player waits for the batches that have not seen it."""
+        statements = self._database.statements
+        if not await connection.fetchval(statements["any_erased"]):
+            return events
+        if self._pseudonyms is None:
+            raise DatabaseUnavailable(
+                "players were erased: without WORKER_ERASURE_KEY nobody can tell which",
+                kind=ErrorKind.DATABASE_SCHEMA,
+            )
+        pseudonyms = {self._pseudonyms.of(player): player for player in mentioned(events)}
+        rows = await connection.fetch(statements["erased_among"], list(pseudonyms))
+        erased = {pseudonyms[row["pseudonym"]]: row["pseudonym"] for row in rows}
+        return [without(event, erased) for event in events] if erased else events
+
     async def _store_by_halves(
         self, connection: Connection, items: list[Item]
     ) -> dict[Key, Stored]:
@@ -167,8 +196,18 @@ def _judge(event: Item, first: bool, stored: Stored) -> Verdict:
     if stored.refusal:
         return Verdict(Outcome.REJECTED, stored.refusal)
     if stored.digest != event.digest:
-        return FORKED
+        # What an erasure has changed in a dead letter cannot be compared any more.
+        erased = isinstance(event, Event) and is_pseudonym(event.record.player)
+        return DUPLICATE if erased else FORKED
     return APPLIED if stored.new and first else DUPLICATE
+
+
+def _key_columns(events: Sequence[Event]) -> list[list[Any]]:
+    """The arguments of ``insert_data_keys``, sorted so that concurrent batches wait for each other
+    in one order; empty where nothing is sealed."""
+    references = {event.record.key for event in events if event.record.key is not None}
+    keys = sorted((key_name(key), wrapped) for key, wrapped in map(read_reference, references))
+    return [[key for key, _ in keys], [wrapped for _, wrapped in keys]] if keys else []
 
 
 class Table(NamedTuple):

@@ -8,11 +8,13 @@ the worker's own sink, so that an event that is there already has no effect.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from gameserver.wire import envelope, sealed_record
 from gameserver.wire import event_record as wire
 from persistence_worker.apply import Outcome, PostgresSink
 from persistence_worker.errors import DatabaseUnavailable
@@ -23,6 +25,7 @@ EVENTS_AT_ONCE = 2_000
 EXAMPLES_MAX = 10
 ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
 _COMPARED = "compare_"
+_SEALED = '"gs1.'
 
 
 class Carried(msgspec.Struct, kw_only=True):
@@ -53,7 +56,8 @@ async def carry(source: Database, sink: PostgresSink, *, since: datetime = ALWAY
     done = Carried()
     last: tuple[str, int] = ("", 0)
     while rows := await _read(source, last, since):
-        events = [_event(row) for row in rows]
+        keys = await _keys(source, rows)
+        events = [_event(row, keys) for row in rows]
         verdicts = await sink.apply(events)
         outcomes = Counter(verdict.outcome for verdict in verdicts)
         done.read += len(rows)
@@ -70,6 +74,38 @@ async def carry(source: Database, sink: PostgresSink, *, since: datetime = ALWAY
     return done
 
 
+async def carry_erasures(source: Database, target: Database) -> None:
+    """Remember in ``target`` whom ``source`` has erased, so that their events are stored as such.
+    What ``target`` itself still holds of them is another erasure's business. Raises
+    ``DatabaseUnavailable``."""
+    try:
+        async with source.transaction() as connection:
+            rows = await connection.fetch(source.statements["erasures"])
+        async with target.transaction() as connection:
+            columns = [[row["pseudonym"] for row in rows], [row["at"] for row in rows]]
+            await connection.execute(target.statements["insert_erasures"], *columns)
+    except DATABASE_ERRORS as error:
+        raise DatabaseUnavailable(told(error), kind=kind_of(error)) from error
+
+
+async def _keys(source: Database, rows: list[Any]) -> dict[str, str]:
+    """References of the data keys that seal fields of these events, by their ids."""
+    found = {
+        envelope.key_name(key)
+        for row in rows
+        if _SEALED in row["data"]
+        for key in sealed_record.keys(msgspec.json.decode(row["data"]))
+    }
+    if not found:
+        return {}
+    try:
+        async with source.transaction() as connection:
+            stored = await connection.fetch(source.statements["data_keys"], sorted(found))
+    except DATABASE_ERRORS as error:
+        raise DatabaseUnavailable(told(error), kind=kind_of(error)) from error
+    return {row["key_id"]: envelope.reference_to(row["key_id"], row["wrapped"]) for row in stored}
+
+
 async def _read(source: Database, last: tuple[str, int], since: datetime) -> list[Any]:
     query = source.statements["events_to_carry"]
     try:
@@ -80,14 +116,14 @@ async def _read(source: Database, last: tuple[str, int], since: datetime) -> lis
         raise DatabaseUnavailable(told(error), kind=kind_of(error)) from error
 
 
-def _event(row: Any) -> Event:
-    """The event of a stored row. The digest is the one that was taken when it came, because JSON
-    numbers may be written in another way by now."""
+def _event(row: Any, keys: Mapping[str, str]) -> Event:
+    """The event of a stored row, with the key that it came with. The digest is the one that was
+    taken then, because JSON numbers may be written in another way by now."""
     fields = dict(row)
-    digest, data = fields.pop("digest"), fields.pop("data")
-    record = wire.EventRecord(
-        id=f"{row['match']}/{row['seq']}", data=msgspec.json.decode(data), **fields
-    )
+    digest, data = fields.pop("digest"), msgspec.json.decode(fields.pop("data"))
+    # All fields of a record are sealed by one key.
+    key = next((keys.get(envelope.key_name(one)) for one in sealed_record.keys(data)), None)
+    record = wire.EventRecord(id=f"{row['match']}/{row['seq']}", data=data, key=key, **fields)
     return msgspec.structs.replace(prepare(wire.encode_record(record)), digest=digest)
 
 

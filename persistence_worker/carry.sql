@@ -8,6 +8,18 @@ FROM events
 WHERE (match_id, seq) > ($1, $2) AND applied_at >= $3
 ORDER BY match_id, seq LIMIT $4
 
+-- name: data_keys
+-- These data keys, wrapped.
+SELECT key_id, wrapped FROM data_keys WHERE key_id = ANY ($1::text[])
+
+-- name: erasures
+-- All that were erased.
+SELECT pseudonym, at FROM erased_players
+
+-- name: insert_erasures
+INSERT INTO erased_players (pseudonym, at) SELECT * FROM unnest($1::text[], $2::timestamptz[])
+ON CONFLICT (pseudonym) DO NOTHING
+
 -- name: compare_events
 SELECT match_id, seq, kind, player, game, mode, epoch, tick, at, data, digest FROM events
 
@@ -23,7 +35,7 @@ FROM participants
 SELECT match_id, player_id, place, score FROM results
 
 -- name: compare_players
-SELECT player_id, name, named_at, first_seen, last_seen, matches FROM players
+SELECT player_id, name, named_by, named_at, first_seen, last_seen, matches FROM players
 
 -- name: compare_ratings
 SELECT player_id, game, mode, mu, sigma, matches FROM ratings

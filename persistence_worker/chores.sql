@@ -75,6 +75,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 -- Throw a parked letter away.
 DELETE FROM parked_events WHERE id = $1
 
+-- name: keys_to_rewrap
+-- The next $4 data keys after $1 that were wrapped before $2, and not under the KMS key $3.
+SELECT key_id, wrapped FROM data_keys
+WHERE key_id > $1 AND wrapped_at < $2 AND kms_key IS DISTINCT FROM $3
+ORDER BY key_id LIMIT $4
+
+-- name: rewrap_key
+-- A data key wrapped anew.
+UPDATE data_keys SET wrapped = $2, kms_key = $3, wrapped_at = now() WHERE key_id = $1
+
 -- name: beat
 -- Say that a worker lives.
 INSERT INTO workers (worker_id) VALUES ($1)
@@ -113,6 +123,17 @@ FROM recordings
 WHERE match_id = $1 AND number > $2
 ORDER BY number
 LIMIT $3
+
+-- name: drop_erased_recordings
+-- Drop pieces of matches in which somebody took part who was erased.
+DELETE FROM recordings
+WHERE (match_id, number) IN (
+    SELECT match_id, number
+    FROM erased_players
+    JOIN participants ON participants.player_id = erased_players.pseudonym
+    JOIN recordings USING (match_id)
+    LIMIT $1
+)
 
 -- name: drop_old_recordings
 -- Drop pieces that were stored so many seconds ago, the oldest first.

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ class Open(msgspec.Struct, frozen=True, kw_only=True):
     queue: Any = None
     dead_letters: Any = None
     parked: Any = None
+    opener: Any = None
     started_ms: int
 
 
@@ -61,6 +63,9 @@ def add_verbs(parser: argparse.ArgumentParser, *, command: Callable[..., int]) -
     one = add("show", _show, "show one dead letter whole", queue=False, database=False)
     _add_place(one, default="all")
     one.add_argument("id", metavar="ID", help="as `dlq list` prints it")
+    one.add_argument(
+        "--open", action="store_true", help="open sealed fields; needs the right to the KMS key"
+    )
     one = add("stats", _stats, "count what waits, by reason", queue=True, database=False)
     _add_place(one, default="all")
     one = add(
@@ -131,6 +136,11 @@ def _age_ms(text: str) -> int:
     return int(parts[1]) * _UNITS_S[parts[2]] * 1000
 
 
+def age(text: str) -> timedelta:
+    """``90s``, ``15m``, ``2h``, ``3d``. Raises ``ArgumentTypeError``."""
+    return timedelta(milliseconds=_age_ms(text))
+
+
 def _whoami() -> str:
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"
@@ -146,7 +156,8 @@ async def run(arguments: argparse.Namespace, config: Config) -> int:
     hint = "" if database else "; `--place queue` needs no database"
     database = database or arguments.place != "queue"
     need(config, (QUEUES if queue else ()) + (DATABASE if database else ()))
-    async with _opened(config, queue=queue, database=database) as places:
+    opening = bool(getattr(arguments, "open", False))
+    async with _opened(config, queue=queue, database=database, opening=opening) as places:
         try:
             return int(await arguments.verb(arguments, places))
         except DatabaseUnavailable as error:
@@ -154,21 +165,34 @@ async def run(arguments: argparse.Namespace, config: Config) -> int:
 
 
 @asynccontextmanager
-async def _opened(config: Config, *, queue: bool, database: bool) -> AsyncIterator[Open]:
-    # Both load libraries that other commands have no use for.
+async def _opened(
+    config: Config, *, queue: bool, database: bool, opening: bool
+) -> AsyncIterator[Open]:
+    # They load libraries that other commands have no use for.
     from persistence_worker.databases import open_database
+    from persistence_worker.kms import open_kms
+    from persistence_worker.opener import Opener
     from persistence_worker.queues import open_queues
 
     started_ms = time.time_ns() // 1_000_000
     async with AsyncExitStack() as stack:
         pair: tuple[Any, Any] = (None, None)
-        parked = None
+        parked = opener = None
+        if opening:
+            # Letters carry their keys themselves.
+            opener = Opener(await stack.enter_async_context(open_kms(config)), None)
         if queue:
             pair = await stack.enter_async_context(open_queues(config))
         if database:
             opened = await stack.enter_async_context(open_database(config, connections_max=1))
             parked = Parked(opened)
-        yield Open(queue=pair[0], dead_letters=pair[1], parked=parked, started_ms=started_ms)
+        yield Open(
+            queue=pair[0],
+            dead_letters=pair[1],
+            parked=parked,
+            opener=opener,
+            started_ms=started_ms,
+        )
 
 
 def _selection(arguments: argparse.Namespace, now_ms: int) -> Selection:
@@ -209,7 +233,7 @@ async def _show(arguments: argparse.Namespace, places: Open) -> int:
             shown = cli_show.Shown(
                 letter=whole.letter,
                 attributes=whole.attributes,
-                records=records(whole.body),
+                records=await _read(whole.body, places),
                 body=whole.body,
                 first_at_ms=whole.first_at_ms,
                 parked_at_ms=whole.parked_at_ms,
@@ -229,11 +253,22 @@ async def _show(arguments: argparse.Namespace, places: Open) -> int:
     shown = cli_show.Shown(
         letter=found[0].letter,
         attributes=dict(message.attributes),
-        records=records(message.body),
+        records=await _read(message.body, places),
         body=message.body,
     )
     cli_show.letter(shown, json=arguments.json)
     return 0
+
+
+async def _read(body: str, places: Open) -> list[dict[str, Any]]:
+    """A body's records, opened if that was asked for."""
+    found = records(body)
+    if places.opener is not None:
+        for record in found:
+            if "data" in record:
+                key = record.get("key")
+                record["data"] = await places.opener.data(record["data"], record["id"], key)
+    return found
 
 
 async def _stats(arguments: argparse.Namespace, places: Open) -> int:

@@ -1,24 +1,26 @@
-"""The commands ``maintain``, ``rebuild``, ``carry`` and ``compare``: what is printed, and whether
-all is well."""
+"""The commands ``maintain``, ``rebuild``, ``rewrap``, ``carry`` and ``compare``: what is printed,
+and whether all is well."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
 from persistence_worker import carry as carrying
 from persistence_worker import rebuild as anew
+from persistence_worker import rewrap as rewrapping
 from persistence_worker.apply import PostgresSink
 from persistence_worker.config import Config, rules
 from persistence_worker.databases import open_database
 from persistence_worker.errors import DatabaseUnavailable
+from persistence_worker.kms import open_kms
 from persistence_worker.postgres import Database
-from persistence_worker.service import maintainer
+from persistence_worker.service import maintainer, pseudonymizer
 
 STATEMENT_S = 86_400.0
 """Of one statement: these may have a lot to move."""
@@ -50,10 +52,26 @@ async def rebuild(config: Config) -> Said:
     return Said(f"{count} matches counted anew")
 
 
+async def rewrap(config: Config, *, under: str, older_than: timedelta, dry_run: bool) -> Said:
+    """Wrap data keys anew."""
+    async with _opened(config) as database, open_kms(config) as kms:
+        done = await rewrapping.rewrap(
+            database, kms, under=under, older_than=older_than, dry_run=dry_run
+        )
+    would = "would be wrapped" if dry_run else "wrapped"
+    return Said(f"{done.keys} data keys {would} anew under {done.under}")
+
+
 async def carry(config: Config, *, since: datetime, json: bool) -> Said:
     """Store what the other database holds and this one does not."""
     async with _opened(_other(config)) as source, _opened(config) as database:
-        sink = PostgresSink(database, jitter=random.random, rules=rules(config))
+        sink = PostgresSink(
+            database,
+            jitter=random.random,
+            rules=rules(config),
+            pseudonyms=pseudonymizer(config),
+        )
+        await carrying.carry_erasures(source, database)
         done = await carrying.carry(source, sink, since=since)
     if json:
         return Said(_json(done), not done.refused)

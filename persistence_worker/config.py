@@ -79,6 +79,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     daily_boards_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     maintain_every_s: Annotated[int, Meta(ge=0, le=86_400)] = 300  # 0: only by the command
 
+    # Sealed fields (AWS KMS) and erased players. Storing events needs no right to any key.
+    kms_endpoint_url: Text = ""  # default: AWS'
+    kms_key_id: Text = ""  # of `rewrap`: the key under which data keys are wrapped anew
+    erasure_key: Annotated[str, Meta(pattern=r"^(.{32,256})?\Z")] = ""  # secret, kept for ever
+
     drain_ms: Annotated[int, Meta(ge=0, le=600_000)] = 20_000  # then what is left is given back
 
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
@@ -92,6 +97,7 @@ _SCHEMES = {
     "sqs_queue_url": ("https", "http"),
     "sqs_dlq_url": ("https", "http"),
     "sqs_endpoint_url": ("https", "http"),
+    "kms_endpoint_url": ("https", "http"),
     "postgres_dsn": ("postgresql", "postgres"),
     "other_postgres_dsn": ("postgresql", "postgres"),
 }
@@ -183,4 +189,5 @@ def redacted(config: Config) -> dict[str, Any]:
     shown = msgspec.structs.asdict(config)
     for name in _SCHEMES:
         shown[name] = _DSN_PASSWORD.sub(r"\1***", _DSN_USER.sub("***@", shown[name]))
+    shown["erasure_key"] = "***" if config.erasure_key else ""
     return shown

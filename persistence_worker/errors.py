@@ -5,6 +5,7 @@ WorkerError
 ├── UsageError           a command was asked for something that is not there (exit code 2)
 └── Unavailable          an external system did not answer; what was asked may have happened
     ├── QueueUnavailable
+    ├── KeysUnavailable
     └── DatabaseUnavailable
 """
 
@@ -29,6 +30,10 @@ class Unavailable(WorkerError):
 
 class QueueUnavailable(Unavailable):
     """SQS did not answer, or refused the call as a whole."""
+
+
+class KeysUnavailable(Unavailable):
+    """KMS did not answer, or does not let this role use the key."""
 
 
 class DatabaseUnavailable(Unavailable):

@@ -18,10 +18,12 @@ OFFSET_MAX = 2**53
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One place of a board. Equal scores share a rank, and the next rank is left out."""
+    """One place of a board. Equal scores share a rank, and the next rank is left out. ``name`` is
+    sealed, unless it was stored without KMS; ``named_by`` says where it belongs (``Opener``)."""
 
     player: str
     name: str | None
+    named_by: str | None = None
     rank: int
     score: float
 
@@ -66,6 +68,7 @@ class Leaderboards:
             Entry(
                 player=row["player"],
                 name=row["name"],
+                named_by=row["named_by"],
                 rank=int(row["rank"]),
                 score=row["points"] / 1000,
             )

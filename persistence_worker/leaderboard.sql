@@ -1,9 +1,9 @@
 -- Reading boards. $1 to $4 name the board: game, mode, span, period. Equal points share a rank;
--- among equals the later player id stands first.
+-- among equals the later player id stands first. Names are as they were stored: sealed, mostly.
 
 -- name: board_rank
 -- One player's place.
-SELECT player_id AS player, name, points, board_rank(board_id, points) AS rank
+SELECT player_id AS player, name, named_by, points, board_rank(board_id, points) AS rank
 FROM board_scores LEFT JOIN players USING (player_id)
 WHERE board_id = (SELECT board_id FROM boards
                   WHERE (game, mode, span, period) = ($1, $2, $3, $4))
@@ -38,7 +38,7 @@ WITH own AS MATERIALIZED (
     SELECT first, board_rank(board_id, first) AS of_first, board_rank(board_id, second) AS of_second
     FROM firsts
 )
-SELECT player_id AS player, name, points,
+SELECT player_id AS player, name, named_by, points,
        CASE WHEN points = first THEN of_first
             ELSE of_second - 1 + rank() OVER (ORDER BY points DESC)
                  - count(*) FILTER (WHERE points = first) OVER () END AS rank
@@ -75,7 +75,7 @@ WITH board AS (
     SELECT first, board_rank(board_id, first) AS of_first, board_rank(board_id, second) AS of_second
     FROM firsts
 )
-SELECT player_id AS player, name, points,
+SELECT player_id AS player, name, named_by, points,
        CASE WHEN points = first THEN of_first
             ELSE of_second - 1 + rank() OVER (ORDER BY points DESC)
                  - count(*) FILTER (WHERE points = first) OVER () END AS rank

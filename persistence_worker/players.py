@@ -8,15 +8,18 @@ import msgspec
 
 from gameserver.wire import event_record as wire
 from persistence_worker.boards import Result
+from persistence_worker.erasure import is_pseudonym
 from persistence_worker.intake import Event
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
-    """A player came (then there is a ``name``) or left. ``at_ms``: Unix time."""
+    """A player came (then there is a ``name``, sealed mostly, and the id of the ``event`` that
+    said it) or left. ``at_ms``: Unix time."""
 
     player: str
     at_ms: int
     name: str | None
+    event: str | None = None
 
 
 class Player(msgspec.Struct, kw_only=True):
@@ -27,16 +30,17 @@ class Player(msgspec.Struct, kw_only=True):
     first_seen_ms: int
     last_seen_ms: int
     matches: int = 0
+    named_by: str | None = None
 
     def see(self, at_ms: int) -> None:
         """The player was there at ``at_ms``."""
         self.first_seen_ms = min(self.first_seen_ms, at_ms)
         self.last_seen_ms = max(self.last_seen_ms, at_ms)
 
-    def call(self, name: str, at_ms: int) -> None:
-        """The latest name stays; of two at the same time the one that sorts last."""
-        if self.name is None or (at_ms, name) > (self.named_at_ms or 0, self.name):
-            self.name, self.named_at_ms = name, at_ms
+    def call(self, name: str, at_ms: int, event: str) -> None:
+        """The latest name stays; of two at the same time the one whose event's id sorts last."""
+        if self.name is None or (at_ms, event) > (self.named_at_ms or 0, self.named_by or ""):
+            self.name, self.named_at_ms, self.named_by = name, at_ms, event
 
 
 def sightings(events: Iterable[Event]) -> list[Sighting]:
@@ -46,6 +50,7 @@ def sightings(events: Iterable[Event]) -> list[Sighting]:
             player=event.record.player,
             at_ms=event.record.at_ms,
             name=event.fact.name if isinstance(event.fact, wire.PlayerJoined) else None,
+            event=event.record.id,
         )
         for event in events
         if event.record.player is not None
@@ -54,13 +59,18 @@ def sightings(events: Iterable[Event]) -> list[Sighting]:
 
 
 def players(seen: Iterable[Sighting], results: Sequence[Result]) -> dict[str, Player]:
-    """One row for each player; a result counts as a match played, and as seen at its end."""
+    """One row for each player; a result counts as a match played, and as seen at its end. Erased
+    ones have none."""
     rows: dict[str, Player] = {}
     for sighting in seen:
+        if is_pseudonym(sighting.player):
+            continue
         row = _row(rows, sighting.player, sighting.at_ms)
-        if sighting.name is not None:
-            row.call(sighting.name, sighting.at_ms)
+        if sighting.name is not None and sighting.event is not None:
+            row.call(sighting.name, sighting.at_ms, sighting.event)
     for result in results:
+        if is_pseudonym(result.player):
+            continue
         _row(rows, result.player, result.ended_at_ms).matches += 1
     return rows
 

@@ -29,7 +29,14 @@ Password = Callable[[], Awaitable[str]]
 IDLE_S = 300.0
 """A connection unused for so long is closed: a failed-over RDS keeps no stale ones."""
 
-STATEMENT_FILES = ("queries.sql", "tally.sql", "maintain.sql", "leaderboard.sql", "carry.sql")
+STATEMENT_FILES = (
+    "queries.sql",
+    "tally.sql",
+    "maintain.sql",
+    "leaderboard.sql",
+    "carry.sql",
+    "erase.sql",
+)
 
 
 def read_statements(text: str) -> Mapping[str, str]:
@@ -129,7 +136,10 @@ class Database:
         writes: a standby answers too."""
         try:
             async with self.transaction() as connection:
-                await connection.execute("SELECT tallied FROM events, matches WHERE false")
+                await connection.execute(
+                    "SELECT tallied, named_by FROM events, matches, players, erased_players "
+                    "WHERE false"
+                )
                 if await connection.fetchval("SHOW transaction_read_only") == "on":
                     raise asyncpg.ReadOnlySQLTransactionError("the server is read-only")
         except DATABASE_ERRORS as error:

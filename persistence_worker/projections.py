@@ -105,7 +105,7 @@ def participants(events: Sequence[Event]) -> dict[tuple[str, str], Participation
                 row.left_at_ms, row.leave_reason = record.at_ms, fact.reason
             continue
         if row.joined_seq is None or record.seq > row.joined_seq:
-            row.joined_seq, row.name = record.seq, fact.name
+            row.joined_seq, row.name = record.seq, fact.name or None
         if row.joined_at_ms is None or record.at_ms < row.joined_at_ms:
             row.joined_at_ms = record.at_ms
     return rows

@@ -1,5 +1,19 @@
 -- The worker's statements. Each is named, takes one array per column, and does one thing.
 
+-- name: any_erased
+-- Whether any player was ever erased.
+SELECT EXISTS (SELECT FROM erased_players)
+
+-- name: erased_among
+-- Which of these pseudonyms are in use.
+SELECT pseudonym FROM erased_players WHERE pseudonym = ANY ($1::text[])
+
+-- name: insert_data_keys
+-- The data keys that are not there yet, wrapped.
+INSERT INTO data_keys (key_id, wrapped)
+SELECT key_id, wrapped FROM unnest($1::text[], $2::bytea[]) AS given (key_id, wrapped)
+ON CONFLICT (key_id) DO NOTHING
+
 -- name: insert_events
 -- Store the events that are not there yet and say which those are.
 INSERT INTO events

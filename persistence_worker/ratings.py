@@ -13,6 +13,7 @@ import msgspec
 from openskill.models import PlackettLuce
 
 from persistence_worker.boards import Result
+from persistence_worker.erasure import is_pseudonym
 
 Key = tuple[str, str, str]
 """Player, game, mode."""
@@ -39,7 +40,8 @@ def order(result: Result) -> tuple[int, str, int, str]:
 def rate(results: Iterable[Result], ratings: Mapping[Key, tuple[float, float]]) -> list[Change]:
     """What the matches of ``results`` do, one after the other, to ``ratings`` as they are.
 
-    A match with a single player rates nobody.
+    A match with a single player rates nobody. An erased player counts as a newcomer in each match,
+    and is not rated.
     """
     current = dict(ratings)
     changes: list[Change] = []
@@ -48,6 +50,8 @@ def rate(results: Iterable[Result], ratings: Mapping[Key, tuple[float, float]]) 
         if len(standings) < 2:
             continue
         for change in _rate(standings, current):
+            if is_pseudonym(change.key[0]):
+                continue
             current[change.key] = change.after
             changes.append(change)
     return changes

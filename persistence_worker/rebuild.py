@@ -30,7 +30,7 @@ async def rebuild(database: Database, rules: Rules) -> int:
     try:
         async with database.transaction() as connection:
             # In the order in which workers lock rows of them.
-            await connection.execute("LOCK TABLE events IN ACCESS SHARE MODE")
+            await connection.execute("LOCK TABLE erased_players, events IN ACCESS SHARE MODE")
             await connection.execute("LOCK TABLE matches IN EXCLUSIVE MODE")
             await connection.execute("LOCK TABLE players IN EXCLUSIVE MODE")
             for table in _TOLD:

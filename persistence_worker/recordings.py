@@ -1,4 +1,5 @@
-"""Recordings in PostgreSQL: read whole, and dropped when they are old."""
+"""Recordings in PostgreSQL: read whole, as they are stored or opened, and dropped when they are old
+or one of their players was erased."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from persistence_worker.config import Config
 from persistence_worker.databases import open_database
 from persistence_worker.errors import DatabaseUnavailable, UsageError
 from persistence_worker.heartbeat import Heartbeat
+from persistence_worker.kms import open_kms
+from persistence_worker.opener import Opener
 from persistence_worker.postgres import Database
 
 logger = logging.getLogger(__name__)
@@ -44,6 +47,13 @@ class Recordings:
             if len(rows) < PAGE:
                 return
             last = rows[-1]["number"]
+
+    async def drop_erased(self) -> int:
+        """Drop some pieces of matches in which an erased player took part; how many. They came
+        after the erasure, which has deleted those that were there."""
+        async with self._database.chore() as (connection, statements):
+            done = await connection.execute(statements["drop_erased_recordings"], DROPPED_AT_ONCE)
+        return int(done.rpartition(" ")[2])
 
     async def drop_old(self, kept_s: float) -> int:
         """Drop some pieces stored before ``kept_s`` ago; how many."""
@@ -78,29 +88,35 @@ def chunk_of(row: Any) -> Chunk:
     )
 
 
-async def read_lines(config: Config, match: str) -> list[bytes]:
-    """A match's recording, as the lines of a file. Raises ``UsageError`` where nothing is stored,
-    ``DatabaseUnavailable``."""
+async def read_lines(config: Config, match: str, *, opened: bool) -> list[bytes]:
+    """A match's recording, as the lines of a file; ``opened``: with what is sealed opened. Raises
+    ``UsageError`` where nothing is stored, ``DatabaseUnavailable``, ``KeysUnavailable``."""
     async with open_database(config, connections_max=1) as database:
-        lines = [encode_record(one) + b"\n" async for one in Recordings(database).pieces(match)]
-    if not lines:
+        pieces = [one async for one in Recordings(database).pieces(match)]
+    if not pieces:
         raise UsageError(f"nothing is stored of a recording of the match {match!r}")
-    return lines
+    if opened:
+        async with open_kms(config) as kms:
+            opener = Opener(kms, None)
+            pieces = [await opener.chunk(one) for one in pieces]
+    return [encode_record(one) + b"\n" for one in pieces]
 
 
-async def drop_old(
+async def drop_due(
     recordings: Recordings, heartbeat: Heartbeat, *, kept_s: float, jitter: Callable[[], float]
 ) -> None:
-    """Drop what is older than ``kept_s`` (0: nothing), one worker at a time, until cancelled."""
-    while kept_s:
+    """Drop what is older than ``kept_s`` (0: nothing) and what is left of erased players, one
+    worker at a time, until cancelled."""
+    while True:
         await asyncio.sleep(EVERY_S * (0.5 + jitter()))
         try:
             while await heartbeat.take_duty(DUTY, for_s=DUTY_S):
-                dropped = await recordings.drop_old(kept_s)
-                if dropped:
-                    logger.info("old recordings dropped", extra={"pieces": dropped})
-                if dropped < DROPPED_AT_ONCE:
+                erased = await recordings.drop_erased()
+                old = await recordings.drop_old(kept_s) if kept_s else 0
+                if erased or old:
+                    logger.info("recordings dropped", extra={"erased": erased, "old": old})
+                if max(erased, old) < DROPPED_AT_ONCE:
                     await heartbeat.leave_duty(DUTY)
                     break
         except DatabaseUnavailable as error:
-            logger.warning("old recordings not dropped", extra={"error": str(error)})
+            logger.warning("recordings not dropped", extra={"error": str(error)})

@@ -14,6 +14,7 @@ import uuid
 from persistence_worker.apply import PostgresSink
 from persistence_worker.config import Config, redacted, rules
 from persistence_worker.databases import open_database
+from persistence_worker.erasure import Pseudonymizer
 from persistence_worker.errors import DatabaseUnavailable
 from persistence_worker.health import Health
 from persistence_worker.heartbeat import Heartbeat
@@ -25,7 +26,7 @@ from persistence_worker.monitor import Monitor
 from persistence_worker.parked import Parked
 from persistence_worker.postgres import Database
 from persistence_worker.queues import open_queues
-from persistence_worker.recordings import Recordings, drop_old
+from persistence_worker.recordings import Recordings, drop_due
 from persistence_worker.redriver import DUTY, RedriveLimits, Redriver
 from persistence_worker.worker import Limits, Worker
 
@@ -74,7 +75,12 @@ async def _work(config: Config, stop: asyncio.Event) -> None:
         worker = Worker(
             queue=queue,
             dead_letters=dead_letters,
-            sink=PostgresSink(database, jitter=random.random, rules=rules(config)),
+            sink=PostgresSink(
+                database,
+                jitter=random.random,
+                rules=rules(config),
+                pseudonyms=pseudonymizer(config),
+            ),
             ping=database.ping,
             limits=limits(config),
             health=health,
@@ -110,7 +116,7 @@ async def _work(config: Config, stop: asyncio.Event) -> None:
             side = maintainer(chores, config).run_forever(metrics, jitter=random.random)
             maintaining = group.create_task(side)
             dropping = group.create_task(
-                drop_old(
+                drop_due(
                     Recordings(chores),
                     heartbeat,
                     kept_s=config.recordings_kept_days * DAY_S,
@@ -169,6 +175,11 @@ def redrive_limits(config: Config) -> RedriveLimits:
         redrives_max=config.redrives_max,
         first_s=config.redrive_first_s,
     )
+
+
+def pseudonymizer(config: Config) -> Pseudonymizer | None:
+    """``None`` where no secret is set: then no player can be erased."""
+    return Pseudonymizer(config.erasure_key) if config.erasure_key else None
 
 
 def maintainer(database: Database, config: Config) -> Maintainer:

@@ -22,6 +22,7 @@ import msgspec
 from gameserver.wire import event_record as wire
 from persistence_worker import boards, ratings
 from persistence_worker.boards import Result, Rules
+from persistence_worker.erasure import is_pseudonym
 from persistence_worker.intake import Event
 from persistence_worker.players import Sighting, players, sightings
 
@@ -42,8 +43,9 @@ async def catch_up(
     connection: Connection, statements: Statements, rules: Rules, matches_max: int
 ) -> int:
     """Count up to ``matches_max`` ended matches that are not; returns how many were found."""
-    # Read later; locked now, because everyone takes events before matches.
-    await connection.execute("LOCK TABLE events IN ACCESS SHARE MODE")
+    # Read later; locked now, because everyone takes events before matches. The other one is for
+    # whoever erases a player: ids read here are written below.
+    await connection.execute("LOCK TABLE erased_players, events IN ACCESS SHARE MODE")
     rows = await connection.fetch(statements["claim_next_matches"], matches_max)
     found = sorted({row["match_id"] for row in rows})
     if found:
@@ -118,7 +120,10 @@ async def _rate(connection: Connection, statements: Statements, results: Sequenc
 async def _score(
     connection: Connection, statements: Statements, rules: Rules, results: Sequence[Result]
 ) -> None:
-    gains = sorted(boards.gains(results, rules).items())
+    counted = [result for result in results if not is_pseudonym(result.player)]
+    gains = sorted(boards.gains(counted, rules).items())
+    if not gains:
+        return
     listed = sorted({msgspec.structs.astuple(board) for (board, _), _ in gains})
     await connection.execute(statements["add_boards"], *_columns(listed))
     for best in (False, True):

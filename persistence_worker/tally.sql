@@ -30,27 +30,35 @@ FROM claimed LEFT JOIN results USING (match_id)
 -- name: sightings
 -- When players of these matches came and left, and by what name, as far as it is still known.
 SELECT player, round(extract(epoch FROM at) * 1000)::bigint AS at_ms,
-       CASE kind WHEN 'player_joined' THEN data->>'name' END AS name
+       CASE kind WHEN 'player_joined' THEN data->>'name' END AS name,
+       match_id || '/' || seq AS event
 FROM events
 WHERE kind IN ('player_joined', 'player_left') AND player IS NOT NULL
       AND match_id = ANY ($1::text[])
 UNION ALL
-SELECT player_id, round(extract(epoch FROM seen.at) * 1000)::bigint, seen.name
+SELECT player_id, round(extract(epoch FROM seen.at) * 1000)::bigint, seen.name,
+       match_id || '/' || joined_seq
 FROM participants, LATERAL (VALUES (joined_at, name), (left_at, NULL)) AS seen (at, name)
 WHERE seen.at IS NOT NULL AND match_id = ANY ($1::text[])
 
 -- name: merge_players
--- The latest join says the name. Locks the players until the transaction ends, in their order.
-INSERT INTO players AS stored (player_id, name, named_at, first_seen, last_seen, matches)
+-- The latest join says the name, and which it was. Locks the players until the transaction ends, in their order.
+INSERT INTO players AS stored
+    (player_id, name, named_at, first_seen, last_seen, matches, named_by)
 SELECT player_id, name, to_timestamp(named_at_ms / 1000.0), to_timestamp(first_seen_ms / 1000.0),
-       to_timestamp(last_seen_ms / 1000.0), matches
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-     AS given (player_id, name, named_at_ms, first_seen_ms, last_seen_ms, matches)
+       to_timestamp(last_seen_ms / 1000.0), matches, named_by
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+            $7::text[])
+     AS given (player_id, name, named_at_ms, first_seen_ms, last_seen_ms, matches, named_by)
 ON CONFLICT (player_id) DO UPDATE SET
     name = CASE WHEN stored.named_at IS NULL
-                     OR (excluded.named_at, excluded.name COLLATE "C")
-                        > (stored.named_at, stored.name COLLATE "C")
+                     OR (excluded.named_at, excluded.named_by COLLATE "C")
+                        > (stored.named_at, coalesce(stored.named_by, '') COLLATE "C")
                 THEN excluded.name ELSE stored.name END,
+    named_by = CASE WHEN stored.named_at IS NULL
+                         OR (excluded.named_at, excluded.named_by COLLATE "C")
+                            > (stored.named_at, coalesce(stored.named_by, '') COLLATE "C")
+                    THEN excluded.named_by ELSE stored.named_by END,
     named_at = greatest(stored.named_at, excluded.named_at),
     first_seen = least(stored.first_seen, excluded.first_seen),
     last_seen = greatest(stored.last_seen, excluded.last_seen),

@@ -111,7 +111,7 @@ async def test_names_and_days(migrated_dsn: str, database: Database) -> None:
     await PostgresSink(database, jitter=random.random).apply(events)
     connection = await asyncpg.connect(migrated_dsn)
     boards = Leaderboards(connection, STATEMENTS)
-    entry = Entry(player="a", name="Ann", rank=1, score=2.5)
+    entry = Entry(player="a", name="Ann", named_by="m1/1", rank=1, score=2.5)
     for span, period in ((Span.ALL, ""), (Span.SEASON, "2025-10"), (Span.DAY, "2025-10-09")):
         assert await boards.top(Board("arena", "duel", span, period), 5) == [entry]
     await connection.close()

@@ -18,7 +18,7 @@ from tests.worker.builders import chunk, story
 from tests.worker.conftest import fetch
 from tests.worker.old_worker import old_sink
 
-HEAD = "0004"
+HEAD = "0005"
 BEFORE = "0002"
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 
@@ -95,17 +95,18 @@ SCHEMA = (
 )
 
 
-async def test_down_leaves_the_schema_as_it_was(postgres_dsn: str) -> None:
-    await migrate(postgres_dsn, to=BEFORE)
+@pytest.mark.parametrize("revision", [BEFORE, "0003"])
+async def test_down_leaves_the_schema_as_it_was(postgres_dsn: str, revision: str) -> None:
+    await migrate(postgres_dsn, to=revision)
     before = await fetch(postgres_dsn, SCHEMA)
     await migrate(postgres_dsn)
     assert await fetch(postgres_dsn, SCHEMA) != before
-    await migrate(postgres_dsn, to=BEFORE)
+    await migrate(postgres_dsn, to=revision)
     assert await fetch(postgres_dsn, SCHEMA) == before
 
 
 async def test_recordings_come_and_go_with_their_table(postgres_dsn: str) -> None:
-    """The newest revision is one down and up again; what else is stored stays."""
+    """Their revision is taken down and up again; what else is stored stays."""
     await migrate(postgres_dsn)
     database = await Database.open(
         postgres_dsn, connections_max=1, timeout_s=20, connect_s=5, statement_cache=0
@@ -115,7 +116,7 @@ async def test_recordings_come_and_go_with_their_table(postgres_dsn: str) -> Non
     await database.close()
     count = "SELECT count(*) FROM recordings"
     assert (await fetch(postgres_dsn, count))[0][0] == 2
-    down = await migrate(postgres_dsn, to="-1")
+    down = await migrate(postgres_dsn, to="0003")
     assert down == Migrated(before=HEAD, after="0003")
     assert (await fetch(postgres_dsn, "SELECT count(*) FROM events"))[0][0] == 10
     assert await migrate(postgres_dsn) == Migrated(before="0003", after=HEAD)

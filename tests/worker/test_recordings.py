@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
 from typing import Any
 
+import boto3  # type: ignore[import-untyped]
 import msgspec
 import pytest
 
+from gameserver.devstack.moto import Moto
 from gameserver.replay.recording import read_lines
+from gameserver.wire import envelope
+from gameserver.wire.envelope import DataKey
 from gameserver.wire.event_record import encode_record
 from persistence_worker import recordings
 from persistence_worker.apply import PostgresSink
+from persistence_worker.config import Config
+from persistence_worker.errors import KeysUnavailable
 from persistence_worker.heartbeat import Heartbeat
 from persistence_worker.intake import prepare_any
 from persistence_worker.letters import records
 from persistence_worker.postgres import Database
-from persistence_worker.recordings import Recordings, drop_old
-from tests.worker.builders import bundle, chunk, raw
+from persistence_worker.recordings import Recordings, drop_due
+from tests.worker.builders import bundle, chunk, raw, sealed_chunk
 from tests.worker.conftest import Queues, WorkerProcess, call, fetch, until
 
 KEPT_S = 86_400.0
@@ -89,14 +96,13 @@ async def test_one_worker_at_a_time_drops_them(
         nonlocal rounds
         rounds = 0
         with pytest.raises(RuntimeError):
-            await drop_old(Recordings(database), heartbeat, kept_s=KEPT_S, jitter=jitter)
+            await drop_due(Recordings(database), heartbeat, kept_s=KEPT_S, jitter=jitter)
 
     await go(own)
     assert await left() == 5
     await other.leave_duty(recordings.DUTY)
     await go(own)
     assert await left() == 0
-    await drop_old(Recordings(database), own, kept_s=0, jitter=jitter)  # returns at once
 
 
 async def test_from_the_queue_into_a_file(
@@ -124,6 +130,58 @@ async def test_from_the_queue_into_a_file(
     done = await call("recording", "m9", postgres_dsn=migrated_dsn)
     assert (done.returncode, done.stdout) == (2, "")
     assert "nothing is stored" in done.stderr
+
+
+async def test_a_sealed_one_is_written_as_it_is_stored_or_opened(
+    database: Database, moto: Moto, migrated_dsn: str
+) -> None:
+    client = boto3.client("kms", endpoint_url=moto.endpoint_url, region_name="eu-central-1")
+    key_id = b"k" * 16
+    made = client.generate_data_key(
+        KeyId=moto.identity["kms_key_id"],
+        KeySpec="AES_256",
+        EncryptionContext=envelope.encryption_context(key_id),
+    )
+    key = DataKey(key_id, made["Plaintext"], made["CiphertextBlob"])
+    pieces = [sealed_chunk("m1", number, key=key) for number in (1, 2)]
+    await PostgresSink(database, jitter=random.random).apply(
+        [prepare_any(encode_record(one)) for one in pieces]
+    )
+    config = Config(postgres_dsn=migrated_dsn, kms_endpoint_url=moto.endpoint_url)
+    kept = await recordings.read_lines(config, "m1", opened=False)
+    assert list(read_lines(kept)) == pieces
+    opened = await recordings.read_lines(config, "m1", opened=True)
+    assert list(read_lines(opened)) == [chunk("m1", 1), chunk("m1", 2)]
+    without_kms = Config(postgres_dsn=migrated_dsn, kms_endpoint_url="http://127.0.0.1:9")
+    with pytest.raises(KeysUnavailable):
+        await recordings.read_lines(without_kms, "m1", opened=True)
+
+
+async def test_what_is_left_of_erased_players_is_dropped_for_ever_kept_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordings, "EVERY_S", 0.01)
+    ghost = "erased-" + "0" * 32
+    await store(database, "m1", 2)
+    await store(database, "m2", 2)
+    async with database.transaction() as connection:
+        await connection.execute("INSERT INTO erased_players (pseudonym) VALUES ($1)", ghost)
+        await connection.execute(
+            "INSERT INTO participants (match_id, player_id, seat, last_seq) "
+            "VALUES ('m1', $1, 0, 2)",
+            ghost,
+        )
+    heartbeat = Heartbeat(database, worker_id="own", live_s=30)
+    dropping = asyncio.create_task(
+        drop_due(Recordings(database), heartbeat, kept_s=0, jitter=lambda: 0.5)
+    )
+
+    async def gone() -> bool:
+        return [one async for one in Recordings(database).pieces("m1")] == []
+
+    await until(gone, what="the pieces of the erased player's match are dropped")
+    dropping.cancel()
+    assert len([one async for one in Recordings(database).pieces("m2")]) == 2
 
 
 def test_a_dead_letter_shows_its_pieces() -> None:

@@ -116,5 +116,5 @@ async def _migrate_in_the_middle(dsn: str) -> None:
     await until(some, what="some events are stored")
     await connection.close()
     await migrate(dsn)
-    await migrate(dsn, to="-1")
+    await migrate(dsn, to="0002")
     await migrate(dsn)
