@@ -39,6 +39,15 @@ async def export_player(
     return found
 
 
+async def count_player(db: DynamoDb, config: Config, player_id: PlayerId) -> dict[str, int]:
+    """How many items there are, by kind. Raises ``TableUnavailable``."""
+    tables = {"profiles": config.profiles_table, "sessions": config.sessions_table}
+    return {
+        kind: len(await db.query(table, "player_id", player_id)) if table else 0
+        for kind, table in tables.items()
+    }
+
+
 async def erase_player(db: DynamoDb, config: Config, player_id: PlayerId) -> dict[str, int]:
     """Delete everything; how many items there were, by kind. May be repeated. Raises
     ``TableUnavailable``."""
