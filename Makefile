@@ -67,6 +67,12 @@ format: $(STAMP) ## Format and fix what can be fixed
 bench: $(COMPILED) ## Measure beside other servers; QUICK=1, or ARGS=--scaling for this server's curves
 	@$(PY) -m bench.run $(if $(QUICK),--quick) $(ARGS)
 
+bench-worker: $(COMPILED) ## Measure the persistence worker beside a plain one and COPY, about 5 minutes
+	@$(PY) -m bench.worker $(ARGS)
+
+kills: $(COMPILED) ## Kill workers KILLS=500 times while they drain events with poison among them
+	@$(PY) -m tests.kills --kills $(or $(KILLS),500) $(ARGS)
+
 failover: $(COMPILED) ## Measure what players notice when nodes are killed and exchanged
 	@$(PY) -m bench.failover $(ARGS)
 

@@ -12,8 +12,11 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
+
+from persistence_worker.partitions import DAY_MS
 
 RESULT_POINTS_MAX = 10**12
 """A result counts as no more than 10^9, and no less than -10^9."""
@@ -70,14 +73,20 @@ def period(span: Span, at_ms: int, seasons: Iterable[Season] = ()) -> str | None
     """The period of ``span`` that ``at_ms`` lies in; ``None`` between seasons."""
     if span is Span.ALL:
         return ""
-    # Not by the local time zone, nor by how long a year is thought to be.
-    at = datetime.fromtimestamp(at_ms // 1000, UTC)
+    day = _day(at_ms // DAY_MS)
     if span is Span.DAY:
-        return f"{at.year:04}-{at.month:02}-{at.day:02}"
+        return day
     listed = tuple(seasons)
     if not listed:
-        return f"{at.year:04}-{at.month:02}"
+        return day[:-3]
     return next((each.name for each in listed if each.starts_ms <= at_ms < each.ends_ms), None)
+
+
+@lru_cache(maxsize=1024)
+def _day(number: int) -> str:
+    """As 2026-11-25. Not by the local time zone, nor by how long a year is thought to be."""
+    at = datetime.fromtimestamp(number * DAY_MS // 1000, UTC)
+    return f"{at.year:04}-{at.month:02}-{at.day:02}"
 
 
 def points(score: float) -> int:
@@ -86,23 +95,34 @@ def points(score: float) -> int:
     return round(bounded * 1000)
 
 
-def gains(results: Iterable[Result], rules: Rules) -> Mapping[tuple[Board, str], int]:
+def gains(results: Iterable[Result], rules: Rules) -> Mapping[Board, Mapping[str, int]]:
     """For each board and player what ``results`` bring: their sum, or their best."""
-    found: dict[tuple[Board, str], int] = {}
+    found: dict[Board, dict[str, int]] = {}
+    of_a_day: dict[tuple[str, str, int], list[dict[str, int]]] = {}
     for result in results:
-        gain = points(result.score)
-        for span in Span:
-            name = period(span, result.ended_at_ms, rules.seasons)
-            if name is None:
-                continue
-            key = (Board(result.game, result.mode, span, name), result.player)
-            if key not in found:
-                found[key] = gain
-            elif result.game in rules.best:
-                found[key] = max(found[key], gain)
+        # Seasons begin and end with a day.
+        key = (result.game, result.mode, result.ended_at_ms // DAY_MS)
+        if key not in of_a_day:
+            listed = _boards(result, rules.seasons)
+            of_a_day[key] = [found.setdefault(board, {}) for board in listed]
+        gain, best = points(result.score), result.game in rules.best
+        for board in of_a_day[key]:
+            known = board.get(result.player)
+            if known is not None:
+                board[result.player] = max(known, gain) if best else known + gain
             else:
-                found[key] += gain
-    return {key: max(-POINTS_MAX, min(POINTS_MAX, gain)) for key, gain in found.items()}
+                board[result.player] = gain
+    for board in found.values():
+        for player, gain in board.items():
+            board[player] = max(-POINTS_MAX, min(POINTS_MAX, gain))
+    return found
+
+
+def _boards(result: Result, seasons: Iterable[Season]) -> list[Board]:
+    periods = ((span, period(span, result.ended_at_ms, seasons)) for span in Span)
+    return [
+        Board(result.game, result.mode, span, name) for span, name in periods if name is not None
+    ]
 
 
 _SEASON = re.compile(r"([\w .-]{1,64})=(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)")

@@ -53,7 +53,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     receivers: Annotated[int, Meta(ge=1, le=64)] = 4
     receive_wait_s: Annotated[int, Meta(ge=0, le=20)] = 20  # SQS' long poll
     buffer_messages_max: Annotated[int, Meta(ge=10, le=100_000)] = 1_000
-    buffer_bytes_max: Annotated[int, Meta(ge=1_048_576, le=2**33)] = 67_108_864
+    buffer_bytes_max: Annotated[int, Meta(ge=1_048_576, le=2**33)] = 16_777_216
     visibility_s: Annotated[int, Meta(ge=4, le=43_200)] = 60  # prolonged while a message is held
 
     # Applying.

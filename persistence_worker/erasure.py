@@ -55,7 +55,7 @@ def mentioned(events: Iterable[Event]) -> set[str]:
     for event in events:
         if event.record.player is not None:
             found.add(event.record.player)
-        found.update(_STRING.findall(event.data))
+        found.update(_STRING.findall(event.data.decode()))
     return found
 
 
@@ -63,26 +63,26 @@ def without(event: Event, erased: Pseudonyms) -> Event:
     """The event as it is stored when some of its players were erased. Its digest stays, so that
     it is still told from another content when it comes again."""
     own = event.record.player in erased
-    if not own and not any(_quoted(player) in event.data for player in erased):
+    if not own and not any(_quoted(player).encode() in event.data for player in erased):
         return event
     record = msgspec.structs.replace(
         event.record, data=msgspec.json.decode(_renamed(event, erased))
     )
     fact = event.fact
     if own and record.player is not None:
-        data = {name: _left(value) for name, value in record.data.items()}
+        left = {name: _left(value) for name, value in record.data.items()}
         if isinstance(fact, wire.PlayerJoined):
-            data["name"] = None
+            left["name"] = None
             fact = msgspec.structs.replace(fact, name="")
-        record = msgspec.structs.replace(record, player=erased[record.player], data=data, key=None)
+        record = msgspec.structs.replace(record, player=erased[record.player], data=left, key=None)
     if isinstance(fact, wire.MatchEnded):
         fact = msgspec.convert(record.data, wire.MatchEnded)
-    data_text = msgspec.json.encode(record.data).decode()
-    return msgspec.structs.replace(event, record=record, data=data_text, fact=fact)
+    data = msgspec.json.encode(record.data)
+    return msgspec.structs.replace(event, record=record, data=data, fact=fact)
 
 
 def _renamed(event: Event, erased: Pseudonyms) -> str:
-    text = event.data
+    text = event.data.decode()
     for player, pseudonym in erased.items():
         text = text.replace(_quoted(player), _quoted(pseudonym))
     return text

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -29,6 +30,8 @@ Password = Callable[[], Awaitable[str]]
 IDLE_S = 300.0
 """A connection unused for so long is closed: a failed-over RDS keeps no stale ones."""
 
+_ARGUMENT = re.compile(r"\$(\d+)")
+
 STATEMENT_FILES = (
     "queries.sql",
     "tally.sql",
@@ -43,6 +46,25 @@ def read_statements(text: str) -> Mapping[str, str]:
     """The statements of a file of ``-- name: x`` blocks, by name."""
     blocks = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
     return {name: body.strip() for name, body in zip(blocks[::2], blocks[1::2], strict=True)}
+
+
+@lru_cache(maxsize=64)
+def _renumbered(statement: str, by: int) -> tuple[str, int]:
+    """The statement with its arguments counted from ``by`` + 1, and the number of the last."""
+    numbers = [int(number) for number in _ARGUMENT.findall(statement)]
+    return _ARGUMENT.sub(lambda found: f"${int(found[1]) + by}", statement), by + max(numbers)
+
+
+def together(statements: Sequence[str]) -> str:
+    """One statement that does what ``statements``, which return nothing, do one after the other,
+    and takes their arguments one after the other: one question to the server instead of several.
+    """
+    parts, last = [], 0
+    for number, statement in enumerate(statements):
+        text, last = _renumbered(statement, last)
+        parts.append(f"part{number} AS (\n{text}\n)")
+    # PostgreSQL executes what nobody reads from from the last to the first.
+    return f"WITH {', '.join(reversed(parts))}\nSELECT"
 
 
 def load_statements() -> Mapping[str, str]:
@@ -97,6 +119,7 @@ class Database:
                 timeout=connect_s,
                 statement_cache_size=statement_cache,
                 max_inactive_connection_lifetime=IDLE_S,
+                reset=_keep,
                 server_settings={"application_name": "persistence_worker"},
             )
         except (asyncpg.InterfaceError, ValueError, ssl.SSLError) as error:
@@ -154,6 +177,11 @@ class Database:
             # The process is ending and the server may be away: PostgreSQL rolls back what
             # was open, and the queue still holds what was not deleted.
             self._pool.terminate()
+
+
+async def _keep(connection: Any) -> None:
+    """Nothing here outlasts its transaction, so that there is nothing to reset after one: the
+    driver's own way costs a question to the server each time."""
 
 
 async def _check(dsn: str) -> None:

@@ -6,11 +6,12 @@ newcomer has mu 25 and sigma 25/3, and each match adds a little uncertainty (tau
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import msgspec
-from openskill.models import PlackettLuce
+from openskill.models import PlackettLuce, PlackettLuceRating
 
 from persistence_worker.boards import Result
 from persistence_worker.erasure import is_pseudonym
@@ -45,11 +46,14 @@ def rate(results: Iterable[Result], ratings: Mapping[Key, tuple[float, float]]) 
     """
     current = dict(ratings)
     changes: list[Change] = []
+    seats: list[PlackettLuceRating] = []
     for _, group in groupby(sorted(results, key=order), key=lambda result: result.match):
         standings = list(group)
         if len(standings) < 2:
             continue
-        for change in _rate(standings, current):
+        while len(seats) < len(standings):
+            seats.append(_model.rating())
+        for change in _rate(standings, current, seats):
             if is_pseudonym(change.key[0]):
                 continue
             current[change.key] = change.after
@@ -57,10 +61,25 @@ def rate(results: Iterable[Result], ratings: Mapping[Key, tuple[float, float]]) 
     return changes
 
 
-def _rate(standings: list[Result], current: Mapping[Key, tuple[float, float]]) -> list[Change]:
+class _Teams(list[list[PlackettLuceRating]]):
+    """The library copies what it is given, so as not to change it. These may be changed."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[list[PlackettLuceRating]]:
+        return list(self)
+
+
+def _rate(
+    standings: list[Result],
+    current: Mapping[Key, tuple[float, float]],
+    seats: Sequence[PlackettLuceRating],
+) -> list[Change]:
+    """``seats``: used for the calculation, since to make one takes longer than all the rest."""
     keys = [(result.player, result.game, result.mode) for result in standings]
     before = [current.get(key, NEWCOMER) for key in keys]
-    teams = [[_model.rating(mu=mu, sigma=sigma)] for mu, sigma in before]
+    teams = _Teams()
+    for (mu, sigma), seat in zip(before, seats, strict=False):
+        seat.mu, seat.sigma = mu, sigma
+        teams.append([seat])
     rated = _model.rate(teams, ranks=[float(result.place) for result in standings])
     return [
         Change(

@@ -43,14 +43,16 @@ async def receive_forever(
             # The visibility began somewhere between the question and the answer, which came at
             # once if there is anything in it.
             began = max(asked_at, loop.time() - 1) if messages else asked_at
-            deliveries = [
-                Delivery(
-                    message=message,
-                    intake=intake.read(message.body),
-                    invisible_until=began + visibility_s,
+            for message in messages:
+                deliveries.append(
+                    Delivery(
+                        message=message,
+                        intake=intake.read(message.body),
+                        invisible_until=began + visibility_s,
+                    )
                 )
-                for message in messages
-            ]
+                # A large message takes some ms, in which no connection gets its next statement.
+                await asyncio.sleep(0)
             held.add(deliveries)
         except QueueUnavailable as error:
             failures += 1

@@ -33,6 +33,7 @@ from persistence_worker.worker import Limits, Worker
 logger = logging.getLogger(__name__)
 
 EXIT_AT_ONCE = 130
+APPLIERS_PER_CONNECTION = 2
 MISSED_MAX = 3
 DAY_S = 86_400.0
 LIVE_MIN_S = 30.0
@@ -200,8 +201,9 @@ def limits(config: Config) -> Limits:
     """The worker's share of the settings."""
     return Limits(
         receivers=config.receivers,
-        # A batch under way needs one connection, and a waiting one would only delay the others.
-        appliers=config.pool_connections_max,
+        # A batch under way needs one connection at most: none while it waits to be counted, which
+        # happens for several together.
+        appliers=APPLIERS_PER_CONNECTION * config.pool_connections_max,
         receive_wait_s=config.receive_wait_s,
         visibility_s=config.visibility_s,
         buffer_messages_max=config.buffer_messages_max,

@@ -1,10 +1,14 @@
-"""Counts matches that have ended: players, ratings, boards. In the transaction of their events.
+"""Counts matches that have ended: players, ratings, boards.
 
-    newly inserted events ─► matches, results ─► claim (``tallied``) ─► players ─► ratings ─► boards
+    stored events ─► matches, results ─► claim (``tallied``) ─► players ─► ratings ─► boards
+    (a batch)        same transaction    (a group of batches) same transaction
 
 A match is counted by whoever sets ``matches.tallied``, and never again: not when its end is
-delivered once more, nor after its events were dropped. Workers of revisions 0001 and 0002 leave it
-unset; ``catch_up`` counts what they stored.
+delivered once more, nor after its events were dropped. That is a transaction of its own, after the
+events', and ``Counter`` puts several batches into one: the rows of boards that everyone changes are
+then locked seldom and shortly. A batch is not finished before it is counted, so that a message
+whose worker died in between comes again, and its matches are claimed then. Workers of revisions
+0001 and 0002 leave ``tallied`` unset; ``catch_up`` counts what they stored.
 
 All transactions take their locks in one order: events, matches, players (all of a transaction in
 one statement, by id), boards, bands and buckets. Whoever holds a player's row alone reads and
@@ -13,7 +17,9 @@ writes what is told of the player.
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+import collections
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,21 +28,60 @@ import msgspec
 from gameserver.wire import event_record as wire
 from persistence_worker import boards, ratings
 from persistence_worker.boards import Result, Rules
+from persistence_worker.erased import Erased
 from persistence_worker.erasure import is_pseudonym
 from persistence_worker.intake import Event
 from persistence_worker.players import Sighting, players, sightings
+from persistence_worker.postgres import Database
 
 Connection = Any  # asyncpg's pool hands out a proxy that its stubs type apart from Connection
 Statements = Mapping[str, str]
 
 
-async def tally(
-    connection: Connection, statements: Statements, rules: Rules, fresh: Sequence[Event]
-) -> None:
-    """Count what newly stored events tell; their matches and results are stored already."""
-    ended = {event.record.match for event in fresh if isinstance(event.fact, wire.MatchEnded)}
-    rows = await connection.fetch(statements["claim_matches"], sorted(ended)) if ended else []
-    await _count(connection, statements, rules, sightings(fresh), _results(rows))
+class Counter:
+    """Counts for all batches of one worker, one group after the other. ``rules`` say which boards
+    there are."""
+
+    def __init__(self, database: Database, rules: Rules, erased: Erased) -> None:
+        self._database = database
+        self._rules = rules
+        self._erased = erased
+        self._lock = asyncio.Lock()
+        self._waiting: dict[int, Sequence[Event]] = {}
+        self._tickets = itertools.count()
+
+    async def count(self, facts: Sequence[Event]) -> None:
+        """Count what stored events tell, whether they are new or not; their matches and results
+        are stored already. Returns when that is committed, with what others have asked for.
+
+        Raises what ``Database.transaction`` raises, what PostgreSQL states, and ``ArithmeticError``
+        of the ratings; then nothing is counted, and others go on without these.
+        """
+        if not facts:
+            return
+        ticket = next(self._tickets)
+        self._waiting[ticket] = facts
+        async with self._lock:
+            if ticket not in self._waiting:
+                return
+            group = dict(self._waiting)
+            try:
+                await self.count_alone([event for each in group.values() for event in each])
+            except BaseException:
+                del self._waiting[ticket]
+                raise
+            for done in group:
+                self._waiting.pop(done, None)
+
+    async def count_alone(self, facts: Sequence[Event]) -> None:
+        """As ``count``, without the others."""
+        ended = sorted({one.record.match for one in facts if isinstance(one.fact, wire.MatchEnded)})
+        async with self._database.transaction() as connection:
+            statements = self._database.statements
+            # Anew: a player may have been erased since the events were stored.
+            kept = await self._erased.left_out(connection, list(facts))
+            rows = await connection.fetch(statements["claim_matches"], ended) if ended else []
+            await _count(connection, statements, self._rules, sightings(kept), _results(rows))
 
 
 async def catch_up(
@@ -106,7 +151,7 @@ async def _rate(connection: Connection, statements: Statements, results: Sequenc
     changes = ratings.rate(results, known)
     if not changes:
         return
-    counts = Counter(change.key for change in changes)
+    counts = collections.Counter(change.key for change in changes)
     latest = sorted({change.key: change.after for change in changes}.items())
     rated = _columns((*key, *after, counts[key]) for key, after in latest)
     await connection.execute(statements["merge_ratings"], *rated)
@@ -124,16 +169,17 @@ async def _score(
     gains = sorted(boards.gains(counted, rules).items())
     if not gains:
         return
-    listed = sorted({msgspec.structs.astuple(board) for (board, _), _ in gains})
-    await connection.execute(statements["add_boards"], *_columns(listed))
+    listed = _columns(msgspec.structs.astuple(board) for board, _ in gains)
+    await connection.execute(statements["add_boards"], *listed)
     for best in (False, True):
         rows = [
-            (*msgspec.structs.astuple(board), player, gain)
-            for (board, player), gain in gains
+            (number, player, gain)
+            for number, (board, players) in enumerate(gains, 1)
             if (board.game in rules.best) is best
+            for player, gain in players.items()
         ]
         if rows:
-            await connection.execute(statements["merge_scores"], *_columns(rows), best)
+            await connection.execute(statements["merge_scores"], *listed, *_columns(rows), best)
 
 
 def _columns(rows: Iterable[Iterable[Any]]) -> list[list[Any]]:

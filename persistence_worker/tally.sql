@@ -102,21 +102,25 @@ ORDER BY game, mode, span, period
 ON CONFLICT DO NOTHING
 
 -- name: merge_scores
--- Add gains to points, or keep the better ($7); move the players between buckets and bands.
-WITH given AS (
-    SELECT board_id, player_id, gain
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-         AS given (game, mode, span, period, player_id, gain)
+-- Add gains to points, or keep the better ($8); move the players between buckets and bands.
+WITH listed AS (
+    SELECT number, board_id
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+         WITH ORDINALITY AS given (game, mode, span, period, number)
     JOIN boards USING (game, mode, span, period)
+), given AS (
+    SELECT board_id, player_id, gain
+    FROM unnest($5::bigint[], $6::text[], $7::bigint[]) AS given (number, player_id, gain)
+    JOIN listed USING (number)
 ), moved AS (
     INSERT INTO board_scores AS stored (board_id, player_id, points)
     SELECT board_id, player_id, gain FROM given ORDER BY board_id, player_id COLLATE "C"
     ON CONFLICT (board_id, player_id) DO UPDATE SET
         previous = stored.points,
-        points = CASE WHEN $7::boolean THEN excluded.points
+        points = CASE WHEN $8::boolean THEN excluded.points
                       ELSE greatest(-9007199254740991,
                                     least(9007199254740991, stored.points + excluded.points)) END
-    WHERE NOT $7::boolean OR excluded.points > stored.points
+    WHERE NOT $8::boolean OR excluded.points > stored.points
     RETURNING board_id, previous, points
 ), net AS (
     SELECT board_id, bucket, sum(change) AS players

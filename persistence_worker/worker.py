@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -159,12 +160,17 @@ class Worker:
             for delivery in batch:
                 await self._process([delivery])
             return
-        self._count(events, verdicts)
-        judged = iter(zip(events, verdicts, strict=True))
-        outcomes = []
+        if len(verdicts) != len(events):
+            raise ValueError(f"{len(verdicts)} verdicts on {len(events)} events")
+        counts = Counter(verdict.outcome for verdict in verdicts)
+        self._count(events, counts)
+        failed = counts[Outcome.FORK] + counts[Outcome.REJECTED]
+        outcomes, place = [], 0
         for delivery in batch:
-            own = [next(judged) for _ in delivery.intake.events]
-            outcomes.append((delivery, _failures(delivery, own)))
+            own, end = delivery.intake.events, place + len(delivery.intake.events)
+            judged = zip(own, verdicts[place:end], strict=True) if failed else ()
+            outcomes.append((delivery, _failures(delivery, judged)))
+            place = end
         await self._settler.settle(outcomes)
 
     async def _store(self, events: Sequence[Item]) -> list[Verdict]:
@@ -188,14 +194,12 @@ class Worker:
         assert isinstance(decision, Retry)
         await asyncio.sleep(decision.after_s)
 
-    def _count(self, events: Sequence[Item], verdicts: Sequence[Verdict]) -> None:
+    def _count(self, events: Sequence[Item], counts: Mapping[Outcome, int]) -> None:
         if not events:
             return
         self._metrics.batch_records.observe(len(events))
-        for outcome in Outcome:
-            count = sum(verdict.outcome is outcome for verdict in verdicts)
-            if count:
-                self._metrics.events.labels(outcome.value).inc(count)
+        for outcome, count in counts.items():
+            self._metrics.events.labels(outcome.value).inc(count)
         oldest_ms = min(event.record.at_ms for event in events)
         self._oldest_ms = min(oldest_ms, self._oldest_ms or oldest_ms)
         self._metrics.event_age.observe(max(0, self._now_ms() - oldest_ms) / 1000)
@@ -212,7 +216,7 @@ class Worker:
         logger.info("drained", extra={"given_back": len(left)})
 
 
-def _failures(delivery: Delivery, judged: Sequence[tuple[Item, Verdict]]) -> list[Failure]:
+def _failures(delivery: Delivery, judged: Iterable[tuple[Item, Verdict]]) -> list[Failure]:
     failures = [
         Failure(reason=bad.kind.value, detail=bad.detail, raw=bad.raw)
         for bad in delivery.intake.bad

@@ -64,6 +64,13 @@ class SqsEndpoint(Service):
         request = urllib.request.Request(f"{self.endpoint_url}/_devstack/faults", method="DELETE")
         urllib.request.urlopen(request, timeout=10).close()
 
+    def calls(self) -> dict[str, int]:
+        """How often each operation was called since the start."""
+        url = f"{self.endpoint_url}/_devstack/calls"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            counts: dict[str, int] = json.load(answer)
+        return counts
+
     def call(self, operation: str, **parameters: Any) -> Any:
         """One call of the AWS JSON protocol. Raises ``urllib.error.HTTPError``."""
         return self._post("/", parameters, {"X-Amz-Target": f"AmazonSQS.{operation}"})

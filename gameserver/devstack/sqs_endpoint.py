@@ -9,6 +9,7 @@
                                batch, or as a whole with a status, after having done it (a lost
                                reply) where ``applied`` is true; or they come late
     DELETE /_devstack/faults   forgets all of them
+    GET  /_devstack/calls      {"<operation>": how often it was called}
 
 Standard queues only. What it does it does as AWS (see tests/contract/sqs_suite.py); what it does
 not have: FIFO queues, tags, permissions, encryption, the limit of 120,000 messages in flight.
@@ -20,6 +21,7 @@ import argparse
 import asyncio
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -55,11 +57,13 @@ class Endpoint:
         self._broker = broker
         self._operations = operations
         self._faults: list[Fault] = []
+        self._calls: Counter[str] = Counter()
         self._encoder = msgspec.json.Encoder()
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=_REQUEST_BYTES_MAX)
         app.router.add_get("/_devstack/health", self._health)
+        app.router.add_get("/_devstack/calls", self._say_calls)
         app.router.add_post("/_devstack/faults", self._order_fault)
         app.router.add_delete("/_devstack/faults", self._forget_faults)
         app.router.add_post("/{path:.*}", self._call)
@@ -69,6 +73,7 @@ class Endpoint:
     async def _call(self, request: web.Request) -> web.Response:
         name = request.headers.get("X-Amz-Target", "").removeprefix(_TARGET)
         payload = await request.read()
+        self._calls[name] += 1
         fault = self._next_fault(name)
         try:
             if fault is not None and fault.delay_ms:
@@ -107,6 +112,9 @@ class Endpoint:
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
+
+    async def _say_calls(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._encoder.encode(self._calls))
 
     async def _order_fault(self, request: web.Request) -> web.Response:
         try:

@@ -74,3 +74,12 @@ async def test_who_hangs_up_gets_no_messages(sqs, sqs_queue):
     await asyncio.to_thread(sqs.call, "ListQueues")  # by then the endpoint has seen the hang-up
     await asyncio.to_thread(sqs.call, "SendMessage", QueueUrl=sqs_queue.url, MessageBody="a")
     assert await asyncio.to_thread(bodies, sqs, sqs_queue.url) == ["a"]
+
+
+def test_calls_are_counted(sqs, sqs_queue):
+    before = sqs.calls()
+    send_batch(sqs, sqs_queue.url)
+    bodies(sqs, sqs_queue.url)
+    after = sqs.calls()
+    for operation in ("SendMessageBatch", "ReceiveMessage"):
+        assert after[operation] == before.get(operation, 0) + 1

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from persistence_worker.apply import PostgresSink, Stored
+from persistence_worker.apply import Old, PostgresSink, Stored, Verdict
 from persistence_worker.intake import Event
 from persistence_worker.postgres import Database, read_statements
 from persistence_worker.projections import PROJECTIONS
@@ -19,7 +19,13 @@ STATEMENTS = read_statements(Path(__file__).with_name("queries_0001.sql").read_t
 class OldSink(PostgresSink):
     """Stores and projects; knows nothing of players, ratings and boards."""
 
-    async def _store(self, connection: Any, events: list[Event]) -> dict[tuple[str, int], Stored]:
+    async def _count(self, events: Sequence[Event], verdicts: list[Verdict]) -> list[Verdict]:
+        return verdicts
+
+    async def _copy(self, connection: Any, events: list[Event]) -> Old:
+        return await self._insert(connection, events)
+
+    async def _insert(self, connection: Any, events: list[Event]) -> Old:
         columns: list[list[Any]] = [
             [event.record.match for event in events],
             [event.record.seq for event in events],
@@ -30,19 +36,19 @@ class OldSink(PostgresSink):
             [event.record.epoch for event in events],
             [event.record.tick for event in events],
             [event.record.at_ms for event in events],
-            [event.data for event in events],
+            [event.data.decode() for event in events],
             [event.digest for event in events],
         ]
         inserted = await connection.fetch(STATEMENTS["insert_events"], *columns)
-        new = {(row[0], row[1]) for row in inserted}
-        stored = {event.key: Stored(event.digest, True) for event in events}
-        old = [event for event in events if event.key not in new]
+        new = {f"{row[0]}/{row[1]}" for row in inserted}
+        old = [event for event in events if event.record.id not in new]
+        stored: Old = {}
         if old:
             keys = [[event.record.match for event in old], [event.record.seq for event in old]]
             rows = await connection.fetch(STATEMENTS["stored_digests"], *keys)
-            digests = {(row[0], row[1]): row[2] for row in rows}
-            stored |= {event.key: Stored(digests.get(event.key), False) for event in old}
-        fresh = [event for event in events if event.key in new]
+            digests = {f"{row[0]}/{row[1]}": row[2] for row in rows}
+            stored = {event.record.id: Stored(digests.get(event.record.id)) for event in old}
+        fresh = [event for event in events if event.record.id in new]
         for projection in PROJECTIONS:
             columns = projection.fold(fresh)
             if columns:

@@ -13,7 +13,7 @@ import pytest
 from gameserver.devstack.process import free_port
 from persistence_worker.apply import Outcome, PostgresSink
 from persistence_worker.errors import ConfigError, DatabaseUnavailable
-from persistence_worker.postgres import Database, kind_of
+from persistence_worker.postgres import Database, kind_of, together
 from persistence_worker.retry import ErrorKind
 from tests.worker.builders import event
 from tests.worker.conftest import until
@@ -163,3 +163,16 @@ async def test_a_value_that_the_driver_refuses_concerns_its_row_only(database: D
     bad = msgspec.structs.replace(good, record=record)
     verdicts = await PostgresSink(database, jitter=random.random).apply([bad, good])
     assert [verdict.outcome for verdict in verdicts] == [Outcome.REJECTED, Outcome.APPLIED]
+
+
+async def test_statements_put_together_are_done_in_their_order(postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute(
+        "CREATE TABLE told (number bigint GENERATED ALWAYS AS IDENTITY, x int)"
+    )
+    one = "INSERT INTO told (x) SELECT unnest($1::int[]) + $2"
+    other = "INSERT INTO told (x) VALUES ($1)"
+    await connection.execute(together([one, other, one]), [1, 2], 10, 7, [3], 20)
+    rows = await connection.fetch("SELECT x FROM told ORDER BY number")
+    assert [row[0] for row in rows] == [11, 12, 7, 23]
+    await connection.close()
