@@ -96,6 +96,7 @@ def _rates(results: Results) -> str:
         _row("sink alone", [each.sink.per_s for each in rounds], rounds[-1].sink.services_us),
     ]
     worker = _median(each.ours.worker_us for each in rounds)
+    others = [each.ours.others for each in rounds]
     return "\n".join(
         [
             f"## Events a second, {len(rounds)} rounds in turn",
@@ -104,7 +105,9 @@ def _rates(results: Results) -> str:
             "|---|---|---|---|---|",
             *rows,
             "",
-            f"This worker itself takes {worker:.1f} µs of CPU an event.",
+            f"This worker itself takes {worker:.1f} µs of CPU an event. Meanwhile other programs had "
+            f"{min(others):.0%} to {max(others):.0%} of the machine's cores: rates are of what was "
+            "left to it, the CPU an event is mostly its own.",
         ]
     )
 

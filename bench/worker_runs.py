@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import random
 import time
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ import asyncpg
 import msgspec
 
 from bench.machine import on_cores
-from bench.worker_stack import TABLES, Stack, WorkerProcess, bodies, fill, relay
+from bench.worker_stack import TABLES, Stack, WorkerProcess, bodies, fill, machine_s, relay
 from gameserver.wire.event_record import encode_bundle
 from persistence_worker.apply import PostgresSink
 from persistence_worker.intake import prepare
@@ -37,6 +38,8 @@ class Drained(msgspec.Struct, frozen=True, kw_only=True):
     calls_per_event: float
     worker_us: float
     services_us: dict[str, float]
+    others: float
+    """The share of all cores that programs had which are not part of the measurement."""
     rss_mib: list[tuple[float, float, int]]
     """Seconds since the process' start, MiB, events stored by then."""
 
@@ -92,28 +95,33 @@ def _follow(stack: Stack, worker: WorkerProcess, events: int) -> Drained:
     """Sample until all is stored and deleted."""
     began = time.perf_counter()
     first: tuple[float, int, float, dict[str, float]] | None = None
+    foreign_s = 0.0
     samples = []
     while True:
         stored, now = int(worker.metric(APPLIED)), time.perf_counter()
         used, services = worker.cpu_s(), stack.cpu_s()
         if stored and first is None:
             first = now, stored, used, services
+            foreign_s = machine_s() - stack.own_s() - used
         samples.append((now - began, worker.rss_mib(), stored))
         if stored >= events:
             break
         assert worker.child.poll() is None, "the worker has ended"
         time.sleep(SAMPLE_S)
     assert first is not None
+    foreign_s = machine_s() - stack.own_s() - used - foreign_s
     while worker.metric("worker_held_messages"):
         time.sleep(SAMPLE_S)
     counted = max(1, events - first[1])
+    spent = max(SAMPLE_S, now - first[0])
     return Drained(
         events=events,
         messages=0,
-        per_s=counted / max(SAMPLE_S, now - first[0]),
+        per_s=counted / spent,
         calls_per_event=0,
         worker_us=(used - first[2]) / counted * 1e6,
         services_us=_per_event(first[3], services, counted),
+        others=max(0.0, foreign_s / spent / (os.cpu_count() or 1)),
         rss_mib=samples,
     )
 

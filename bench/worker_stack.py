@@ -58,6 +58,10 @@ class Stack:
             "SQS stand-in": _cpu_s(psutil.Process(self.sqs.pid)),
         }
 
+    def own_s(self) -> float:
+        """What the services and this process have used so far: all but what is measured."""
+        return sum(self.cpu_s().values()) + _cpu_s(psutil.Process())
+
     def restart_postgres(self) -> None:
         """As settings of a file want it."""
         services = self.cores.services | {self.cores.generator}
@@ -148,6 +152,12 @@ def _cpu_s(process: psutil.Process) -> float:
     except psutil.NoSuchProcess:  # a helper of PostgreSQL that comes and goes
         return 0.0
     return float(times.user + times.system)
+
+
+def machine_s() -> float:
+    """What everybody has used so far, on all cores."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
 
 
 @contextmanager

@@ -57,6 +57,7 @@ def drained(per_s: float, **changes: Any) -> Drained:
         "calls_per_event": 0.01,
         "worker_us": 9.0,
         "services_us": {"PostgreSQL": 8.0, "SQS stand-in": 1.0},
+        "others": 0.25,
         "rss_mib": [(1.0, 100.0, 200), (2.0, 120.0, 1000)],
     }
     return Drained(**fields | changes)
@@ -79,6 +80,7 @@ def test_the_page_says_what_is_met_and_by_how_much_not() -> None:
     assert "| × the plain worker | 15 | 400.00 | 300.00–500.00 | met |" in page
     assert "| of COPY's rate | 0.5 | 0.40 | 0.30–0.50 | missed by 20% |" in page
     assert "| × fewer SQS calls an event | 20 | 200.00 | 200.00–200.00 | met |" in page
+    assert "25% to 25% of the machine's cores" in page
     assert "wanted p99 under 500: missed" in page
     assert "highest in each quarter: 100, –, –, 120 MiB" in page
     assert plot_data(results)["bars"]["this worker"] == 40_000
