@@ -105,7 +105,7 @@ def _rates(results: Results) -> str:
             "|---|---|---|---|---|",
             *rows,
             "",
-            f"This worker itself takes {worker:.1f} µs of CPU an event. Meanwhile other programs had "
+            f"This worker itself takes {worker:.1f} µs of CPU an event. Other programs had "
             f"{min(others):.0%} to {max(others):.0%} of the machine's cores: rates are of what was "
             "left to it, the CPU an event is mostly its own.",
         ]
