@@ -70,12 +70,16 @@ class Search:
             "sqs", endpoint_url=self._stack.sqs.endpoint_url, region_name="eu-central-1"
         )
         for url in (self._stack.queue_url, self._stack.dead_letters_url):
-            answer = client.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0
-            )
-            messages = answer.get("Messages", [])
-            assert len(messages) < 10, "there may be more"
-            yield from (message["Body"].encode() for message in messages)
+            held = []
+            while messages := client.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=5
+            ).get("Messages"):
+                held += messages
+                yield from (message["Body"].encode() for message in messages)
+            for message in held:
+                client.change_message_visibility(
+                    QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+                )
 
     async def _postgres(self) -> bytes:
         connection = await asyncpg.connect(self._stack.postgres_dsn)

@@ -24,6 +24,7 @@ from gameserver.adapters.kms import Kms
 from gameserver.adapters.sealing import ProfileSealer
 from gameserver.adapters.wall_clock import SystemEntropy
 from gameserver.config import Config
+from gameserver.devstack.game_paths import Games
 from gameserver.devstack.settings import on_free_ports
 from gameserver.devstack.stack import Extra, Stack
 from gameserver.metrics import Metrics
@@ -49,7 +50,7 @@ def stack(devstack_dir: Path) -> Iterator[Stack]:
     settings = type(settings)(
         directory=settings.directory,
         ports=settings.ports,
-        games="tests.playerdata.games:Salon",
+        games=Games(names=("tests.playerdata.games:Salon",)),
     )
     extra = Extra(
         gameserver={
@@ -137,12 +138,22 @@ async def make_profile(stack: Stack) -> None:
             "display_name": {"B": name},
             "email": {"B": email},
             "avatar": {"S": "fox"},
+            "settings": {"S": "{}"},
+            "version": {"N": "1"},
+            "created_ms": {"N": "1"},
+            "updated_ms": {"N": "1"},
         },
     )
     for number in range(30):
         dynamo(stack).put_item(
             TableName=identity["sessions_table"],
-            Item={"player_id": {"S": PLAYER}, "session_id": {"S": f"s{number}"}},
+            Item={
+                "player_id": {"S": PLAYER},
+                "session_id": {"S": f"s{number}"},
+                "node": {"S": "n1"},
+                "connected_ms": {"N": "1"},
+                "expires_at": {"N": "4000000000"},
+            },
         )
 
 
@@ -169,17 +180,17 @@ async def lay_canary(stack: Stack) -> None:
 
 
 def fork(stack: Stack, bodies: list[str]) -> None:
-    """Send the events again with another tick: the worker makes dead letters of them."""
+    """Send the events again with another tick: the worker makes a dead letter of them."""
+    records = []
     for body in bodies:
-        records = []
         for raw in event_record.decode_bundle(body):
             if event_record.is_chunk(raw):
                 continue
             record = event_record.decode_record(raw)
             changed = msgspec.structs.replace(record, tick=record.tick + 1)
             records.append(event_record.encode_record(changed))
-        message = event_record.encode_bundle(records)
-        sqs(stack).send_message(QueueUrl=stack.queue_url, MessageBody=message)
+    message = event_record.encode_bundle(records)
+    sqs(stack).send_message(QueueUrl=stack.queue_url, MessageBody=message)
 
 
 async def letters(stack: Stack, *, count: int) -> None:
