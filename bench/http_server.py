@@ -112,6 +112,8 @@ def services(key: RSAPrivateKey) -> Services:
         revocations=anything,
         metrics=metrics,
         answers=anything,
+        replays=anything,
+        matchmaking=anything,
         ready=lambda: None,
     )
 

@@ -23,12 +23,15 @@ from gameserver.adapters.ws_server import WsServer
 from gameserver.config import Config
 from gameserver.devstack.moto import Cognito
 from gameserver.devstack.tokens import bot_name, bot_player
+from gameserver.lobby.entry import Lobby, NoRatings
 from gameserver.metrics import Metrics
 from gameserver.replay.theatre import Theatre
 from gameserver.session.gate import SessionGate
 from tests.browser.bots import Bots
 from tests.browser.room import Rooms
 from tests.fakes.memory_answers import MemoryAnswers
+from tests.fakes.memory_calls import MemoryCalls
+from tests.fakes.memory_matchmaking import MemoryMatchmaking
 from tests.fakes.memory_recordings import MemoryRecordings
 from tests.fakes.memory_revocations import MemoryRevocations
 from tests.replay.played import GAMES as RECORDED
@@ -107,6 +110,14 @@ class Stage:
                 replays=Theatre(config, games=RECORDED, recordings=self.recordings),
                 metrics=metrics,
                 answers=MemoryAnswers(),
+                matchmaking=Lobby(
+                    games=self.rooms.games,
+                    store=MemoryMatchmaking(clock.wall_ms),
+                    ratings=NoRatings(),
+                    calls=MemoryCalls(),
+                    metrics=metrics,
+                    closed=lambda: None,
+                ),
                 ready=lambda: self.not_ready,
             )
         )
