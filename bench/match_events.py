@@ -18,6 +18,7 @@ import msgspec
 from gameserver.adapters.wall_clock import sortable_id
 from gameserver.ids import MatchId
 from gameserver.match.chronicle import Chronicle
+from gameserver.match.unsealed import Unsealed
 from gameserver.wire import event_record as wire
 from tests.core.room import Room
 
@@ -59,7 +60,16 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 def play(game: str, mode: str, players: int, seed: int) -> list[wire.EventRecord]:
     """The records of one match, from its start to its end, of players ``p0``, ``p1``, …"""
     room = Room(game, mode, seed=seed)
-    told = Chronicle(match_id=MatchId("m"), game=game, mode=mode, epoch=1, seq=0, keep=0)
+    told = Chronicle(
+        match_id=MatchId("m"),
+        game=game,
+        mode=mode,
+        epoch=1,
+        seq=0,
+        entry_seq=0,
+        keep=0,
+        sealer=Unsealed(),
+    )
 
     def state(kind: str, player: str | None, data: object) -> None:
         at_ms = BEGAN_MS + room.time_ms
