@@ -24,6 +24,7 @@ from persistence_worker.letters import Selection, parked_id
 from persistence_worker.messages import MessageQueue, Outgoing
 from persistence_worker.pace import Pace
 from persistence_worker.postgres import Database
+from persistence_worker.recordings import Recordings
 from persistence_worker.retry import ErrorKind
 
 MATCHES_AT_ONCE = 50
@@ -53,6 +54,10 @@ class Eraser:
         while matches := await self._matches():
             for table, count in (await self._tried(lambda: self._in(matches))).items():
                 counts[table] = counts.get(table, 0) + count
+        # Pieces that came after an earlier erasure, when nothing bore the id any more.
+        late = Recordings(self._database).drop_erased
+        while dropped := await self._tried(late):
+            counts["recordings"] = counts.get("recordings", 0) + dropped
         counts |= await self._tried(self._told)
         counts["parked_events"] = await self._tried(self._parked)
         return counts

@@ -222,14 +222,14 @@ async def test_games_and_their_modes(ask: Client) -> None:
     body, _ = await ask("GET", "/v1/games")
     (arena,) = body["games"]
     assert (arena["name"], arena["tick_rate"]) == ("arena", 20)
-    assert [mode["name"] for mode in arena["modes"]][:3] == ["standard", "crowd", "quick"]
-    assert arena["modes"][1]["players_max"] == 64
+    assert [mode["name"] for mode in arena["modes"]][:3] == ["standard", "duel", "crowd"]
+    assert arena["modes"][2]["players_max"] == 64
 
 
 async def test_the_schema_of_a_game(ask: Client) -> None:
     shown, _ = await ask("GET", "/v1/games/arena/schema")
     assert (shown["name"], shown["tick_rate"], shown["hidden"]) == ("arena", 20, False)
-    assert shown["modes"][1]["name"] == "crowd"
+    assert shown["modes"][2]["name"] == "crowd"
     move = shown["$defs"][shown["input"]["$ref"].rpartition("/")[2]]
     assert [item["title"] for item in move["prefixItems"]] == ["dx", "dy", "aim", "fire"]
     assert set(shown["events"]) == {"kill", "lead"}

@@ -257,7 +257,11 @@ async def test_nothing_is_stored_in_the_clear_and_nothing_stays_of_an_erased_pla
 
         looked = await command(stack, "erase", PLAYER, "--dry-run")
         assert ("found" in looked.stdout, PLAYER in looked.stdout) == (True, False), looked.stderr
-        assert (await export(stack, tmp_path / "still.json"))["stores"] == stores
+        still = (await export(stack, tmp_path / "still.json"))["stores"]
+        # The match is played on, and recorded.
+        for each in (still, stores):
+            del each["postgresql"]["recordings"]
+        assert still == stores
 
         first = await command(stack, "erase", PLAYER, "--json")
         steps = {step["store"]: step for step in json.loads(first.stdout)["steps"]}
@@ -284,8 +288,8 @@ async def check_the_recording(stack: Stack, match_id: str, listed: list[dict[str
     for chunk in stored:
         with pytest.raises(BadRecording):
             unpack([chunk.body])
-    played = repr([unpack([chunk.body]) for chunk in opened])
-    assert all(secret in played for secret in (PLAYER, NAME, WORDS))
+    played = b"".join(msgspec.msgpack.encode(unpack([chunk.body])) for chunk in opened)
+    assert all(secret.encode() in played for secret in (PLAYER, NAME, WORDS))
     shown = await command(stack, "replay", match_id, program="gameserver")
     assert "equal" in shown.stdout, shown.stdout + shown.stderr
 
