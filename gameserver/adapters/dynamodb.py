@@ -10,15 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gameserver.adapters.aws_client import AwsClient
 from gameserver.config import Config
 from gameserver.errors import TableUnavailable
 from gameserver.metrics import Metrics
@@ -33,7 +31,7 @@ CONNECTIONS_MAX = 32
 _REFUSED = "ConditionalCheckFailedException"
 
 
-class DynamoDb:
+class DynamoDb(AwsClient):
     """One client for all tables; use it as ``async with``. Credentials come from where botocore
     finds them: the environment, or the task's role on ECS."""
 
@@ -41,32 +39,17 @@ class DynamoDb:
         self._config = config
         self._metrics = metrics
         self._timeout_s = config.dynamodb_timeout_ms / 1000
-        self._stack = AsyncExitStack()
-        self._client: Any = None
-
-    async def __aenter__(self) -> Self:
-        self._client = await self._stack.enter_async_context(
-            get_session().create_client(
-                "dynamodb",
-                region_name=self._config.aws_region,
-                endpoint_url=self._config.dynamodb_endpoint_url or None,
-                config=AioConfig(
-                    connect_timeout=self._timeout_s / TRIES,
-                    read_timeout=self._timeout_s / TRIES,
-                    max_pool_connections=CONNECTIONS_MAX,
-                    retries={"total_max_attempts": TRIES, "mode": "standard"},
-                ),
-            )
+        super().__init__(
+            "dynamodb",
+            region=config.aws_region,
+            endpoint_url=config.dynamodb_endpoint_url,
+            options=AioConfig(
+                connect_timeout=self._timeout_s / TRIES,
+                read_timeout=self._timeout_s / TRIES,
+                max_pool_connections=CONNECTIONS_MAX,
+                retries={"total_max_attempts": TRIES, "mode": "standard"},
+            ),
         )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._stack.aclose()
 
     async def get(self, table: str, key: Item) -> Item | None:
         """The item as it was written last in this region. Raises ``TableUnavailable``."""

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import msgspec
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from botocore import UNSIGNED
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gameserver.adapters.aws_client import AwsClient
 from gameserver.adapters.http_problem import Kind, Problem
 from gameserver.config import Config
 from gameserver.errors import IdentityUnavailable
@@ -133,7 +131,7 @@ _SEND = dict.fromkeys(
 )
 
 
-class CognitoAccounts:
+class CognitoAccounts(AwsClient):
     """``Accounts`` by the calls of Amazon Cognito that need no AWS credentials.
 
     The app client must be a public one (no secret) with ``USER_PASSWORD_AUTH`` and
@@ -142,39 +140,20 @@ class CognitoAccounts:
 
     def __init__(self, config: Config) -> None:
         self._client_id = config.cognito_client_ids[0]
-        self._region = config.aws_region
-        self._endpoint_url = config.cognito_endpoint_url or None
-        self._timeout_s = config.http_timeout_ms / 1000
         self._tells_taken_names = config.signup_tells_taken_names
-        self._stack = AsyncExitStack()
-        self._client: Any = None
-
-    async def __aenter__(self) -> Self:
-        self._client = await self._stack.enter_async_context(
-            get_session().create_client(
-                "cognito-idp",
-                region_name=self._region,
-                endpoint_url=self._endpoint_url,
-                config=AioConfig(
-                    signature_version=UNSIGNED,
-                    connect_timeout=self._timeout_s / 4,
-                    read_timeout=self._timeout_s / 2,
-                    # One retry and no more: the person at the form is the better retrier.
-                    retries={"total_max_attempts": 2, "mode": "standard"},
-                    max_pool_connections=32,
-                ),
-            )
+        super().__init__(
+            "cognito-idp",
+            region=config.aws_region,
+            endpoint_url=config.cognito_endpoint_url,
+            options=AioConfig(
+                signature_version=UNSIGNED,
+                connect_timeout=config.http_timeout_ms / 4000,
+                read_timeout=config.http_timeout_ms / 2000,
+                # One retry and no more: the person at the form is the better retrier.
+                retries={"total_max_attempts": 2, "mode": "standard"},
+                max_pool_connections=32,
+            ),
         )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._stack.aclose()
-        self._client = None
 
     async def sign_up(self, username: str, password: str, email: str) -> None:
         """See ``Accounts``."""

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gameserver.adapters.aws_client import AwsClient
 from gameserver.config import Config
 from gameserver.errors import KeysUnavailable
 from gameserver.metrics import Metrics
@@ -31,38 +29,23 @@ _READ_TIMEOUT_S = 3.0
 _CALL_TIMEOUT_S = 5.0
 
 
-class Kms:
+class Kms(AwsClient):
     """Use it as ``async with``. Every call raises ``KeysUnavailable``."""
 
     def __init__(self, config: Config, *, metrics: Metrics) -> None:
         self._config = config
         self._metrics = metrics
-        self._stack = AsyncExitStack()
-        self._client: Any = None
-
-    async def __aenter__(self) -> Self:
-        self._client = await self._stack.enter_async_context(
-            get_session().create_client(
-                "kms",
-                region_name=self._config.aws_region,
-                endpoint_url=self._config.kms_endpoint_url or None,
-                config=AioConfig(
-                    connect_timeout=_CONNECT_TIMEOUT_S,
-                    read_timeout=_READ_TIMEOUT_S,
-                    max_pool_connections=_CONNECTIONS_MAX,
-                    retries={"total_max_attempts": 1},
-                ),
-            )
+        super().__init__(
+            "kms",
+            region=config.aws_region,
+            endpoint_url=config.kms_endpoint_url,
+            options=AioConfig(
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                read_timeout=_READ_TIMEOUT_S,
+                max_pool_connections=_CONNECTIONS_MAX,
+                retries={"total_max_attempts": 1},
+            ),
         )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._stack.aclose()
 
     async def generate(self) -> DataKey:
         """A new data key under the key of the settings."""

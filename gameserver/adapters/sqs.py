@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Any, Self
 
 import aiohttp
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gameserver.adapters.aws_client import AwsClient
 from gameserver.config import Config
 from gameserver.errors import QueueUnavailable
 from gameserver.metrics import Metrics
@@ -31,39 +28,24 @@ _READ_TIMEOUT_S = 10.0
 _CALL_TIMEOUT_S = 15.0
 
 
-class SqsQueue:
+class SqsQueue(AwsClient):
     """Implements ``ports.EventQueue``; use it as ``async with``."""
 
     def __init__(self, config: Config, *, metrics: Metrics) -> None:
         self._config = config
         self._metrics = metrics
-        self._stack = AsyncExitStack()
-        self._client: Any = None
-
-    async def __aenter__(self) -> Self:
-        self._client = await self._stack.enter_async_context(
-            get_session().create_client(
-                "sqs",
-                region_name=self._config.aws_region,
-                endpoint_url=self._config.sqs_endpoint_url or None,
-                config=AioConfig(
-                    connect_timeout=_CONNECT_TIMEOUT_S,
-                    read_timeout=_READ_TIMEOUT_S,
-                    max_pool_connections=_CONNECTIONS_MAX,
-                    # The relay backs off by itself, with jitter; two layers would multiply.
-                    retries={"total_max_attempts": 1},
-                ),
-            )
+        super().__init__(
+            "sqs",
+            region=config.aws_region,
+            endpoint_url=config.sqs_endpoint_url,
+            options=AioConfig(
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                read_timeout=_READ_TIMEOUT_S,
+                max_pool_connections=_CONNECTIONS_MAX,
+                # The relay backs off by itself, with jitter; two layers would multiply.
+                retries={"total_max_attempts": 1},
+            ),
         )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._stack.aclose()
 
     async def send(self, bodies: Sequence[str]) -> list[bool]:
         """Send up to 10 bodies; see ``ports.EventQueue``. ``ValueError`` over a limit of SQS."""
