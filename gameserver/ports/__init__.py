@@ -1,0 +1,81 @@
+"""What the layers ask of each other, as Protocols and the values that cross them.
+
+``match``, ``session`` and ``adapters`` never import one another: they import this package, and
+``app`` puts them together. A plain method never blocks; an ``async`` one may.
+
+    ws_server ──Gate, SessionPort──► session ──Matches, SeatHandle──► match ──MatchStore──► redis
+        ◄──────Connection──────────         ◄──Subscriber───────────        ──EventQueue──► sqs
+"""
+
+from gameserver.ports.match import LocalMatches, Matches, Seated, SeatHandle, Subscriber
+from gameserver.ports.nodes import (
+    BusReceiver,
+    Directory,
+    MaintenanceControl,
+    NodeBus,
+    NodeInfo,
+    OpenMatch,
+)
+from gameserver.ports.player import (
+    Connection,
+    Credentials,
+    Gate,
+    Identity,
+    Overloaded,
+    SessionPort,
+    SessionRecords,
+    Tickets,
+    TokenVerifier,
+)
+from gameserver.ports.store import (
+    Acquired,
+    Commit,
+    EventQueue,
+    Lease,
+    MatchStore,
+    OutboxEntry,
+    Outcome,
+    Recordings,
+    Replays,
+    ReplaySection,
+    ReplayShown,
+    Sealer,
+)
+from gameserver.ports.world import Clock, Entropy
+
+__all__ = [
+    "Acquired",
+    "BusReceiver",
+    "Clock",
+    "Commit",
+    "Connection",
+    "Credentials",
+    "Directory",
+    "Entropy",
+    "EventQueue",
+    "Gate",
+    "Identity",
+    "Lease",
+    "LocalMatches",
+    "MaintenanceControl",
+    "MatchStore",
+    "Matches",
+    "NodeBus",
+    "NodeInfo",
+    "OpenMatch",
+    "OutboxEntry",
+    "Outcome",
+    "Overloaded",
+    "Recordings",
+    "ReplaySection",
+    "ReplayShown",
+    "Replays",
+    "Sealer",
+    "SeatHandle",
+    "Seated",
+    "SessionPort",
+    "SessionRecords",
+    "Subscriber",
+    "Tickets",
+    "TokenVerifier",
+]
