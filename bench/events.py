@@ -186,8 +186,10 @@ async def run(service: Any, matches: int) -> list[str]:
     version = (await connection.fetchval("SHOW server_version")).split()[0]
     rates: dict[str, list[float]] = {name: [] for name in DESIGNS}
     sizes: dict[str, float] = {}
-    sinks = {"revision 0001: events, matches, participants, results": OldSink}
-    sinks["revision 0003: players, ratings, boards as well"] = PostgresSink
+    sinks: dict[str, type[PostgresSink]] = {
+        "revision 0001: events, matches, participants, results": OldSink,
+        "revision 0003: players, ratings, boards as well": PostgresSink,
+    }
     wholes: dict[str, list[float]] = {name: [] for name in sinks}
     for _ in range(ROUNDS):
         for name in DESIGNS:

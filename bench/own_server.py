@@ -15,8 +15,9 @@ import redis
 from bench.machine import Place, on_cores
 from bench.programs import Failed, Running
 from gameserver.devstack.process import DevstackError
+from gameserver.devstack.programs import Extra, Node, Program
 from gameserver.devstack.settings import on_free_ports
-from gameserver.devstack.stack import QUEUE, Extra, Node, Program, Stack
+from gameserver.devstack.stack import QUEUE, Stack
 from gameserver.devstack.tokens import bot_name, bot_player
 
 _SERVICES = ("valkey", "sqs", "moto")

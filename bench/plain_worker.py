@@ -48,4 +48,5 @@ async def run(queue_url: str, endpoint_url: str, dsn: str, messages: int) -> flo
 
 
 if __name__ == "__main__":
-    print(uvloop.run(run(*sys.argv[1:4], messages=int(sys.argv[4]))))
+    queue_url, endpoint_url, dsn, messages = sys.argv[1:]
+    print(uvloop.run(run(queue_url, endpoint_url, dsn, messages=int(messages))))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from bench.database import postgres
 from bench.machine import Place, on_cores, place
@@ -202,7 +202,8 @@ def bodies(records: Iterable[bytes], *, records_max: int | None = None) -> Itera
 
 async def fill(queue: SqsQueue, given: Iterable[str]) -> int:
     """Send all; the number of messages."""
-    sent, batch, size = 0, [], 0
+    sent, size = 0, 0
+    batch: list[str] = []
     for body in given:
         if batch and (len(batch) == BODIES_MAX or size + len(body) > 1_000_000):
             sent += await _send(queue, batch)
