@@ -98,7 +98,9 @@ static enum dialect dialect = RAW;
 static const char *host = "127.0.0.1", *tokens_path, *mode = "bench", *game = "arena";
 static int port, conns = 100, connect_rate = 1000, connect_window = 64, slow_readers, use_tls;
 static int join_match = 1;
-static double rate = 20, warmup = 4, seconds = 8, tick_s = 0.05;
+static double rate = 20, warmup = 4, settle = 0, seconds = 8, tick_s = 0.05;
+/* Set by SIGUSR1: the server has done what joining left behind. */
+static volatile sig_atomic_t settled;
 static uint32_t ticks_per_s = 20;
 static struct watched watched[WATCHED];
 static int watched_count;
@@ -700,7 +702,7 @@ static void load_tokens(void) {
 
 static void usage(void) {
   die("--port N [--host A] [--dialect raw|bin|gs|gs-json|colyseus-raw|colyseus-state] [--conns N]\n"
-      "         [--rate HZ] [--tick-hz HZ] [--warmup S] [--seconds S] [--connect-rate N]\n"
+      "         [--rate HZ] [--tick-hz HZ] [--warmup S] [--settle S] [--seconds S] [--connect-rate N]\n"
       "         [--connect-window N] [--slow N] [--join 0|1] [--tokens FILE] [--game G]\n"
       "         [--mode M] [--watch PID,PID] [--tls 1, if built with -DWITH_TLS and OpenSSL]");
 }
@@ -721,6 +723,7 @@ static void read_options(int argc, char **argv) {
     else if (!strcmp(key, "--rate")) rate = atof(value);
     else if (!strcmp(key, "--tick-hz")) ticks_per_s = (uint32_t)atoi(value);
     else if (!strcmp(key, "--warmup")) warmup = atof(value);
+    else if (!strcmp(key, "--settle")) settle = atof(value);
     else if (!strcmp(key, "--seconds")) seconds = atof(value);
     else if (!strcmp(key, "--connect-rate")) connect_rate = atoi(value);
     else if (!strcmp(key, "--connect-window")) connect_window = atoi(value);
@@ -756,16 +759,24 @@ static double connect_all(void) {
   return now_s() - began;
 }
 
-/* Player i's k-th input is due at start + (k + i / conns) / rate. */
+static void on_settled(int number) {
+  (void)number;
+  settled = 1;
+}
+
+/* Player i's k-th input is due at start + (k + i / conns) / rate. With --settle the warm-up goes on,
+ * so many seconds at most, until a SIGUSR1 comes after its regular end. */
 static void play(double *cpu, double *wall) {
-  double start = now_s(), measure_at = start + warmup, end = measure_at + seconds;
+  double start = now_s(), measure_at = start + warmup, end = measure_at + settle + seconds;
   double period = 1 / rate, cpu_before = 0, wall_before = 0;
   uint64_t due = 0;
   while (alive) {
     double now = now_s();
     if (now >= end) break;
-    if (!measuring && now >= measure_at) {
+    if (!measuring && now < measure_at) settled = 0;
+    if (!measuring && now >= measure_at && (settled || now >= measure_at + settle)) {
       measuring = 1;
+      end = now + seconds;
       for (int i = 0; i < watched_count; i++) watched[i].cpu_before = process_cpu_s(watched[i].pid);
       cpu_before = cpu_s();
       wall_before = now;
@@ -820,6 +831,7 @@ int main(int argc, char **argv) {
   read_options(argc, argv);
   if (dialect == GS || dialect == GS_JSON) { if (!tokens_path) die("--tokens is needed"); load_tokens(); }
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGUSR1, on_settled);
   ep = epoll_create1(0);
   all = calloc((size_t)conns, sizeof *all);
   for (int i = 0; i < watched_count; i++) {

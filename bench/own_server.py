@@ -26,6 +26,8 @@ _TOKEN_S = 12 * 3600
 _LIMITS = {
     # All players come from one address here, against which this limit is made.
     "GAMESERVER_CONNECTS_PER_IP_PER_S": "100000",
+    # No peer keeps what was played; what it costs is measured beside.
+    "GAMESERVER_RECORDING": "false",
 }
 
 

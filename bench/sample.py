@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
 import subprocess
+import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,10 @@ LATENESS_P99_MS_MAX = 10.0
 """Of snapshots: what a server may do and still hold its clients."""
 COUNTERS = ("snapshots_replaced", "slow_consumers", "bytes_sent")
 _METRICS_TIMEOUT_S = 10
+_LEFT_BEHIND = "session_records_waiting"
+"""What joining leaves to be done afterwards; a cycle is measured when it is done."""
+SETTLE_S_MAX = 90.0
+_POLL_S = 1.0
 DELIVERED_MIN = 0.98
 """Share of the snapshots that a tick rate promises."""
 
@@ -124,26 +130,51 @@ def measure(generator: Path, load: Load, server: Running, *, subject: str, diale
     command += ["--slow", str(load.slow), "--join", str(int(load.join))]
     counted = counters(server)
     limit_s = 60 + load.players / 20 + load.warmup_s + load.seconds
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
-    except subprocess.TimeoutExpired:
-        raise Failed(f"the generator did not end within {limit_s:.0f} s") from None
-    if not done.stdout.startswith("{"):
-        raise Failed(f"the generator said: {done.stderr.strip()[-500:]}")
-    report = msgspec.json.decode(done.stdout, type=_Report)
+    if server.metrics_url and load.join:
+        command += ["--settle", str(SETTLE_S_MAX)]
+        limit_s += SETTLE_S_MAX
+    output, said = _generate(command, server, limit_s=limit_s)
+    if not output.startswith("{"):
+        raise Failed(f"the generator said: {said[-500:]}")
+    report = msgspec.json.decode(output, type=_Report)
     if load.join and not report.snapshots:
         # A cost per nothing would enter the medians as an absurd number.
         raise Failed(
             f"no snapshot came; {report.seated} of {report.players} players found a seat: "
-            f"{done.stderr.strip()[-300:]}"
+            f"{said[-300:]}"
         )
     sample = _sample(report, load, server, subject=subject)
     rose = {name: value - counted.get(name, 0.0) for name, value in counters(server).items()}
     return msgspec.structs.replace(sample, counters=rose)
 
 
+def _generate(command: list[str], server: Running, *, limit_s: float) -> tuple[str, str]:
+    """What the generator printed, and what it said on the way. While nothing is left behind by
+    joining it is told so; it takes that for an answer once its warm-up is over."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            try:
+                output, said = child.communicate(timeout=_POLL_S)
+            except subprocess.TimeoutExpired:
+                if "--settle" in command and _read(server).get(_LEFT_BEHIND) == 0.0:
+                    child.send_signal(signal.SIGUSR1)
+            else:
+                return output, said.strip()
+        child.kill()
+    raise Failed(f"the generator did not end within {limit_s:.0f} s")
+
+
 def counters(server: Running) -> dict[str, float]:
     """The server's own counters of backpressure; empty where it has none."""
+    read = _read(server)
+    return {name: read[f"{name}_total"] for name in COUNTERS if f"{name}_total" in read}
+
+
+def _read(server: Running) -> dict[str, float]:
+    """The server's metrics, without their prefix; empty where it shows none."""
     if not server.metrics_url:
         return {}
     # The certificate is one that the benchmark has made for this machine.
@@ -157,8 +188,7 @@ def counters(server: Running) -> dict[str, float]:
     except OSError as error:
         raise Failed(f"{server.metrics_url}: {error}") from None
     pairs = (line.rpartition(" ") for line in lines if line.startswith("gameserver_"))
-    read = {name.removeprefix("gameserver_"): float(value) for name, _, value in pairs}
-    return {name: read[f"{name}_total"] for name in COUNTERS if f"{name}_total" in read}
+    return {name.removeprefix("gameserver_"): float(value) for name, _, value in pairs}
 
 
 def _sample(report: _Report, load: Load, server: Running, *, subject: str) -> Sample:

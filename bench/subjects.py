@@ -95,10 +95,18 @@ def subjects(place: Place, own: OwnServer) -> tuple[list[Subject], dict[str, str
         Subject(
             key=OWN,
             label="this server",
-            note="as shipped: tokens, limits, deltas, checkpoints, key events, metrics",
+            note="as shipped, but for recordings: tokens, limits, deltas, sealed checkpoints, key "
+            "events, metrics",
             dialect="gs",
             run=own.running,
-        )
+        ),
+        Subject(
+            key="gameserver_recorded",
+            label="this server, recording each match",
+            note="as shipped: every input is stored besides, for replays",
+            dialect="gs",
+            run=lambda: own.running({"GAMESERVER_RECORDING": "true"}),
+        ),
     ]
     left_out: dict[str, str] = {}
     for peer in _PEERS:
