@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from gameserver import app_cluster
 from gameserver.adapters import gc_policy
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.ecs import EcsTask
@@ -78,6 +79,7 @@ class App:
         self._matches: MatchService
         self._maintenance: MaintenanceWatch
         self._matchmaker: Matchmaker
+        self._directory: RedisDirectory
         self._gate: SessionGate
         self._ecs: EcsTask | None = None
         self._keys: DataKeys | None = None
@@ -207,6 +209,23 @@ class App:
         cache = await base.cache(stack)
         profiles, recorder = await base.players(stack, cache, keys)
         matchmaking = await self._build_matchmaking(stack, store, cluster, entropy)
+        parts = await app_cluster.build(
+            stack,
+            app_cluster.Basis(
+                config=config,
+                node=self.node.name,
+                matches=self._matches,
+                cluster=cluster,
+                store=store,
+                directory=self._directory,
+                redis=redis,
+                clock=clock,
+                entropy=entropy,
+                metrics=metrics,
+            ),
+            close_sockets=lambda player, reason: self._gate.kick(player, reason),
+        )
+
         self._gate = SessionGate(
             config=config,
             verifier=verifier,
@@ -216,9 +235,11 @@ class App:
             entropy=entropy,
             metrics=metrics,
             revocations=revocations,
+            bans=parts.bans,
             records=recorder,
         )
         revocations.listen(self._gate.revoked)
+        parts.bans.listen(self._gate.banned)
         api = HttpApi(
             Services(
                 config=config,
@@ -226,7 +247,10 @@ class App:
                 verifier=verifier,
                 tickets=tickets,
                 accounts=accounts,
-                matches=self._matches,
+                matches=parts.bulletin,
+                operations=parts.operations,
+                bans=parts.bans,
+                audit=parts.audit,
                 maintenance=self._maintenance,
                 revocations=revocations,
                 replays=Theatre(config, games=games, recordings=base.recordings(keys)),
@@ -250,7 +274,7 @@ class App:
         bus = await stack.enter_async_context(
             RedisBus(config, node=self.node.name, entropy=entropy, metrics=metrics)
         )
-        directory = await stack.enter_async_context(
+        self._directory = directory = await stack.enter_async_context(
             RedisDirectory.connect(config, clock=clock, metrics=metrics)
         )
         cluster = ClusterMatches(

@@ -70,6 +70,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     writes_per_minute: Count = 120  # per player
     writes_per_address_per_minute: Count = 1_200
     idempotency_ttl_ms: Millis = 86_400_000  # answers to calls with an Idempotency-Key are kept
+    audit_entries_max: Count = 10_000  # operators' calls kept in Redis; over it: the oldest go
     operations_per_minute: Count = 600  # /v1/admin, per operator and per address
     proxies_trusted: Annotated[int, Meta(ge=0, le=8)] = 0  # load balancers in front (ALB: 1)
 

@@ -12,7 +12,8 @@ GameServerError
     ├── QueueUnavailable
     ├── TableUnavailable
     ├── IdentityUnavailable
-    └── RecordingsUnavailable
+    ├── RecordingsUnavailable
+    └── NodeSilent           another node of the cluster did not answer
 """
 
 
@@ -95,3 +96,7 @@ class TableUnavailable(Unavailable):
 
 class RecordingsUnavailable(Unavailable):
     """PostgreSQL, from which recordings are read, did not answer, or nobody said where it is."""
+
+
+class NodeSilent(Unavailable):
+    """Another node of the cluster has not answered in time; it may have heard the question."""

@@ -14,9 +14,9 @@ from gameserver.devstack.process import LOOPBACK, Service
 
 USER, PASSWORD = "gameserver", "a-password-for-tests"
 COMMANDS = (
-    "del eval evalsha exists get getdel hdel hexists hget hgetall hlen hmget hscan hset info "
-    "mget pexpire pttl publish sadd set srem sscan subscribe time unsubscribe xadd xlen xrange "
-    "xread xtrim zadd zrangebyscore zrem"
+    "decrby del eval evalsha exists get getdel hdel hexists hget hgetall hlen hmget hscan "
+    "hset incrby info mget pexpire pttl publish sadd set srem sscan subscribe time "
+    "unsubscribe xadd xlen xrange xread xrevrange xtrim zadd zrangebyscore zrem"
 )
 """What the server calls, by itself or in its scripts; docs/redis.md has the same list."""
 IN_CLUSTER = "cluster|slots command"

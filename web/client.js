@@ -34,6 +34,7 @@ const FINAL_CLOSES = {
   4002: "signed out",
   4003: "the same player connected elsewhere",
   4007: "removed by an operator",
+  4008: "banned by an operator",
 };
 const TOKEN_EXPIRED = 4001;
 

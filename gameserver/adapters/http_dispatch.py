@@ -19,6 +19,7 @@ from aiohttp import hdrs, web
 
 from gameserver.adapters import http_idempotency, http_problem
 from gameserver.adapters.client_address import limit_key
+from gameserver.adapters.http_audit import Auditor
 from gameserver.adapters.http_idempotency import Answer, Idempotency
 from gameserver.adapters.http_limits import HttpLimits
 from gameserver.adapters.http_middleware import ENDPOINT, REQUEST_ID
@@ -39,6 +40,7 @@ class Dispatcher:
         self._limits = limits
         config = services.config
         self._proxies_trusted = config.proxies_trusted
+        self._auditor = Auditor(services.audit, clock=services.clock)
         self._idempotency = Idempotency(
             services.answers,
             ttl_ms=config.idempotency_ttl_ms,
@@ -70,6 +72,13 @@ class Dispatcher:
         return _answer(endpoint, await self._reply(endpoint, call))
 
     async def _reply(self, endpoint: Endpoint, call: Call[Any, Any]) -> Reply:
+        if endpoint.caller is Caller.OPERATOR:
+            return await self._auditor.recorded(
+                endpoint, call, lambda: self._handled(endpoint, call)
+            )
+        return await self._handled(endpoint, call)
+
+    async def _handled(self, endpoint: Endpoint, call: Call[Any, Any]) -> Reply:
         reply = await endpoint.handler(self._services, call)
         return reply if isinstance(reply, Reply) else Reply(value=reply)
 

@@ -9,10 +9,13 @@ from functools import cache
 from gameserver.adapters import (
     http_accounts,
     http_admin,
+    http_audit,
+    http_bans,
     http_health,
     http_matches,
     http_matchmaking,
     http_openapi,
+    http_operators,
     http_profiles,
     http_replay,
     http_tickets,
@@ -35,6 +38,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *http_matchmaking.ENDPOINTS,
     *http_replay.ENDPOINTS,
     *http_admin.ENDPOINTS,
+    *http_operators.ENDPOINTS,
+    *http_bans.ENDPOINTS,
+    *http_audit.ENDPOINTS,
     Endpoint(
         method="GET",
         path="/v1/openapi.json",

@@ -1,21 +1,24 @@
-"""What can be played, and what is being played on this node."""
+"""What can be played, and what is being played on all nodes."""
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from gameserver.adapters.http_page import LIMIT_DEFAULT, Cursor, Limit, page_of
-from gameserver.adapters.http_problem import BAD_CURSOR, Kind, Problem
+from gameserver.adapters.http_page import LIMIT_DEFAULT, Cursor, Limit, place_after, place_of
+from gameserver.adapters.http_problem import BAD_CURSOR, NOT_FOUND, Kind, Problem
 from gameserver.adapters.http_routes import Call, Caller, Endpoint, Nothing, Rate
-from gameserver.adapters.http_services import MatchInfo, Services
+from gameserver.adapters.http_services import Services
 from gameserver.game.contract import AnyGame
 from gameserver.game.schema import messages
+from gameserver.listing import FRESH_S, Bulletin, Listed, Order, Place, Query, Visibility
 
 Name = Annotated[str, Meta(max_length=64)]
+MatchName = Annotated[str, Meta(pattern=r"^[0-9a-z]{1,64}\Z")]
+Seats = Annotated[int, Meta(ge=0, le=1000, description="At least so many seats are open.")]
+Text = Annotated[str, Meta(max_length=64, description="A part of the title, in any case.")]
 UNKNOWN_GAME = Kind("unknown_game", 404, "There is no such game.")
 
 
@@ -24,20 +27,28 @@ class MatchesAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     game: Name = ""
     mode: Name = ""
+    text: Text = ""
+    seats: Seats = 0
+    order: Order = Order.NEWEST
     limit: Limit = LIMIT_DEFAULT
     cursor: Cursor = ""
 
 
 class MatchShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A running match."""
+    """A running match. ``seats_open``: those that anybody may take; ``created_ms``: ms since the
+    Unix epoch."""
 
     id: str
     game: str
     mode: str
+    title: str
+    visibility: Visibility
     players: int
     players_max: int
+    seats_open: int
     tick: int
     state: str
+    created_ms: int
 
 
 class MatchesShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +57,12 @@ class MatchesShown(msgspec.Struct, frozen=True, kw_only=True):
     matches: list[MatchShown]
     total: int
     next: str | None
+
+
+class MatchAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One match."""
+
+    match: MatchName
 
 
 class ModeShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,17 +110,31 @@ class GameSchema(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _list(services: Services, call: Call[MatchesAsked, Nothing]) -> MatchesShown:
-    asked, games = call.params, services.matches.games
-    if asked.game and asked.game not in games:
-        known = ", ".join(sorted(games))
-        raise Problem(UNKNOWN_GAME, f"There is no such game; there are: {known}.")
-    found = services.matches.listing()
-    if asked.game:
-        found = [info for info in found if info.game == asked.game]
-    if asked.mode:
-        found = [info for info in found if info.mode == asked.mode]
-    page, after = page_of(found, key=attrgetter("id"), cursor=asked.cursor, limit=asked.limit)
-    return MatchesShown(matches=[_shown(info) for info in page], total=len(found), next=after)
+    asked = call.params
+    check_game(services.matches, asked.game)
+    catalogue = await services.matches.current()
+    found = catalogue.find(
+        Query(
+            game=asked.game,
+            mode=asked.mode,
+            text=asked.text,
+            seats_min=asked.seats,
+            order=asked.order,
+        )
+    )
+    page, last = found.after(place_of(asked.cursor, Place), asked.limit)  # type: ignore[arg-type]
+    return MatchesShown(
+        matches=[shown(one) for one in page],
+        total=len(found.matches),
+        next=place_after(last),
+    )
+
+
+async def _show(services: Services, call: Call[MatchAsked, Nothing]) -> MatchShown:
+    listed = (await services.matches.current()).get(call.params.match)
+    if listed is None or listed.visibility is Visibility.PRIVATE:
+        raise Problem(NOT_FOUND)
+    return shown(listed)
 
 
 async def _games(services: Services, call: Call[Nothing, Nothing]) -> GamesShown:
@@ -149,15 +180,27 @@ def _modes(game: AnyGame) -> list[ModeShown]:
     ]
 
 
-def _shown(info: MatchInfo) -> MatchShown:
+def check_game(matches: Bulletin, name: str) -> None:
+    """Raises ``Problem`` for a game that this server does not know; empty: any."""
+    if name and name not in matches.games:
+        known = ", ".join(sorted(matches.games))
+        raise Problem(UNKNOWN_GAME, f"There is no such game; there are: {known}.")
+
+
+def shown(listed: Listed) -> MatchShown:
+    """What players see of a match."""
     return MatchShown(
-        id=info.id,
-        game=info.game,
-        mode=info.mode,
-        players=info.players,
-        players_max=info.players_max,
-        tick=info.tick,
-        state=info.state,
+        id=listed.id,
+        game=listed.game,
+        mode=listed.mode,
+        title=listed.title,
+        visibility=listed.visibility,
+        players=listed.players,
+        players_max=listed.players_max,
+        seats_open=listed.seats_open,
+        tick=listed.tick,
+        state=listed.state,
+        created_ms=listed.created_ms,
     )
 
 
@@ -166,7 +209,8 @@ ENDPOINTS = (
         method="GET",
         path="/v1/matches",
         tag="matches",
-        summary="The matches that run on this node",
+        summary="The public matches of all nodes",
+        description=f"As they were at most {FRESH_S:g} seconds ago.",
         caller=Caller.PLAYER,
         id_token=True,
         rate=Rate.READ,
@@ -174,6 +218,19 @@ ENDPOINTS = (
         params=MatchesAsked,
         answers={200: MatchesShown},
         problems=(UNKNOWN_GAME, BAD_CURSOR),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/matches/{match}",
+        tag="matches",
+        summary="One match, public or unlisted",
+        description=f"As it was at most {FRESH_S:g} seconds ago.",
+        caller=Caller.PLAYER,
+        id_token=True,
+        rate=Rate.READ,
+        handler=_show,
+        params=MatchAsked,
+        answers={200: MatchShown},
     ),
     Endpoint(
         method="GET",

@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from gameserver.adapters import http_problem
 from gameserver.adapters.http_problem import Kind, Problem, retry_after
 from gameserver.adapters.http_routes import Caller, Endpoint
-from gameserver.errors import ReplayRefused, TokenRefused, Unavailable
+from gameserver.errors import NodeSilent, ReplayRefused, TokenRefused, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ def translate(error: Exception, endpoint: Endpoint | None) -> Problem | None:
             kind = kinds.get(error.code, Kind(error.code, error.status, error.message))
             wait = retry_after(error.retry_after_s) if error.retry_after_s else {}
             return Problem(kind, error.message, headers=wait)
+        case NodeSilent() if endpoint is not None and http_problem.NODE_SILENT in endpoint.kinds:
+            return Problem(http_problem.NODE_SILENT, f"{str(error).capitalize()}.")
         case Unavailable():
             return Problem(http_problem.UNAVAILABLE, headers=retry_after(2))
         case TimeoutError():

@@ -49,6 +49,11 @@ def place_of(cursor: str, place_type: type[PlaceT]) -> PlaceT | None:
     return place
 
 
+def place_after(place: Any | None) -> str | None:
+    """``next`` of a page that ends at ``place``; ``None``: it is the last one."""
+    return None if place is None else cursor_at(place)
+
+
 def page_of(
     items: Iterable[ItemT], *, key: Callable[[ItemT], str], cursor: str, limit: int
 ) -> tuple[list[ItemT], str | None]:

@@ -85,6 +85,10 @@ INTERNAL = Kind("internal", 500, "Something went wrong on our side.")
 UNAVAILABLE = Kind("unavailable", 503, "A service behind this one does not answer; try again soon.")
 TIMEOUT = Kind("timeout", 503, "The request took too long; try again.")
 
+NODE_SILENT = Kind(
+    "node_silent", 504, "Another node has not answered in time; it may have done what was asked."
+)
+
 # ── who asks ─────────────────────────────────────────────────────────────────────────────────────
 
 ORIGIN_NOT_ALLOWED = Kind("origin_not_allowed", 403, "Pages of this origin may not call this API.")

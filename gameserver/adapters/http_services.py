@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from gameserver.adapters.http_auth import Accounts
 from gameserver.adapters.http_idempotency import AnswerStore
 from gameserver.config import Config
-from gameserver.game.contract import AnyGame
+from gameserver.listing import Bulletin
 from gameserver.matchmaking_ports import Matchmaking
 from gameserver.metrics import Metrics
+from gameserver.operating import AuditLog, Bans, Operations
 from gameserver.players.port import ProfileDesk
 from gameserver.ports import Clock, MaintenanceControl, Replays, Tickets, TokenVerifier
 from gameserver.revocation import Revocations
-
-
-class MatchInfo(Protocol):
-    """A running match, as the list shows it."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def game(self) -> str: ...
-    @property
-    def mode(self) -> str: ...
-    @property
-    def players(self) -> int: ...
-    @property
-    def players_max(self) -> int: ...
-    @property
-    def tick(self) -> int: ...
-    @property
-    def state(self) -> str: ...
-
-
-class Listing(Protocol):
-    """What can be played, and what is being played on this node."""
-
-    @property
-    def games(self) -> Mapping[str, AnyGame]: ...
-
-    def listing(self) -> Sequence[MatchInfo]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +28,10 @@ class Services:
     verifier: TokenVerifier
     tickets: Tickets
     accounts: Accounts
-    matches: Listing
+    matches: Bulletin
+    operations: Operations
+    bans: Bans
+    audit: AuditLog
     maintenance: MaintenanceControl
     revocations: Revocations
     replays: Replays

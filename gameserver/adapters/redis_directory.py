@@ -2,6 +2,7 @@
 
     <prefix>:nodes              hash     name ──► NodeInfo, with the time until which it counts
     <prefix>:seat:<player>      string   match id, with a TTL
+    <prefix>:list:<node>        string   its matches as Listed, with a TTL
     <prefix>:maintenance        string   Maintenance as JSON, while it is on; without a TTL
 
 The hash is read as a whole with every heartbeat: it has an entry a node, of a few kilobytes.
@@ -10,8 +11,8 @@ The hash is read as a whole with every heartbeat: it has an entry a node, of a f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Self, cast
 
 import msgspec
@@ -22,6 +23,7 @@ from gameserver.adapters.redis_client import FAILURES, Client
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
+from gameserver.listing import Listed
 from gameserver.maintenance import Maintenance
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock, NodeInfo
@@ -39,6 +41,7 @@ class _Entry(msgspec.Struct, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Entry).decode
+_decode_listed = msgspec.msgpack.Decoder(list[Listed]).decode
 _decode_maintenance = msgspec.json.Decoder(Maintenance).decode
 
 
@@ -49,6 +52,7 @@ class RedisDirectory:
         self._client = client
         self._nodes = f"{prefix}:nodes"
         self._seat = f"{prefix}:seat:"
+        self._list = f"{prefix}:list:"
         self._maintenance = f"{prefix}:maintenance"
         self._clock = clock
         self._metrics = metrics
@@ -96,6 +100,31 @@ class RedisDirectory:
         """See ``ports.Directory``."""
         with self._call():
             await cast(Any, self._client.hdel(self._nodes, node))
+            await cast(Any, self._client.delete(self._list + node))
+
+    async def show(self, node: str, matches: Sequence[Listed], *, ttl_ms: int) -> None:
+        """See ``ports.Directory``."""
+        with self._call():
+            await cast(Any, self._client.set(self._list + node, _encode(matches), px=ttl_ms))
+
+    async def shown(self, nodes: Sequence[str]) -> list[Listed]:
+        """See ``ports.Directory``. A list of another version counts as empty."""
+        names = [self._list + node for node in nodes]
+        stored: list[bytes | None] = []
+        with self._call():
+            if isinstance(self._client, RedisCluster):
+                client = cast(Any, self._client)
+                for start in range(0, len(names), CALLS_AT_ONCE):
+                    some = names[start : start + CALLS_AT_ONCE]
+                    stored += await asyncio.gather(*map(client.get, some))
+            elif names:
+                stored = await cast(Any, self._client.mget(names))
+        found: list[Listed] = []
+        for data in stored:
+            if data is not None:
+                with suppress(msgspec.DecodeError):
+                    found += _decode_listed(data)
+        return found
 
     async def seat(self, player_id: PlayerId) -> MatchId | None:
         """See ``ports.Directory``."""

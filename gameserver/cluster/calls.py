@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from gameserver.cluster import messages
-from gameserver.errors import Unavailable
+from gameserver.errors import NodeSilent, Unavailable
 from gameserver.matchmaking_ports import Handler
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Calls:
             async with asyncio.timeout(ANSWER_S):
                 return await future
         except TimeoutError:
-            raise Unavailable(f"{node} has not answered about {topic}") from None
+            raise NodeSilent(f"{node} has not answered about {topic}") from None
         finally:
             del self._open[number]
 

@@ -27,8 +27,9 @@ from gameserver.cluster.seeker import Seeker
 from gameserver.config import Config
 from gameserver.errors import JoinRefused, StoreUnavailable
 from gameserver.game.contract import AnyGame, LeaveReason
-from gameserver.ids import MatchId
+from gameserver.ids import MatchId, PlayerId
 from gameserver.metrics import Metrics
+from gameserver.operating import Ban
 from gameserver.ports import (
     Directory,
     Entropy,
@@ -36,6 +37,7 @@ from gameserver.ports import (
     LocalMatches,
     MatchStore,
     NodeBus,
+    NodeInfo,
     Seated,
     Subscriber,
 )
@@ -75,6 +77,8 @@ class ClusterMatches:
         self.entropy = entropy
         self.metrics = metrics
         self.grace_s = config.grace_ms / 1000
+        self.banned: Callable[[PlayerId], Ban | None] = lambda _: None
+        """Who may take no seat."""
         self.peers = Peers()
         self._bus = bus
         self._directory = directory
@@ -103,6 +107,9 @@ class ClusterMatches:
         self.calls = Calls(
             node=node, send=self._send, peers=lambda: self.peers.names, spawn=self._spawn
         )
+        self.calls = Calls(
+            node=node, send=self._send, peers=lambda: self.peers.names, spawn=self._spawn
+        )
         metrics.gauge("links_remote", "Players here of matches elsewhere", self._remote_links)
         metrics.gauge("peers", "Other nodes", lambda: float(len(self.peers)))
         bus.listen(self)
@@ -114,13 +121,18 @@ class ClusterMatches:
         return self.local.games
 
     @property
+    def has_peers(self) -> bool:
+        return len(self.peers) > 0
+
+    @property
     def load(self) -> float:
         """The share of a core that this node used lately."""
         return self._pulse.load
 
     @property
-    def has_peers(self) -> bool:
-        return len(self.peers) > 0
+    def info(self) -> NodeInfo:
+        """What this node says of itself."""
+        return self._pulse.info()
 
     # ── joining ──────────────────────────────────────────────────────────────────────────────
 
@@ -128,6 +140,9 @@ class ClusterMatches:
         self, request: from_client.Join, identity: Identity, subscriber: Subscriber
     ) -> Seated:
         """See ``ports.Matches``."""
+        banned = self.banned(identity.player_id)
+        if banned is not None:
+            raise JoinRefused(ErrorCode.BANNED, banned.told)
         self._numbers += 1
         link = Link(self, self._numbers, identity, subscriber)
         self._links[link.number] = link
@@ -305,6 +320,8 @@ class ClusterMatches:
                 self.calls.received(node, said)
             case messages.TakeOver():
                 self._spawn(self._adopt(MatchId(said.match)))
+            case messages.Ask() | messages.Reply() | messages.Note():
+                self.calls.received(node, said)
             case _:
                 self._guests.received(node, said)
 

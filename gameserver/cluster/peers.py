@@ -33,6 +33,11 @@ class Peers:
     def names(self) -> set[str]:
         return set(self._infos)
 
+    @property
+    def infos(self) -> list[NodeInfo]:
+        """What each of them said last."""
+        return list(self._infos.values())
+
     def open_match(self, game: AnyGame, mode: str) -> tuple[str, OpenMatch] | None:
         """The node and the fullest match there that takes players; of equally full ones the
         first by name, so that all nodes choose the same."""

@@ -75,7 +75,9 @@ class Pulse:
                 raise
         before = self._peers.names
         ttl_ms = int(BEAT_S * BEATS_MISSED * 1000)
-        self._peers.update(await self._directory.beat(self._info(), ttl_ms=ttl_ms), own=self._node)
+        self._peers.update(
+            await self._directory.beat(self._measured(), ttl_ms=ttl_ms), own=self._node
+        )
         if self._peers.names != before:
             logger.info("nodes", extra={"node": self._node, "peers": sorted(self._peers.names)})
 
@@ -86,10 +88,8 @@ class Pulse:
         except StoreUnavailable:
             pass  # It is forgotten when its last word is too old.
 
-    def _info(self) -> NodeInfo:
-        now, used_s = self._loop.time(), self._cpu_s()
-        self.load = (used_s - self._used_s) / max(now - self._used_at, 0.001)
-        self._used_s, self._used_at = used_s, now
+    def info(self) -> NodeInfo:
+        """What this node says of itself now."""
         local = self._local
         return NodeInfo(
             name=self._node,
@@ -101,3 +101,9 @@ class Pulse:
             open=local.open_matches(OPEN_TOLD_MAX),
             region=self._region,
         )
+
+    def _measured(self) -> NodeInfo:
+        now, used_s = self._loop.time(), self._cpu_s()
+        self.load = (used_s - self._used_s) / max(now - self._used_at, 0.001)
+        self._used_s, self._used_at = used_s, now
+        return self.info()

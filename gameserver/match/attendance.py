@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gameserver.config import Config
 from gameserver.errors import JoinRefused
@@ -206,6 +206,25 @@ class Attendance:
         self._called()
         runner.pacer.request()
         self.arm()
+
+    def kick(self, player_id: PlayerId) -> bool:
+        """Take a seat away for good, and say so; false if the player has none."""
+        member = self.roster.find(player_id)
+        if member is None:
+            return False
+        subscriber = member.subscriber
+        self.leave(member, LeaveReason.KICKED)
+        if subscriber is not None:
+            self._tell(subscriber.left, LeaveReason.KICKED)
+        return True
+
+    def signal(self, message: Any) -> Any:
+        """Let the game hear ``message``; its answer. Raises what the game raises."""
+        runner = self._runner
+        answer = runner.play.signal(message, runner.time_ms)
+        self._called()
+        runner.pacer.request()
+        return answer
 
     def _called(self) -> None:
         """The game was called outside of a step; it may have ended its match there."""

@@ -107,6 +107,27 @@ class Play:
         )
         self._collect(time_ms)
 
+    def signal(self, message: Any, time_ms: int) -> Any:
+        """An operator speaks to the game; its answer. Raises ``Refused``, and nothing has changed,
+        where the game says no."""
+        recorder, drawn = self._recorder, self._random.state
+        # Encoded first: the game may keep what it hears, and change it.
+        heard = None if recorder is None else msgspec.Raw(msgspec.msgpack.encode(message))
+        self._tick.reset(self.tick, time_ms)
+        try:
+            answer = self._game.signal(self._state, message, self._tick)
+        except Refused:
+            self._random.state = drawn
+            raise
+        except Exception:
+            if recorder is not None and heard is not None:
+                recorder.signalled(heard, time_ms)
+            raise
+        if recorder is not None and heard is not None:
+            recorder.signalled(heard, time_ms)
+        self._collect(time_ms)
+        return answer
+
     def leave(self, player: Player, reason: LeaveReason, time_ms: int) -> None:
         """Tell the game that a player has left for good."""
         if self._recorder is not None:
@@ -153,10 +174,22 @@ class Play:
             view=game.view(state) if player is None else game.view_for(state, player),
         )
 
-    def abandon(self, time_ms: int) -> None:
-        """Nobody is left."""
+    @property
+    def state(self) -> Any:
+        """The game's state, to be looked at."""
+        return self._state
+
+    @property
+    def view(self) -> Any:
+        """What everyone may see."""
+        return self._game.view(self._state)
+
+    def abandon(self, time_ms: int, reason: str = "") -> None:
+        """Nobody is left, or (``reason``) somebody wants it."""
         if self._recorder is not None:
-            self._recorder.ended(ABANDONED, time_ms)
+            self._recorder.ended(ABANDONED, time_ms, reason)
+        if reason:
+            self._fact(event_record.MATCH_CLOSED, None, event_record.MatchClosed(reason=reason))
         self._end(ABANDONED, None, time_ms)
 
     def fail(self, time_ms: int) -> None:

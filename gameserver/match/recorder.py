@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from gameserver.game.contract import AnyGame, LeaveReason, Player
 from gameserver.match.checkpoint import Checkpoint, Recorded
 from gameserver.wire.event_record import Chunk, ChunkSetup
-from gameserver.wire.recording import End, Join, Leave, Tape
+from gameserver.wire.recording import End, Join, Leave, Signal, Tape
 
 Digest = Callable[[], bytes]
 
@@ -55,9 +57,13 @@ class Recorder:
     def left(self, player: Player, reason: LeaveReason, time_ms: int) -> None:
         self.tape.add(Leave(time_ms, player.seat, reason))
 
-    def ended(self, reason: str, time_ms: int) -> None:
-        """The server has ended the match."""
-        self.tape.add(End(time_ms, reason))
+    def signalled(self, message: msgspec.Raw, time_ms: int) -> None:
+        """An operator has spoken to the game."""
+        self.tape.add(Signal(time_ms, message))
+
+    def ended(self, reason: str, time_ms: int, closed: str = "") -> None:
+        """The server has ended the match; ``closed``: what an operator told its players."""
+        self.tape.add(End(time_ms, reason, closed))
 
     def close(
         self,

@@ -59,6 +59,7 @@ class Runner:
         self.game = game
         self.mode = origin.mode
         self.players_max = origin.players_max
+        self.created_ms = origin.created_ms
         self.inputs_max = config.inputs_per_tick_max
         self.confirmed_at = confirmed_at
         """When the lease was last confirmed, or rather asked for: the loop's time in s."""
@@ -132,6 +133,11 @@ class Runner:
         return len(self.attendance.roster)
 
     @property
+    def seats_open(self) -> int:
+        """For anybody; none while it is over."""
+        return 0 if self.over else self.players_max - self.players
+
+    @property
     def uncommitted(self) -> int:
         return self.chronicle.uncommitted
 
@@ -144,6 +150,11 @@ class Runner:
     def frozen(self) -> bool:
         """Whether it is being handed over."""
         return bool(self._paused & Pause.HANDOVER)
+
+    @property
+    def finished(self) -> bool:
+        """Whether its end is committed."""
+        return self._finished
 
     @property
     def version(self) -> int:
@@ -220,10 +231,14 @@ class Runner:
         self.attendance.stop()
         self._services.committer.drop(self)
 
-    def abandon(self) -> None:
-        """Nobody has been here for too long."""
-        self.play.abandon(self.time_ms)
+    def abandon(self, reason: str = "") -> None:
+        """Nobody has been here for too long, or (``reason``) an operator ends it."""
+        self.play.abandon(self.time_ms, reason)
         self.changed()
+
+    def hurry(self) -> None:
+        """Commit what is true now, soon."""
+        self._services.committer.urgent(self)
 
     def fail(self, error: Exception) -> None:
         """The game has raised: its match ends, the others go on."""

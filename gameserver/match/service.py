@@ -18,12 +18,11 @@ from contextlib import suppress
 from heapq import nlargest
 from typing import Any
 
-import msgspec
-
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.game.contract import AnyGame
 from gameserver.ids import MatchId, PlayerId
+from gameserver.listing import Listed, Visibility
 from gameserver.maintenance import Maintenance
 from gameserver.match.birth import Birth
 from gameserver.match.booked import Booked
@@ -31,6 +30,7 @@ from gameserver.match.committer import Committer
 from gameserver.match.exchange import Exchanged, exchange
 from gameserver.match.lease import LeaseKeeper
 from gameserver.match.opening import Kind
+from gameserver.match.operations import LocalOperations
 from gameserver.match.pacer import Slots
 from gameserver.match.registry import Registry
 from gameserver.match.relay import Relay
@@ -61,18 +61,6 @@ _HANDOVER_ROUNDS = 200
 """A node of many matches hands more of them over at once, so that it takes a few seconds."""
 
 
-class MatchInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A match, as lists show it. ``state``: ``running``, ``paused`` or ``ended``."""
-
-    id: MatchId
-    game: str
-    mode: str
-    players: int
-    players_max: int
-    tick: int
-    state: str
-
-
 class MatchService:
     """Implements ``ports.Matches``. ``node`` is the owner's name in leases: it must differ between
     processes, and between two lives of one."""
@@ -92,6 +80,7 @@ class MatchService:
     ) -> None:
         self._config = config
         self._games = games = dict(games)
+        self._node = node
         self._entropy = entropy
         self._loop = asyncio.get_running_loop()
         self.on_released: Callable[[MatchId, list[Subscriber]], None] = lambda *_: None
@@ -134,6 +123,7 @@ class MatchService:
             spawn=self._spawn,
         )
         self._booked = Booked(self._registry, node=node, clock=clock)
+        self.operations = LocalOperations(self._registry.runners, node=node)
         self._keeper = LeaseKeeper(
             store, self._registry.held, lease_ttl_ms=config.lease_ttl_ms, entropy=entropy
         )
@@ -232,17 +222,22 @@ class MatchService:
     def events_unrelayed(self) -> int:
         return self._relay.unrelayed
 
-    def listing(self) -> list[MatchInfo]:
-        """All matches of this node, oldest first."""
+    def listing(self) -> list[Listed]:
+        """See ``ports.LocalMatches``; oldest first."""
         return [
-            MatchInfo(
-                id=runner.match_id,
-                game=runner.game.name,
-                mode=runner.mode,
-                players=runner.players,
-                players_max=runner.players_max,
-                tick=runner.tick,
-                state=runner.state,
+            Listed(
+                runner.match_id,
+                runner.game.name,
+                runner.mode,
+                runner.players,
+                runner.players_max,
+                runner.seats_open,
+                runner.tick,
+                runner.state,
+                self._node,
+                runner.created_ms,
+                "",
+                Visibility.PUBLIC,
             )
             for runner in self._registry.runners.values()
         ]

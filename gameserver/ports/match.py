@@ -10,6 +10,7 @@ import msgspec
 from gameserver.game.contract import AnyGame, LeaveReason
 from gameserver.hot import Line
 from gameserver.ids import MatchId, PlayerId
+from gameserver.listing import Listed
 from gameserver.maintenance import Maintenance
 from gameserver.matchmaking import Booking, Place, Queue, Vacancy
 from gameserver.ports.nodes import OpenMatch
@@ -108,6 +109,9 @@ class LocalMatches(Matches, Protocol):
 
     def open_matches(self, limit: int) -> list[OpenMatch]:
         """The fullest matches with a free seat."""
+
+    def listing(self) -> list[Listed]:
+        """All matches here, those that are not for everybody as well."""
 
     @property
     def matches_open(self) -> int: ...

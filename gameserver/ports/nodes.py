@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from gameserver.ids import MatchId, PlayerId
+from gameserver.listing import Listed
 from gameserver.maintenance import Maintenance, Notice
 
 
@@ -73,6 +74,12 @@ class Directory(Protocol):
 
     async def seats(self, changes: Mapping[PlayerId, MatchId | None], *, ttl_ms: int) -> None:
         """Note where players sit now; ``None``: nowhere."""
+
+    async def show(self, node: str, matches: Sequence[Listed], *, ttl_ms: int) -> None:
+        """Say which matches a node has."""
+
+    async def shown(self, nodes: Sequence[str]) -> list[Listed]:
+        """The matches that ``nodes`` have, as each has last said."""
 
     async def maintenance(self) -> Maintenance | None:
         """The cluster's maintenance mode; ``None`` while it is off."""

@@ -34,6 +34,7 @@ from gameserver.wire.recording import (
     Join,
     Leave,
     Op,
+    Signal,
     Step,
     TimedStep,
     decoder,
@@ -237,7 +238,9 @@ class Replay:
                 if op.reason == GAME_ERROR:
                     self.play.fail(op.time_ms)
                 else:
-                    self.play.abandon(op.time_ms)
+                    self.play.abandon(op.time_ms, op.closed)
+            case Signal():
+                self._signal(op)
 
     def _step(self, raw: Sequence[tuple[int, int, msgspec.Raw]], time_ms: int | None) -> Stepped:
         if time_ms is None:
@@ -293,6 +296,13 @@ class Replay:
         try:
             self.play.leave(player, LeaveReason(op.reason), op.time_ms)
         except Exception as error:
+            self._raised = error
+
+    def _signal(self, op: Signal) -> None:
+        self._at(op.time_ms)
+        try:
+            self.play.signal(msgspec.msgpack.decode(op.message), op.time_ms)
+        except Exception as error:  # refusals too: what was refused is not recorded
             self._raised = error
 
     def _at(self, time_ms: int) -> None:

@@ -11,6 +11,7 @@ from gameserver.config import Config
 from gameserver.errors import TokenRefused
 from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
+from gameserver.operating import Ban, Bans
 from gameserver.ports import (
     Clock,
     Connection,
@@ -48,6 +49,7 @@ class SessionGate:
         entropy: Entropy,
         metrics: Metrics,
         revocations: Revocations,
+        bans: Bans,
         records: SessionRecords | None = None,
     ) -> None:
         self._config = config
@@ -59,6 +61,7 @@ class SessionGate:
         self._metrics = metrics
         self._revocations = revocations
         self._records = records
+        self._bans = bans
         self._sessions: set[Session] = set()
         self._of_player: dict[PlayerId, set[Session]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,6 +91,8 @@ class SessionGate:
             else:
                 raise TokenRefused("missing", "a token or a ticket is needed to connect")
             self._revocations.check(identity)
+            if (ban := self._bans.of(identity.player_id)) is not None:
+                raise TokenRefused("banned", ban.told, status=403)
         except TokenRefused:
             self._metrics.tokens_refused += 1
             raise
@@ -118,6 +123,8 @@ class SessionGate:
             self._revocations.check(identity)
         except TokenRefused:  # Between the check and the upgrade.
             session.close(CloseCode.TOKEN_REVOKED)
+        if (ban := self._bans.of(identity.player_id)) is not None:
+            session.close(CloseCode.BANNED, ban.told)
         return session
 
     def revoked(self, revocation: Revocation) -> None:
@@ -130,6 +137,20 @@ class SessionGate:
         """Send ``message`` on every connection that the player has here."""
         for session in list(self._of_player.get(player, ())):
             session.tell(message)
+
+    def banned(self, ban: Ban) -> None:
+        """Close all sessions of the player."""
+        self._close_all(ban.player, CloseCode.BANNED, ban.told)
+
+    def kick(self, player_id: PlayerId, reason: str) -> int:
+        """Close all sessions of the player; how many there were."""
+        return self._close_all(player_id, CloseCode.KICKED, reason)
+
+    def _close_all(self, player_id: PlayerId, code: CloseCode, reason: str) -> int:
+        sessions = list(self._of_player.get(player_id, ()))
+        for session in sessions:
+            session.close(code, reason)
+        return len(sessions)
 
     def drain(self) -> None:
         """Take no more sockets and send every session away, spread over ``DRAIN_SPREAD_MS``."""

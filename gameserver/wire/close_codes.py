@@ -27,6 +27,7 @@ class CloseCode(IntEnum):
     RATE_LIMITED = 4005
     IDLE = 4006
     KICKED = 4007
+    BANNED = 4008
 
 
 class Advice(NamedTuple):
@@ -54,4 +55,5 @@ ADVICE: dict[CloseCode, Advice] = {
     CloseCode.RATE_LIMITED: Advice(True, True, "too many messages; slow down"),
     CloseCode.IDLE: Advice(True, True, "no answer to pings"),
     CloseCode.KICKED: Advice(False, False, "removed by an operator"),
+    CloseCode.BANNED: Advice(False, False, "banned by an operator; the reason says until when"),
 }

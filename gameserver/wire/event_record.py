@@ -36,8 +36,9 @@ RECORD_BYTES_MAX = 65_536
 MATCH_STARTED = "match_started"
 PLAYER_JOINED = "player_joined"
 PLAYER_LEFT = "player_left"
+MATCH_CLOSED = "match_closed"
 MATCH_ENDED = "match_ended"
-SERVER_KINDS = frozenset({MATCH_STARTED, PLAYER_JOINED, PLAYER_LEFT, MATCH_ENDED})
+SERVER_KINDS = frozenset({MATCH_STARTED, PLAYER_JOINED, PLAYER_LEFT, MATCH_CLOSED, MATCH_ENDED})
 """Kinds the server itself states; a game's event may not take one of these names."""
 
 _MATCH = re.compile(r"[0-9a-z]{1,64}")
@@ -93,6 +94,13 @@ class PlayerLeft(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: str
     seat: int
+
+
+class MatchClosed(msgspec.Struct, frozen=True, kw_only=True):
+    """``data`` of ``match_closed``: an operator ends the match, and says players why. What follows
+    is its ``match_ended``, as ``abandoned``."""
+
+    reason: str
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,8 @@ body is sealed as a whole before it is stored (``envelope``); here it is open.
     [2, inputs, time_ms]                     a step of a game without a tick rate
     [3, time_ms, seat, id, name, groups]     a player joins; who is refused is not recorded
     [4, time_ms, seat, reason]               the player of a seat leaves
-    [5, time_ms, reason]                     the server ends the match: abandoned, or game_error
+    [5, time_ms, reason, closed]             the server ends the match: abandoned, or game_error
+    [6, time_ms, message]                    an operator speaks to the game
 """
 
 from __future__ import annotations
@@ -81,13 +82,22 @@ class Leave(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class End(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """The server, not the game, has ended the match."""
+    """The server, not the game, has ended the match. ``closed``: the reason that an operator told
+    its players, with the key event ``match_closed``."""
 
     time_ms: int
     reason: str
+    closed: str = ""
 
 
-Op = Idle | Step | TimedStep | Join | Leave | End
+class Signal(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """An operator has spoken to the game."""
+
+    time_ms: int
+    message: msgspec.Raw
+
+
+Op = Idle | Step | TimedStep | Join | Leave | End | Signal
 
 _encoder = msgspec.msgpack.Encoder()
 _decode = msgspec.msgpack.Decoder(list[Op]).decode
@@ -132,7 +142,7 @@ class Tape:
         else:
             self._idle += 1
 
-    def add(self, op: Join | Leave | End) -> None:
+    def add(self, op: Join | Leave | End | Signal) -> None:
         self._rest()
         _encoder.encode_into(op, self._buffer, -1)
         self._count += 1

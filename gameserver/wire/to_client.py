@@ -47,6 +47,7 @@ class ErrorCode(StrEnum):
     SERVER_FULL = "server_full"
     DRAINING = "draining"  # no new matches here: connect again
     MAINTENANCE = "maintenance"  # no new seats anywhere for a while; the message is the operator's
+    BANNED = "banned"  # an operator keeps the player out; the message says until when
     UNAVAILABLE = "unavailable"  # try again shortly
     BAD_TOKEN = "bad_token"  # the token of a Refresh is not accepted; the old one still holds
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from gameserver.adapters.http_api import HttpApi
 from gameserver.adapters.http_auth import WRONG_CREDENTIALS, Tokens
@@ -22,7 +23,8 @@ from gameserver.adapters.wall_clock import WallClock
 from gameserver.config import Config
 from gameserver.errors import TokenRefused
 from gameserver.games.arena import Arena
-from gameserver.ids import PlayerId
+from gameserver.ids import MatchId, PlayerId
+from gameserver.listing import Catalogue, Listed, Visibility
 from gameserver.lobby.entry import Lobby, NoRatings
 from gameserver.metrics import Metrics
 from gameserver.players.port import ProfileDesk
@@ -32,6 +34,7 @@ from tests.fakes.memory_answers import MemoryAnswers
 from tests.fakes.memory_calls import MemoryCalls
 from tests.fakes.memory_maintenance import MemoryMaintenance
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
+from tests.fakes.memory_operating import MemoryAudit, MemoryBans, MemoryOperations
 from tests.fakes.memory_recordings import MemoryRecordings
 from tests.fakes.memory_revocations import MemoryRevocations
 
@@ -45,15 +48,23 @@ LONG_MS = 4_000_000_000_000
 SECRET = "correct-horse-battery"
 
 
-@dataclass
-class Info:
-    id: str
-    game: str = "arena"
-    mode: str = "standard"
-    players: int = 3
-    players_max: int = 8
-    tick: int = 40
-    state: str = "running"
+def info(match_id: str, **differs: Any) -> Listed:
+    """A running match."""
+    usual = Listed(
+        id=MatchId(match_id),
+        game="arena",
+        mode="standard",
+        players=3,
+        players_max=8,
+        seats_open=5,
+        tick=40,
+        state="running",
+        node="n1",
+        created_ms=1,
+        title="Come and play",
+        visibility=Visibility.PUBLIC,
+    )
+    return msgspec.structs.replace(usual, **differs)
 
 
 @dataclass
@@ -63,7 +74,10 @@ class World:
     failure: Exception | None = None
     reason: str | None = None
     games: dict[str, Any] = field(default_factory=lambda: {"arena": Arena()})
-    running: list[Info] = field(default_factory=list)
+    running: list[Listed] = field(default_factory=list)
+    operations: MemoryOperations = field(default_factory=MemoryOperations)
+    bans: MemoryBans = field(default_factory=MemoryBans)
+    audit: MemoryAudit = field(default_factory=MemoryAudit)
     verifier: TokenVerifier | None = None
     delay_s: float = 0
     metrics: Metrics = field(default_factory=Metrics)
@@ -77,8 +91,8 @@ class World:
     passes: dict[str, Identity] = field(default_factory=dict)
     recordings: MemoryRecordings = field(default_factory=MemoryRecordings)
 
-    def listing(self) -> list[Info]:
-        return self.running
+    async def current(self) -> Catalogue:
+        return Catalogue(self.running)
 
     async def verify(self, token: str) -> Identity:
         if self.failure:
@@ -201,6 +215,9 @@ def services_of(world: World, **settings: Any) -> Services:
         accounts=world,
         revocations=world.revocations,
         matches=world,
+        operations=world.operations,
+        bans=world.bans,
+        audit=world.audit,
         maintenance=world.maintenance,
         replays=Theatre(config, games=world.games, recordings=world.recordings),
         metrics=world.metrics,

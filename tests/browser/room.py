@@ -14,6 +14,7 @@ from gameserver.game.random import SeededRandom
 from gameserver.game.step import StepTick
 from gameserver.games.arena import Arena
 from gameserver.ids import MatchId, PlayerId
+from gameserver.listing import Catalogue, Listed, Visibility
 from gameserver.ports import Identity, Seated, Subscriber
 from gameserver.wire import from_client, to_client
 from gameserver.wire.frame import Broadcast, Frame
@@ -170,19 +171,8 @@ class Room:
                 place.subscriber.left("ended")
 
 
-@dataclass
-class Info:
-    id: str
-    game: str
-    mode: str
-    players: int
-    players_max: int
-    tick: int
-    state: str
-
-
 class Rooms:
-    """Implements ``Matches`` and the API's ``Listing``."""
+    """Implements ``Matches`` and the API's ``Bulletin``."""
 
     def __init__(self) -> None:
         self.games: dict[str, AnyGame] = {"arena": Arena()}
@@ -212,20 +202,27 @@ class Rooms:
         self.rooms.append(Room(game, mode))
         return self.rooms[-1].take(request, identity, subscriber)
 
-    def listing(self) -> list[Info]:
-        return [
-            Info(
-                room.id,
-                room.game.name,
-                room.mode,
-                len(room.places),
-                room.settings.players_max,
-                room.tick,
-                "running",
-            )
-            for room in self.rooms
-            if not room.over
-        ]
+    async def current(self) -> Catalogue:
+        return Catalogue(
+            [
+                Listed(
+                    MatchId(room.id),
+                    room.game.name,
+                    room.mode,
+                    len(room.places),
+                    room.settings.players_max,
+                    room.settings.players_max - len(room.places),
+                    room.tick,
+                    "running",
+                    "stage",
+                    1,
+                    "",
+                    Visibility.PUBLIC,
+                )
+                for room in self.rooms
+                if not room.over
+            ]
+        )
 
     def finish(self, match: str) -> None:
         """End a match as an operator would."""

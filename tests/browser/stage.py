@@ -32,6 +32,7 @@ from tests.browser.room import Rooms
 from tests.fakes.memory_answers import MemoryAnswers
 from tests.fakes.memory_calls import MemoryCalls
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
+from tests.fakes.memory_operating import MemoryAudit, MemoryBans, MemoryOperations
 from tests.fakes.memory_recordings import MemoryRecordings
 from tests.fakes.memory_revocations import MemoryRevocations
 from tests.replay.played import GAMES as RECORDED
@@ -105,6 +106,9 @@ class Stage:
                 tickets=self.tickets,
                 accounts=accounts,
                 matches=self.rooms,
+                operations=MemoryOperations(),
+                bans=MemoryBans(),
+                audit=MemoryAudit(),
                 maintenance=self.rooms.maintenance,
                 revocations=self.revocations,
                 replays=Theatre(config, games=RECORDED, recordings=self.recordings),
@@ -145,6 +149,7 @@ class Stage:
             entropy=SystemEntropy(),
             metrics=self.metrics,
             revocations=self.revocations,
+            bans=MemoryBans(),
         )
         # As the node of `make run` has it: a client may ask for a bad connection.
         network = NetworkSimulation(Conditions(), seed=1)

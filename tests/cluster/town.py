@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from gameserver.cluster.bans import BanWatch
+from gameserver.cluster.bulletin import ClusterBulletin
 from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
+from gameserver.cluster.operations import ClusterOperations
 from gameserver.ids import PlayerId
 from gameserver.ports import Identity, Seated
 from gameserver.wire import from_client
 from tests.fakes.clock import EPOCH_MS, LoopClock, SeededEntropy
 from tests.fakes.memory_bus import MemoryDirectory, MemoryHub
+from tests.fakes.memory_operating import MemoryBanStore
 from tests.match.house import House, Queue, Store, Watcher
 
 
@@ -41,7 +45,51 @@ class TownHouse:
             entropy=SeededEntropy(8, int(name[1:])),
             metrics=self.house.metrics,
         )
+        self.bulletin = ClusterBulletin(
+            node=name,
+            local=self.house.service,
+            directory=town.directory,
+            peers=self.cluster.peers,
+            entropy=SeededEntropy(9, int(name[1:])),
+        )
+        self.bans = BanWatch(
+            town.bans,
+            calls=self.cluster.calls,
+            clock=LoopClock(asyncio.get_running_loop().time),
+            entropy=SeededEntropy(10, int(name[1:])),
+            metrics=self.house.metrics,
+        )
+        self.cluster.banned = self.bans.of
+        self.closed: list[tuple[str, str]] = []
+        self.operations = ClusterOperations(
+            node=name,
+            desk=self.house.service.operations,
+            store=town.store,
+            peers=self.cluster.peers,
+            calls=self.cluster.calls,
+            info=lambda: self.cluster.info,
+            runs=self.house.service.runs,
+            close_sockets=self._close_sockets,
+        )
         self._town = town
+
+    def _close_sockets(self, player_id: PlayerId, reason: str) -> int:
+        self.closed.append((player_id, reason))
+        return 1
+
+    async def start(self) -> None:
+        await self.house.service.start()
+        await self.maintenance.start()
+        await self.cluster.start()
+        await self.bulletin.start()
+        await self.bans.start()
+
+    async def stop(self) -> None:
+        await self.bans.stop()
+        await self.bulletin.stop()
+        await self.cluster.stop()
+        await self.maintenance.stop()
+        await self.house.service.stop()
 
     async def join(
         self,
@@ -66,6 +114,8 @@ class TownHouse:
         """As SIGKILL: nothing is said to anybody."""
         self._town.hub.kill(self.name)
         await self.maintenance.stop()
+        await self.bulletin.stop()
+        await self.bans.stop()
         for task in [*self.cluster._runs, *self.cluster._tasks]:
             task.remove_done_callback(self.cluster._local_failed)
             task.cancel()
@@ -88,14 +138,13 @@ class Town:
         self.queue = Queue()
         self.hub = MemoryHub()
         self.directory = MemoryDirectory()
+        self.bans = MemoryBanStore()
         self.houses: list[TownHouse] = []
 
     async def add(self) -> TownHouse:
         house = TownHouse(self, f"n{len(self.houses) + 1}", **self._config)
         self.houses.append(house)
-        await house.house.service.start()
-        await house.maintenance.start()
-        await house.cluster.start()
+        await house.start()
         return house
 
     async def __aenter__(self) -> list[TownHouse]:
@@ -106,6 +155,4 @@ class Town:
 
     async def __aexit__(self, *_: Any) -> None:
         for house in self.houses:
-            await house.cluster.stop()
-            await house.maintenance.stop()
-            await house.house.service.stop()
+            await house.stop()

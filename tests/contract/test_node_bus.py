@@ -19,6 +19,7 @@ from gameserver.devstack.process import free_port
 from gameserver.devstack.valkey import Valkey
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
+from gameserver.listing import Listed, Visibility
 from gameserver.maintenance import Maintenance
 from gameserver.metrics import Metrics
 from gameserver.ports import Directory, NodeBus, NodeInfo, OpenMatch
@@ -230,6 +231,50 @@ async def test_seats_are_noted_and_forgotten(directory: Directory) -> None:
     assert await directory.seat(b) is None
 
 
+async def test_matches_are_shown_by_the_node_that_has_them(directory: Directory) -> None:
+    def one(match_id: str, node: str) -> Listed:
+        return Listed(
+            MatchId(match_id),
+            "arena",
+            "quick",
+            3,
+            8,
+            5,
+            40,
+            "running",
+            node,
+            1_000,
+            "Ünicode ⏰",
+            Visibility.UNLISTED,
+        )
+
+    assert await directory.shown([]) == await directory.shown(["a", "b"]) == []
+    await directory.show("a", [one("m1", "a"), one("m2", "a")], ttl_ms=60_000)
+    await directory.show("b", [one("m3", "b")], ttl_ms=60_000)
+    assert await directory.shown(["a", "b", "c"]) == [
+        one("m1", "a"),
+        one("m2", "a"),
+        one("m3", "b"),
+    ]
+    assert await directory.shown(["b"]) == [one("m3", "b")], "others are not asked for"
+    await directory.show("a", [], ttl_ms=60_000)
+    await directory.leave("b")
+    assert await directory.shown(["a", "b"]) == []
+    await directory.show("a", [one("m1", "a")], ttl_ms=1)
+    await asyncio.sleep(0.02)
+    assert await directory.shown(["a"]) == []
+
+
+async def test_a_list_of_another_version_counts_as_empty(
+    valkey_url: str, redis_prefix: str
+) -> None:
+    client: Redis = Redis.from_url(valkey_url)
+    directory = RedisDirectory(client, prefix=redis_prefix, clock=Wall(), metrics=Metrics())
+    await client.set(f"{redis_prefix}:list:a", b"\x91\x01")
+    assert await directory.shown(["a"]) == []
+    await client.aclose()
+
+
 async def test_maintenance_is_on_until_it_is_turned_off(directory: Directory) -> None:
     assert await directory.maintenance() is None
     first = Maintenance(message="Zurück um 12 ⏰", since_ms=1, until_ms=None, by="ann")
@@ -284,6 +329,8 @@ async def test_a_directory_that_does_not_answer_is_unavailable() -> None:
         directory.leave("a"),
         directory.seat(PlayerId("a")),
         directory.seats({PlayerId("a"): None}, ttl_ms=1),
+        directory.show("a", [], ttl_ms=1),
+        directory.shown(["a"]),
         directory.maintenance(),
         directory.set_maintenance(None),
     ):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
+from gameserver.listing import Listed
 from gameserver.maintenance import Maintenance
 from gameserver.ports import BusReceiver, NodeInfo
 
@@ -71,6 +72,7 @@ class MemoryDirectory:
         self._infos: dict[str, tuple[float, NodeInfo]] = {}
         self._seats: dict[PlayerId, tuple[float, MatchId]] = {}
         self._maintenance: Maintenance | None = None
+        self._shown: dict[str, tuple[float, list[Listed]]] = {}
 
     async def beat(self, info: NodeInfo, *, ttl_ms: int) -> list[NodeInfo]:
         now = self._now()
@@ -80,6 +82,15 @@ class MemoryDirectory:
     async def leave(self, node: str) -> None:
         self._now()
         self._infos.pop(node, None)
+        self._shown.pop(node, None)
+
+    async def show(self, node: str, matches: Sequence[Listed], *, ttl_ms: int) -> None:
+        self._shown[node] = (self._now() + ttl_ms / 1000, list(matches))
+
+    async def shown(self, nodes: Sequence[str]) -> list[Listed]:
+        now = self._now()
+        parts = [self._shown[node] for node in nodes if node in self._shown]
+        return [one for until, matches in parts if until > now for one in matches]
 
     async def seat(self, player_id: PlayerId) -> MatchId | None:
         now = self._now()

@@ -82,6 +82,21 @@ class Count(Game[State, Do, State]):
                     state.total += given.data.amount
         state.times.append(tick.time_ms)
 
+    def signal(self, state: State, message: Any, tick: Tick) -> Any:
+        match message:
+            case "refuse":
+                raise Refused("not now")
+            case "fail":
+                raise RuntimeError("a bug in the game")
+            case "end":
+                tick.end([])
+            case "odd":
+                return object()
+            case int():
+                state.total += message
+                tick.emit(Noted(message))
+        return {"total": state.total}
+
     def view(self, state: State) -> State:
         return State(total=state.total, wake_ms=tick_count(state))
 

@@ -20,6 +20,7 @@ from gameserver.match.unsealed import Unsealed
 from gameserver.metrics import Metrics
 from gameserver.ports import Identity, Sealer, Seated
 from gameserver.wire import from_client
+from gameserver.wire.event_record import EventRecord
 from gameserver.wire.frame import Broadcast, Frame
 from tests.fakes.clock import EPOCH_MS, LoopClock, SeededEntropy
 from tests.fakes.memory_queue import MemoryQueue, MemorySink
@@ -208,3 +209,9 @@ class House:
         sink = MemorySink()
         sink.drain(self.queue)
         return sorted(sink.records, key=lambda one: int(one.rpartition("/")[2]))
+
+    def records(self) -> list[EventRecord]:
+        """What has reached the queue, in order of the numbers."""
+        sink = MemorySink()
+        sink.drain(self.queue)
+        return sorted(sink.records.values(), key=lambda record: record.seq)

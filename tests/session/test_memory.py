@@ -24,6 +24,7 @@ from gameserver.session.outgoing import Outgoing
 from gameserver.session.session import Session
 from gameserver.wire import codec, from_client
 from gameserver.wire.codec import Format
+from tests.fakes.memory_operating import MemoryBans
 from tests.fakes.memory_revocations import MemoryRevocations
 from tests.session.parts import FakeMatches, FakeVerifier, identity
 
@@ -67,6 +68,7 @@ async def scenario() -> tuple[dict[str, int], dict[str, int]]:
         entropy=SystemEntropy(),
         metrics=Metrics(),
         revocations=MemoryRevocations(),
+        bans=MemoryBans(),
     )
     server = WsServer(Config(ws_host="127.0.0.1", ws_port=0), gate, Metrics())
     port = await server.start()

@@ -13,6 +13,7 @@ from gameserver.ports import Credentials, Identity
 from gameserver.revocation import Revocation
 from gameserver.session.gate import SessionGate
 from gameserver.wire.close_codes import CloseCode
+from tests.fakes.memory_operating import MemoryBans
 from tests.fakes.memory_revocations import MemoryRevocations
 from tests.session.parts import (
     NOW_MS,
@@ -54,6 +55,7 @@ def gate(revocations: MemoryRevocations) -> SessionGate:
         entropy=SystemEntropy(),
         metrics=Metrics(),
         revocations=revocations,
+        bans=MemoryBans(),
     )
 
 

@@ -1,0 +1,100 @@
+"""A part of the composition root: what is known of, and done in, the whole cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from gameserver.adapters.redis_audit import RedisAudit
+from gameserver.adapters.redis_bans import RedisBans
+from gameserver.adapters.redis_client import Client
+from gameserver.adapters.redis_directory import RedisDirectory
+from gameserver.cluster.bans import BanWatch
+from gameserver.cluster.bulletin import ClusterBulletin
+from gameserver.cluster.matches import ClusterMatches
+from gameserver.cluster.operations import ClusterOperations
+from gameserver.config import Config
+from gameserver.ids import PlayerId
+from gameserver.match.operations import LocalOperations
+from gameserver.match.service import MatchService
+from gameserver.metrics import Metrics
+from gameserver.operating import Ban
+from gameserver.ports import Clock, Entropy, MatchStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What the parts are built on. ``redis``: a client that does not hold up commits."""
+
+    config: Config
+    node: str
+    matches: MatchService
+    cluster: ClusterMatches
+    store: MatchStore
+    directory: RedisDirectory
+    redis: Client
+    clock: Clock
+    entropy: Entropy
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterParts:
+    """For the HTTP API and the gate."""
+
+    bulletin: ClusterBulletin
+    operations: ClusterOperations
+    bans: BanWatch
+    audit: RedisAudit
+
+
+async def build(
+    stack: AsyncExitStack, basis: Basis, *, close_sockets: Callable[[PlayerId, str], int]
+) -> ClusterParts:
+    """Start the parts; ``stack`` stops them. ``close_sockets``: closes a player's sockets on this
+    node. Raises ``StoreUnavailable``."""
+    config, cluster, metrics = basis.config, basis.cluster, basis.metrics
+    prefix = config.redis_prefix
+    bulletin = ClusterBulletin(
+        node=basis.node,
+        local=basis.matches,
+        directory=basis.directory,
+        peers=cluster.peers,
+        entropy=basis.entropy,
+    )
+    await bulletin.start()
+    stack.push_async_callback(bulletin.stop)
+    bans = BanWatch(
+        RedisBans(basis.redis, prefix=prefix, metrics=metrics),
+        calls=cluster.calls,
+        clock=basis.clock,
+        entropy=basis.entropy,
+        metrics=metrics,
+    )
+    desk = basis.matches.operations
+    bans.listen(lambda ban: _put_out(desk, ban))
+    cluster.banned = bans.of
+    await bans.start()
+    stack.push_async_callback(bans.stop)
+    return ClusterParts(
+        bulletin=bulletin,
+        operations=ClusterOperations(
+            node=basis.node,
+            desk=desk,
+            store=basis.store,
+            peers=cluster.peers,
+            calls=cluster.calls,
+            info=lambda: cluster.info,
+            runs=basis.matches.runs,
+            close_sockets=close_sockets,
+        ),
+        bans=bans,
+        audit=RedisAudit(
+            basis.redis, prefix=prefix, entries_max=config.audit_entries_max, metrics=metrics
+        ),
+    )
+
+
+def _put_out(desk: LocalOperations, ban: Ban) -> None:
+    desk.kick_player(ban.player)

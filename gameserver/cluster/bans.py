@@ -1,0 +1,131 @@
+"""Keeps a node's idea of who is banned that of the whole cluster, and acts on it at once.
+
+    operator ─► HTTP API of any node ─► BanStore, then a note to all nodes ─► each reads again
+                                                                           └► sockets: closed
+Notes may be lost, so each node also looks every ``LOOK_S`` whether anything has changed, which is
+one small read. A check costs no call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from gameserver.errors import StoreUnavailable
+from gameserver.ids import PlayerId
+from gameserver.matchmaking_ports import NodeCalls
+from gameserver.metrics import Metrics
+from gameserver.operating import Ban, BanStore, OnBan
+from gameserver.ports import Clock, Entropy
+
+logger = logging.getLogger(__name__)
+
+LOOK_S = 0.5
+TOPIC = "bans"
+
+
+class BanWatch:
+    """Implements ``operating.Bans``. While the store does not answer, what is known stays."""
+
+    def __init__(
+        self,
+        store: BanStore,
+        *,
+        calls: NodeCalls,
+        clock: Clock,
+        entropy: Entropy,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._calls = calls
+        self._clock = clock
+        self._entropy = entropy
+        self._bans: dict[PlayerId, Ban] = {}
+        self._version = -1
+        self._listeners: list[OnBan] = []
+        self._silent = False
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        metrics.gauge("bans", "Players who are kept out", lambda: float(len(self._bans)))
+        calls.serve(TOPIC, self._noted)
+
+    def of(self, player_id: PlayerId) -> Ban | None:
+        """See ``Bans``."""
+        ban = self._bans.get(player_id)
+        return ban if ban is not None and ban.holds(self._clock.wall_ms()) else None
+
+    def all(self) -> Sequence[Ban]:
+        """See ``Bans``."""
+        now_ms = self._clock.wall_ms()
+        held = (ban for ban in self._bans.values() if ban.holds(now_ms))
+        return sorted(held, key=lambda ban: ban.player)
+
+    async def ban(self, ban: Ban) -> None:
+        """See ``Bans``."""
+        async with self._lock:
+            await self._store.put(ban)
+            self._hear({**self._bans, ban.player: ban})
+        self._calls.tell_all(TOPIC, b"")
+
+    async def lift(self, player_id: PlayerId) -> bool:
+        """See ``Bans``."""
+        async with self._lock:
+            lifted = await self._store.remove(player_id)
+            self._hear({player: ban for player, ban in self._bans.items() if player != player_id})
+        self._calls.tell_all(TOPIC, b"")
+        return lifted
+
+    def listen(self, listener: OnBan) -> None:
+        """See ``Bans``."""
+        self._listeners.append(listener)
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Read once, so that nobody is let in by a node that does not know yet, then keep looking.
+        Idempotent. Raises ``StoreUnavailable``."""
+        await self._look()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._keep_looking())
+
+    async def stop(self) -> None:
+        """Look no more. Idempotent."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S * (0.9 + self._entropy.jitter() / 5))
+            try:
+                await self._look()
+            except StoreUnavailable as error:
+                if not self._silent:
+                    logger.warning("bans not known", extra={"error": str(error)})
+                self._silent = True
+            except Exception:
+                # Without this task no ban of another node would be heard of, and nobody would know.
+                logger.exception("bans could not be read")
+            else:
+                self._silent = False
+
+    async def _noted(self, _: bytes) -> bytes:
+        await self._look()
+        return b""
+
+    async def _look(self) -> None:
+        async with self._lock:  # Of two reads the later answer must not be the older one.
+            if await self._store.version() == self._version:
+                return
+            version, bans = await self._store.read(now_ms=self._clock.wall_ms())
+            self._version = version
+            self._hear({ban.player: ban for ban in bans})
+
+    def _hear(self, bans: dict[PlayerId, Ban]) -> None:
+        before, self._bans = self._bans, bans
+        for player, ban in bans.items():
+            if before.get(player) != ban:
+                for listener in self._listeners:
+                    listener(ban)
