@@ -248,6 +248,7 @@ class App:
                 tickets=tickets,
                 accounts=accounts,
                 matches=parts.bulletin,
+                hosting=parts.hosting,
                 operations=parts.operations,
                 bans=parts.bans,
                 audit=parts.audit,

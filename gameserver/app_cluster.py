@@ -6,12 +6,15 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from gameserver.adapters.passwords import ScryptPasswords
 from gameserver.adapters.redis_audit import RedisAudit
 from gameserver.adapters.redis_bans import RedisBans
 from gameserver.adapters.redis_client import Client
+from gameserver.adapters.redis_codes import RedisCodes
 from gameserver.adapters.redis_directory import RedisDirectory
 from gameserver.cluster.bans import BanWatch
 from gameserver.cluster.bulletin import ClusterBulletin
+from gameserver.cluster.host import ClusterHost
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.operations import ClusterOperations
 from gameserver.config import Config
@@ -44,6 +47,7 @@ class ClusterParts:
     """For the HTTP API and the gate."""
 
     bulletin: ClusterBulletin
+    hosting: ClusterHost
     operations: ClusterOperations
     bans: BanWatch
     audit: RedisAudit
@@ -77,8 +81,26 @@ async def build(
     cluster.banned = bans.of
     await bans.start()
     stack.push_async_callback(bans.stop)
+    host = ClusterHost(
+        node=basis.node,
+        desk=basis.matches.hosting,
+        local=basis.matches,
+        store=basis.store,
+        peers=cluster.peers,
+        calls=cluster.calls,
+        codes=RedisCodes(basis.redis, prefix=prefix, metrics=metrics),
+        passwords=ScryptPasswords(),
+        clock=basis.clock,
+        entropy=basis.entropy,
+        load=lambda: cluster.load,
+        changed=bulletin.forget,
+    )
+    cluster.by_code = host.seat_by_code
+    await host.start()
+    stack.push_async_callback(host.stop)
     return ClusterParts(
         bulletin=bulletin,
+        hosting=host,
         operations=ClusterOperations(
             node=basis.node,
             desk=desk,

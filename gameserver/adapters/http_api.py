@@ -8,9 +8,11 @@ What there is to call is declared in ``http_endpoints``; docs/http-api.md lists 
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 from collections.abc import Sequence
 
+import msgspec
 from aiohttp import web
 
 from gameserver.adapters.http_dispatch import Dispatcher
@@ -23,6 +25,7 @@ from gameserver.config import Config
 
 logger = logging.getLogger(__name__)
 
+_LETTERS = re.compile(r"\^(\[[0-9a-z-]+\]\{[0-9,]+\})\\Z")
 _KEEPALIVE_S = 75.0  # Longer than an Application Load Balancer's 60 s, so that it never meets a
 # connection that is just being closed (AWS: "Troubleshoot your ALB", HTTP 502).
 
@@ -55,9 +58,9 @@ class HttpApi:
         dispatcher = Dispatcher(self._services, HttpLimits(config))
         for endpoint in self._endpoints:
             handler = dispatcher.handler(endpoint)
-            app.router.add_route(endpoint.method, endpoint.path, handler)
+            app.router.add_route(endpoint.method, _routed(endpoint), handler)
             if endpoint.method == "GET":  # RFC 9110, 9.1: whoever has GET has HEAD.
-                app.router.add_route("HEAD", endpoint.path, handler)
+                app.router.add_route("HEAD", _routed(endpoint), handler)
         return app
 
     async def start(self) -> int:
@@ -90,6 +93,17 @@ class HttpApi:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+
+
+def _routed(endpoint: Endpoint) -> str:
+    """The path for aiohttp's router. A part whose pattern is one class of letters takes nothing
+    else, so that a fixed path may stand beside it (``/v1/matches/join-by-code``)."""
+    path = endpoint.path
+    for field in msgspec.inspect.type_info(endpoint.params).fields:  # type: ignore[attr-defined]
+        pattern = getattr(field.type, "pattern", None) or ""
+        if found := _LETTERS.fullmatch(pattern):
+            path = path.replace(f"{{{field.name}}}", f"{{{field.name}:{found[1]}}}")
+    return path
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:

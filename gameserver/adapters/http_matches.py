@@ -8,11 +8,13 @@ import msgspec
 from msgspec import Meta
 
 from gameserver.adapters.http_page import LIMIT_DEFAULT, Cursor, Limit, place_after, place_of
-from gameserver.adapters.http_problem import BAD_CURSOR, NOT_FOUND, Kind, Problem
+from gameserver.adapters.http_problem import BAD_CURSOR, NODE_SILENT, NOT_FOUND, Kind, Problem
 from gameserver.adapters.http_routes import Call, Caller, Endpoint, Nothing, Rate
 from gameserver.adapters.http_services import Services
 from gameserver.game.contract import AnyGame
 from gameserver.game.schema import messages
+from gameserver.hosting import HostRefused
+from gameserver.ids import PlayerId
 from gameserver.listing import FRESH_S, Bulletin, Listed, Order, Place, Query, Visibility
 
 Name = Annotated[str, Meta(max_length=64)]
@@ -66,12 +68,15 @@ class MatchAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class ModeShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to play a game."""
+    """A way to play a game. ``choices``: the options that who creates a match may set, and what
+    to; ``options``: what all are where nothing is said."""
 
     name: str
     title: str
     players_min: int
     players_max: int
+    options: dict[str, int | float | str]
+    choices: dict[str, list[int | float | str]]
 
 
 class GameShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,9 +137,21 @@ async def _list(services: Services, call: Call[MatchesAsked, Nothing]) -> Matche
 
 async def _show(services: Services, call: Call[MatchAsked, Nothing]) -> MatchShown:
     listed = (await services.matches.current()).get(call.params.match)
-    if listed is None or listed.visibility is Visibility.PRIVATE:
+    if listed is None:
         raise Problem(NOT_FOUND)
+    if listed.visibility is Visibility.PRIVATE:
+        await _check_guest(services, listed, call.player.player_id)
     return shown(listed)
+
+
+async def _check_guest(services: Services, listed: Listed, player: PlayerId) -> None:
+    """Who may not come in is not told that there is anything."""
+    try:
+        is_guest = await services.hosting.is_guest(listed.id, player)
+    except HostRefused:
+        is_guest = False
+    if not is_guest:
+        raise Problem(NOT_FOUND)
 
 
 async def _games(services: Services, call: Call[Nothing, Nothing]) -> GamesShown:
@@ -175,6 +192,8 @@ def _modes(game: AnyGame) -> list[ModeShown]:
             title=mode.title,
             players_min=mode.players_min,
             players_max=mode.players_max,
+            options=dict(mode.options),
+            choices={option: list(allowed) for option, allowed in mode.choices.items()},
         )
         for name, mode in game.modes.items()
     ]
@@ -223,7 +242,7 @@ ENDPOINTS = (
         method="GET",
         path="/v1/matches/{match}",
         tag="matches",
-        summary="One match, public or unlisted",
+        summary="One match; a private one only for its guests",
         description=f"As it was at most {FRESH_S:g} seconds ago.",
         caller=Caller.PLAYER,
         id_token=True,
@@ -231,6 +250,7 @@ ENDPOINTS = (
         handler=_show,
         params=MatchAsked,
         answers={200: MatchShown},
+        problems=(NODE_SILENT,),
     ),
     Endpoint(
         method="GET",

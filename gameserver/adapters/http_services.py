@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gameserver.adapters.http_auth import Accounts
 from gameserver.adapters.http_idempotency import AnswerStore
 from gameserver.config import Config
+from gameserver.hosting import Hosting
 from gameserver.listing import Bulletin
 from gameserver.matchmaking_ports import Matchmaking
 from gameserver.metrics import Metrics
@@ -29,6 +30,7 @@ class Services:
     tickets: Tickets
     accounts: Accounts
     matches: Bulletin
+    hosting: Hosting
     operations: Operations
     bans: Bans
     audit: AuditLog

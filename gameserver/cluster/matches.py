@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import msgspec
@@ -55,6 +55,13 @@ ASKED_AGAIN = 8
 PAUSE_S = 0.1
 
 
+ByCode = Callable[[str, str, Identity], Awaitable[MatchId]]
+
+
+async def _no_codes(code: str, password: str, identity: Identity) -> MatchId:
+    raise JoinRefused(ErrorCode.BAD_CODE, "there are no private matches here")
+
+
 class ClusterMatches:
     """Implements ``ports.Matches`` and ``ports.BusReceiver``."""
 
@@ -79,6 +86,8 @@ class ClusterMatches:
         self.grace_s = config.grace_ms / 1000
         self.banned: Callable[[PlayerId], Ban | None] = lambda _: None
         """Who may take no seat."""
+        self.by_code: ByCode = _no_codes
+        """Makes a player a guest of the match that a code stands for."""
         self.peers = Peers()
         self._bus = bus
         self._directory = directory
@@ -103,9 +112,6 @@ class ClusterMatches:
             sessions=lambda: len(self._links),
             cpu_s=cpu_s,
             region=config.region,
-        )
-        self.calls = Calls(
-            node=node, send=self._send, peers=lambda: self.peers.names, spawn=self._spawn
         )
         self.calls = Calls(
             node=node, send=self._send, peers=lambda: self.peers.names, spawn=self._spawn
@@ -143,6 +149,8 @@ class ClusterMatches:
         banned = self.banned(identity.player_id)
         if banned is not None:
             raise JoinRefused(ErrorCode.BANNED, banned.told)
+        if request.code:
+            request = await self._by_code(request, identity)
         self._numbers += 1
         link = Link(self, self._numbers, identity, subscriber)
         self._links[link.number] = link
@@ -155,6 +163,13 @@ class ClusterMatches:
         if owner:
             self._by_match.setdefault((owner, link.match), {})[link.number] = link
         return msgspec.structs.replace(seated, handle=link)
+
+    async def _by_code(self, request: from_client.Join, identity: Identity) -> from_client.Join:
+        """The same for the match that the code stands for: codes and passwords go no further."""
+        match = await self.by_code(request.code, request.password, identity)
+        if request.match not in ("", match):
+            raise JoinRefused(ErrorCode.BAD_CODE, "the code is that of another match")
+        return msgspec.structs.replace(request, match=match, game="", mode="", code="", password="")
 
     async def _place(self, request: from_client.Join, link: Link) -> tuple[Seated, str]:
         if not self.has_peers:
@@ -320,8 +335,6 @@ class ClusterMatches:
                 self.calls.received(node, said)
             case messages.TakeOver():
                 self._spawn(self._adopt(MatchId(said.match)))
-            case messages.Ask() | messages.Reply() | messages.Note():
-                self.calls.received(node, said)
             case _:
                 self._guests.received(node, said)
 

@@ -71,6 +71,8 @@ class Mode(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     options: Mapping[str, int | float | str] = MappingProxyType({})
     matchmaking: Rules | None = None
+    choices: Mapping[str, tuple[int | float | str, ...]] = MappingProxyType({})
+    """The options that whoever creates a match may set, and what to."""
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,6 +71,16 @@ def _modes(game: type[Any]) -> Iterator[str]:
                 f"modes[{name!r}] has players_max {mode.players_max}, but its matchmaking makes "
                 f"matches of {mode.matchmaking.size}"
             )
+        else:
+            yield from _choices(name, mode)
+
+
+def _choices(name: str, mode: Mode) -> Iterator[str]:
+    for option, allowed in mode.choices.items():
+        if option not in mode.options:
+            yield f"modes[{name!r}] has choices for {option!r}, which is none of its options"
+        elif mode.options[option] not in allowed:
+            yield f"modes[{name!r}] must list its own {option!r} among the choices"
 
 
 def _methods(game: type[Any]) -> Iterator[str]:

@@ -129,6 +129,12 @@ class Arena(Game[ArenaState, Move, ArenaView]):
             players_max=8,
             title="Three minutes or 15 kills",
             options={"map": "court", "seconds": 180, "kills": 15, "pickups": 1},
+            choices={
+                "map": ("court", "box", "field"),
+                "seconds": (60, 180, 300),
+                "kills": (5, 15, 30, 0),
+                "pickups": (0, 1),
+            },
             matchmaking=Rules(
                 team_size=8,
                 team_size_min=2,

@@ -139,6 +139,7 @@ class Attendance:
             )
         if not self.reserved.takes(identity.player_id, runner.time_ms):
             raise JoinRefused(ErrorCode.MATCH_FULL, "its free seats are not for you; join another")
+        self._check_guest(identity.player_id)
         if runner.uncommitted >= self._uncommitted_max:
             raise JoinRefused(ErrorCode.UNAVAILABLE, "the match waits for its store; try again")
         player = Player(
@@ -162,6 +163,17 @@ class Attendance:
         self._watcher.seat_taken(runner, player.id)
         self._called()
         return member
+
+    def _check_guest(self, player_id: PlayerId) -> None:
+        """Whether a free seat is one for this player."""
+        runner, guestlist = self._runner, self._runner.guestlist
+        if not guestlist.admits(player_id):
+            raise JoinRefused(ErrorCode.NOT_INVITED, "a private match: its code is needed")
+        kept = guestlist.kept(self.roster, runner.time_ms, beside=player_id)
+        if len(self.roster) + kept >= runner.players_max:
+            raise JoinRefused(
+                ErrorCode.MATCH_FULL, f"the free seats of {runner.match_id} are kept for others"
+            )
 
     def _seated(
         self, request: from_client.Join, member: Member, seat: Seat, frame: Frame
@@ -213,6 +225,7 @@ class Attendance:
         if member is None:
             return False
         subscriber = member.subscriber
+        self._runner.guestlist.strike(player_id)
         self.leave(member, LeaveReason.KICKED)
         if subscriber is not None:
             self._tell(subscriber.left, LeaveReason.KICKED)
@@ -268,7 +281,11 @@ class Attendance:
 
     def _empty_until(self) -> float:
         """When an empty match ends: not while players are expected."""
-        expected_s = self.reserved.pending_s(self.roster, self._runner.time_ms)
+        now_ms = self._runner.time_ms
+        expected_s = max(
+            self.reserved.pending_s(self.roster, now_ms),
+            self._runner.guestlist.expected_ms(self.roster, now_ms) / 1000,
+        )
         until = self._empty_since + self._empty_s
         return max(until, self._loop.time() + expected_s) if expected_s else until
 

@@ -11,6 +11,7 @@ import msgspec
 from gameserver.errors import JoinRefused, StoreUnavailable
 from gameserver.game.contract import AnyGame, Setup
 from gameserver.game.random import SeededRandom
+from gameserver.hosting import Terms
 from gameserver.ids import MatchId
 from gameserver.match import checkpoint as checkpoints
 from gameserver.match.checkpoint import BadCheckpoint, Checkpoint
@@ -54,14 +55,23 @@ class Birth:
         self._made = 0
         self._left_alone: dict[MatchId, float] = {}
 
-    async def create(self, game: AnyGame, mode: str, watcher: Watcher) -> Runner:
-        """A new match. Raises ``StoreUnavailable``, ``JoinRefused`` where the game fails."""
-        match_id = self._entropy.match_id()
+    async def create(
+        self,
+        game: AnyGame,
+        mode: str,
+        watcher: Watcher,
+        *,
+        match_id: MatchId | None = None,
+        terms: Terms | None = None,
+    ) -> Runner:
+        """A new match, on the terms of a player if there is one. Raises ``StoreUnavailable``,
+        ``JoinRefused`` where the game fails."""
+        match_id = match_id or self._entropy.match_id()
         asked_at = self._loop.time()
         acquired = await self._acquire(match_id)
         if acquired is None:
             raise StoreUnavailable(f"the new match id {match_id} is taken")
-        return await self._new(match_id, game, mode, acquired, asked_at, watcher)
+        return await self._new(match_id, game, mode, acquired, asked_at, watcher, terms=terms)
 
     async def open(
         self, match_id: MatchId, game: AnyGame, booking: Booking, watcher: Watcher
@@ -86,18 +96,22 @@ class Birth:
         asked_at: float,
         watcher: Watcher,
         booking: Booking | None = None,
+        terms: Terms | None = None,
     ) -> Runner:
         newest = self._games.get(game.name, game)  # Its rules may have been exchanged meanwhile.
         game = newest if mode in newest.modes else game
         services, seed = self._services, self._entropy.seed()
         rules = game.modes[mode]
+        options, players_max = rules.options, rules.players_max
+        if terms is not None:
+            options, players_max = {**options, **terms.options}, terms.players_max or players_max
         random = SeededRandom(seed)
         try:
             state = game.start(
                 Setup(
                     mode=mode,
-                    players_max=rules.players_max,
-                    options=rules.options,
+                    players_max=players_max,
+                    options=options,
                     random=random,
                 )
             )
@@ -110,7 +124,7 @@ class Birth:
             match=match_id,
             game=game.name,
             mode=mode,
-            players_max=rules.players_max,
+            players_max=players_max,
             created_ms=services.clock.wall_ms(),
             tick=0,
             time_ms=0,
@@ -119,12 +133,11 @@ class Birth:
             state=checkpoints.NO_STATE,
             seats=[],
             booking=booking,
+            terms=terms,
         )
         recorder = None
         if game.recorded and services.config.recording:
-            setup = ChunkSetup(
-                seed=str(seed), players_max=rules.players_max, options=dict(rules.options)
-            )
+            setup = ChunkSetup(seed=str(seed), players_max=players_max, options=dict(options))
             recorder = Recorder(game, origin, setup=setup)
         runner = self._runner(origin, state, game, acquired, asked_at, watcher, recorder)
         services.metrics.matches_started += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from gameserver.errors import GameServerError
+from gameserver.hosting import Terms
 from gameserver.matchmaking import Booking
 
 FORMAT = 2
@@ -43,7 +44,8 @@ class Recorded(msgspec.Struct, frozen=True, array_like=True):
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Times in ms: ``time_ms`` is match time, ``created_ms`` wall time. ``random`` is the state
     of the match's generator. ``ended`` is the reason, or ``None`` while the match is played;
-    ``booking``: for whom matchmaking has made it; ``recorded``: ``None`` where the match is not."""
+    ``booking``: for whom matchmaking has made it; ``recorded``: ``None`` where the match is not;
+    ``terms``: what the player who created it has settled."""
 
     format: int = FORMAT_UNRECORDED
     match: str
@@ -60,6 +62,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     ended: str | None = None
     booking: Booking | None = None
     recorded: Recorded | None = None
+    terms: Terms | None = None
 
     @property
     def entry_seq(self) -> int:

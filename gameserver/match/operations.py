@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from gameserver.errors import StoreUnavailable
 from gameserver.game.contract import Refused
 from gameserver.ids import MatchId, PlayerId
+from gameserver.match.durable import until_durable
 from gameserver.match.runner import Runner
 from gameserver.operating import (
     INSPECTED_BYTES_MAX,
@@ -26,9 +26,6 @@ from gameserver.operating import (
 
 logger = logging.getLogger(__name__)
 
-DURABLE_S = 2.0
-_POLL_S = 0.005
-
 
 class LocalOperations:
     """For the node that has the match; raises as ``operating.Operations`` says."""
@@ -36,7 +33,6 @@ class LocalOperations:
     def __init__(self, runners: Mapping[MatchId, Runner], *, node: str) -> None:
         self._runners = runners
         self._node = node
-        self._loop = asyncio.get_running_loop()
 
     def inspect(self, match_id: MatchId) -> MatchDetail:
         """See ``Operations``."""
@@ -86,7 +82,7 @@ class LocalOperations:
             ) from error
         version = runner.next_version
         runner.hurry()
-        await self._until(runner, lambda: runner.version >= version)
+        await until_durable(self._runners, runner, lambda: runner.version >= version)
         return answer
 
     async def end(self, match_id: MatchId, reason: str) -> None:
@@ -96,7 +92,7 @@ class LocalOperations:
             raise StoreUnavailable(f"match {match_id} stands still")
         logger.warning("match ended by an operator", extra={"match": match_id, "reason": reason})
         runner.abandon(reason)
-        await self._until(runner, lambda: runner.finished)
+        await until_durable(self._runners, runner, lambda: runner.finished)
 
     def kick(self, match_id: MatchId, player_id: PlayerId) -> None:
         """See ``Operations``."""
@@ -116,14 +112,6 @@ class LocalOperations:
         if runner is None or runner.over:
             raise OperationRefused(UNKNOWN_MATCH, f"match {match_id} is not known, or over")
         return runner
-
-    async def _until(self, runner: Runner, done: Callable[[], bool]) -> None:
-        """Raises ``StoreUnavailable`` where it is not durable in time."""
-        until = self._loop.time() + DURABLE_S
-        while not done():
-            if self._loop.time() > until or self._runners.get(runner.match_id) is not runner:
-                raise StoreUnavailable(f"what happened to {runner.match_id} is not durable yet")
-            await asyncio.sleep(_POLL_S)
 
 
 def _json(value: Any) -> bytes | None:

@@ -10,6 +10,7 @@ from typing import Any
 from gameserver.config import Config
 from gameserver.errors import JoinRefused, StoreUnavailable
 from gameserver.game.contract import AnyGame, LeaveReason
+from gameserver.hosting import Terms
 from gameserver.ids import MatchId, PlayerId
 from gameserver.lobby import quick_join
 from gameserver.maintenance import Maintenance
@@ -272,6 +273,19 @@ class Registry:
             runner.begin()
         else:
             runner.go_on()
+        return runner
+
+    async def host(self, match_id: MatchId, game: str, mode: str, terms: Terms) -> Runner:
+        """A new match on the terms of a player. Raises ``JoinRefused``, ``StoreUnavailable``."""
+        if self.draining:
+            raise JoinRefused(ErrorCode.DRAINING, "this node is going away; try again")
+        self._check_maintenance()
+        if self.full:
+            raise JoinRefused(ErrorCode.SERVER_FULL, "this node runs as many as it may")
+        rules, kind = self._kind(from_client.Join(game=game, mode=mode))
+        runner = await self._birth.create(rules, kind.mode, self, match_id=match_id, terms=terms)
+        self._add(runner)
+        runner.begin()
         return runner
 
     async def adopt(self, match_id: MatchId) -> Runner | None:

@@ -24,6 +24,7 @@ from gameserver.match import checkpoint as checkpoints
 from gameserver.match.attendance import Attendance
 from gameserver.match.checkpoint import Checkpoint, Recorded
 from gameserver.match.chronicle import Chronicle
+from gameserver.match.guestlist import Guestlist
 from gameserver.match.ledger import Ledger
 from gameserver.match.outbox import Unrelayed
 from gameserver.match.pacer import make_pacer
@@ -110,6 +111,7 @@ class Runner:
         self.inputs: list[Given] = []
         """What the next step gets; seats append to it, within their limits."""
         self.on_demand = not game.tick_rate
+        self.guestlist = Guestlist(origin.terms)
         self.attendance = Attendance(
             self, origin, config=config, watcher=watcher, metrics=services.metrics
         )
@@ -134,8 +136,12 @@ class Runner:
 
     @property
     def seats_open(self) -> int:
-        """For anybody; none while it is over."""
-        return 0 if self.over else self.players_max - self.players
+        """For anybody: those that are kept for somebody do not count; none while it is over, or
+        filled by matchmaking alone."""
+        if self.over or not self.attendance.reserved.is_open(self.time_ms):
+            return 0
+        kept = self.guestlist.kept(self.attendance.roster, self.time_ms)
+        return max(0, self.players_max - self.players - kept)
 
     @property
     def uncommitted(self) -> int:
@@ -182,7 +188,8 @@ class Runner:
             self.play.ended is None
             and not self._paused
             and not self._stopped
-            and self.attendance.reserved.is_open(self.time_ms)
+            and self.guestlist.is_public
+            and self.seats_open > 0
             and self.refusing_until <= self._loop.time()
         )
 
@@ -413,6 +420,7 @@ class Runner:
                 ended=play.ended,
                 booking=self.attendance.reserved.booking,
                 recorded=recorded,
+                terms=self.guestlist.terms,
             )
         )
 

@@ -22,12 +22,13 @@ from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.game.contract import AnyGame
 from gameserver.ids import MatchId, PlayerId
-from gameserver.listing import Listed, Visibility
+from gameserver.listing import Listed
 from gameserver.maintenance import Maintenance
 from gameserver.match.birth import Birth
 from gameserver.match.booked import Booked
 from gameserver.match.committer import Committer
 from gameserver.match.exchange import Exchanged, exchange
+from gameserver.match.hosting import LocalHosting
 from gameserver.match.lease import LeaseKeeper
 from gameserver.match.opening import Kind
 from gameserver.match.operations import LocalOperations
@@ -123,6 +124,7 @@ class MatchService:
             spawn=self._spawn,
         )
         self._booked = Booked(self._registry, node=node, clock=clock)
+        self.hosting = LocalHosting(self._registry, hosted_max=config.hosted_matches_max)
         self.operations = LocalOperations(self._registry.runners, node=node)
         self._keeper = LeaseKeeper(
             store, self._registry.held, lease_ttl_ms=config.lease_ttl_ms, entropy=entropy
@@ -236,8 +238,8 @@ class MatchService:
                 runner.state,
                 self._node,
                 runner.created_ms,
-                "",
-                Visibility.PUBLIC,
+                "" if runner.guestlist.terms is None else runner.guestlist.terms.title,
+                runner.guestlist.visibility,
             )
             for runner in self._registry.runners.values()
         ]

@@ -3,11 +3,11 @@
 As msgpack (``gameserver.v1.msgpack``, binary frames) a message is an array whose first element is
 its number:
 
-    [1, ref, game, mode, match, resume]   Join      resume = null | [epoch, seq]
-    [2, seq, data]                        Input     data: what the game's Input type says
-    [3, ref]                              Leave
-    [4, sent]                             Ping
-    [5, ref, token]                       Refresh
+    [1, ref, game, mode, match, resume, code, password]   Join    resume = null | [epoch, seq]
+    [2, seq, data]                                        Input   data: the game's Input type
+    [3, ref]                                              Leave
+    [4, sent]                                             Ping
+    [5, ref, token]                                       Refresh
 
 As JSON (``gameserver.v1.json``, text frames) it is an object: ``{"type": "input", "seq": 1,
 "data": {...}}``. Fields left out take their defaults. ``ref`` is chosen by the client (0 to 2^32-1)
@@ -40,8 +40,9 @@ class Join(
 ):
     """Take a seat: in ``match`` if given, else in any open match of ``game`` and ``mode``.
 
-    With neither ``mode`` nor ``match`` the game's first mode is meant. Answer: ``Joined`` and a
-    full ``Snapshot``, or ``Error``.
+    With neither ``mode`` nor ``match`` the game's first mode is meant. ``code`` stands for a
+    private match, whose ``match`` need not be given; ``password``: if it asks for one. Answer:
+    ``Joined`` and a full ``Snapshot``, or ``Error``.
     """
 
     ref: Ref = 0
@@ -49,6 +50,8 @@ class Join(
     mode: Name = ""
     match: Name = ""
     resume: Resume | None = None
+    code: Annotated[str, Meta(max_length=16)] = ""
+    password: Annotated[str, Meta(max_length=64)] = ""
 
 
 class Input(

@@ -47,6 +47,9 @@ class ErrorCode(StrEnum):
     SERVER_FULL = "server_full"
     DRAINING = "draining"  # no new matches here: connect again
     MAINTENANCE = "maintenance"  # no new seats anywhere for a while; the message is the operator's
+    NOT_INVITED = "not_invited"  # the match is private: give its code
+    BAD_CODE = "bad_code"  # the code or the password of a private match is wrong
+    TOO_MANY_GUESSES = "too_many_guesses"  # of codes: wait some minutes
     BANNED = "banned"  # an operator keeps the player out; the message says until when
     UNAVAILABLE = "unavailable"  # try again shortly
     BAD_TOKEN = "bad_token"  # the token of a Refresh is not accepted; the old one still holds

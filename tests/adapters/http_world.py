@@ -32,6 +32,7 @@ from gameserver.ports import Identity, TokenVerifier
 from gameserver.replay.theatre import Theatre
 from tests.fakes.memory_answers import MemoryAnswers
 from tests.fakes.memory_calls import MemoryCalls
+from tests.fakes.memory_hosting import MemoryHosting
 from tests.fakes.memory_maintenance import MemoryMaintenance
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
 from tests.fakes.memory_operating import MemoryAudit, MemoryBans, MemoryOperations
@@ -75,6 +76,7 @@ class World:
     reason: str | None = None
     games: dict[str, Any] = field(default_factory=lambda: {"arena": Arena()})
     running: list[Listed] = field(default_factory=list)
+    hosting: MemoryHosting = field(default_factory=MemoryHosting)
     operations: MemoryOperations = field(default_factory=MemoryOperations)
     bans: MemoryBans = field(default_factory=MemoryBans)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
@@ -215,6 +217,7 @@ def services_of(world: World, **settings: Any) -> Services:
         accounts=world,
         revocations=world.revocations,
         matches=world,
+        hosting=world.hosting,
         operations=world.operations,
         bans=world.bans,
         audit=world.audit,

@@ -31,6 +31,7 @@ from tests.browser.bots import Bots
 from tests.browser.room import Rooms
 from tests.fakes.memory_answers import MemoryAnswers
 from tests.fakes.memory_calls import MemoryCalls
+from tests.fakes.memory_hosting import MemoryHosting
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
 from tests.fakes.memory_operating import MemoryAudit, MemoryBans, MemoryOperations
 from tests.fakes.memory_recordings import MemoryRecordings
@@ -106,6 +107,7 @@ class Stage:
                 tickets=self.tickets,
                 accounts=accounts,
                 matches=self.rooms,
+                hosting=MemoryHosting(),
                 operations=MemoryOperations(),
                 bans=MemoryBans(),
                 audit=MemoryAudit(),

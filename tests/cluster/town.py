@@ -7,6 +7,7 @@ from typing import Any
 
 from gameserver.cluster.bans import BanWatch
 from gameserver.cluster.bulletin import ClusterBulletin
+from gameserver.cluster.host import ClusterHost
 from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.operations import ClusterOperations
@@ -15,6 +16,7 @@ from gameserver.ports import Identity, Seated
 from gameserver.wire import from_client
 from tests.fakes.clock import EPOCH_MS, LoopClock, SeededEntropy
 from tests.fakes.memory_bus import MemoryDirectory, MemoryHub
+from tests.fakes.memory_hosting import MemoryCodes, PlainPasswords
 from tests.fakes.memory_operating import MemoryBanStore
 from tests.match.house import House, Queue, Store, Watcher
 
@@ -71,6 +73,21 @@ class TownHouse:
             runs=self.house.service.runs,
             close_sockets=self._close_sockets,
         )
+        self.host = ClusterHost(
+            node=name,
+            desk=self.house.service.hosting,
+            local=self.house.service,
+            store=town.store,
+            peers=self.cluster.peers,
+            calls=self.cluster.calls,
+            codes=town.codes,
+            passwords=PlainPasswords(),
+            clock=LoopClock(asyncio.get_running_loop().time),
+            entropy=SeededEntropy(11, int(name[1:])),
+            load=lambda: self.cluster.load,
+            changed=self.bulletin.forget,
+        )
+        self.cluster.by_code = self.host.seat_by_code
         self._town = town
 
     def _close_sockets(self, player_id: PlayerId, reason: str) -> int:
@@ -83,8 +100,10 @@ class TownHouse:
         await self.cluster.start()
         await self.bulletin.start()
         await self.bans.start()
+        await self.host.start()
 
     async def stop(self) -> None:
+        await self.host.stop()
         await self.bans.stop()
         await self.bulletin.stop()
         await self.cluster.stop()
@@ -98,11 +117,15 @@ class TownHouse:
         *,
         match: str = "",
         resume: tuple[int, int] | None = None,
+        code: str = "",
+        password: str = "",
     ) -> tuple[Seated, Watcher]:
         watcher = Watcher()
         request = from_client.Join(
-            game="" if match else game,
+            game="" if match or code else game,
             match=match,
+            code=code,
+            password=password,
             resume=None if resume is None else from_client.Resume(*resume),
         )
         identity = Identity(
@@ -116,6 +139,7 @@ class TownHouse:
         await self.maintenance.stop()
         await self.bulletin.stop()
         await self.bans.stop()
+        await self.host.stop()
         for task in [*self.cluster._runs, *self.cluster._tasks]:
             task.remove_done_callback(self.cluster._local_failed)
             task.cancel()
@@ -139,6 +163,7 @@ class Town:
         self.hub = MemoryHub()
         self.directory = MemoryDirectory()
         self.bans = MemoryBanStore()
+        self.codes = MemoryCodes()
         self.houses: list[TownHouse] = []
 
     async def add(self) -> TownHouse:

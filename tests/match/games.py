@@ -44,14 +44,17 @@ class Count(Game[State, Do, State]):
 
     name = "count"
     tick_rate = 20
-    modes: ClassVar = {"eight": Mode(players_max=8), "two": Mode(players_max=2)}
+    modes: ClassVar = {
+        "eight": Mode(players_max=8, options={"total": 0}, choices={"total": (0, 100)}),
+        "two": Mode(players_max=2),
+    }
     State: ClassVar = State
     Input: ClassVar = Do
     View: ClassVar = State
     Event: ClassVar = Noted
 
     def start(self, setup: Setup) -> State:
-        return State()
+        return State(total=int(setup.options.get("total", 0)))
 
     def join(self, state: State, player: Player, tick: Tick) -> None:
         if state.refuse:

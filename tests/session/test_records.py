@@ -13,6 +13,7 @@ from gameserver.wire import codec, from_client
 from gameserver.wire.codec import Format
 from tests.adapters.ws_peer import until
 from tests.fakes.clock import SeededEntropy
+from tests.fakes.memory_operating import MemoryBans
 from tests.fakes.memory_revocations import MemoryRevocations
 from tests.session.parts import FakeConnection, FakeMatches, FakeVerifier, FixedClock, identity
 
@@ -45,6 +46,7 @@ async def test_records_follow_a_session() -> None:
         metrics=Metrics(),
         records=records,
         revocations=MemoryRevocations(),
+        bans=MemoryBans(),
     )
     session = gate.open(FakeConnection(Format.MSGPACK), first)
     refresh = from_client.Refresh(ref=1, token="t" * 20)

@@ -112,6 +112,8 @@ def test_json_messages_are_objects_with_a_type() -> None:
         "mode": "",
         "match": "",
         "resume": {"epoch": 5, "seq": 6},
+        "code": "",
+        "password": "",
     }
     error = to_client.Error(ErrorCode.MATCH_FULL, "try another", 1)
     assert json.loads(encode(error, Format.JSON)) == {

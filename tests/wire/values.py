@@ -118,6 +118,8 @@ from_clients = st.one_of(
         names,
         names,
         st.none() | st.builds(from_client.Resume, counts, counts),
+        st.text(max_size=16),
+        st.text(max_size=64),
     ),
     st.builds(from_client.Leave, refs),
     st.builds(from_client.Ping, finite),

@@ -33,6 +33,7 @@ FROM_CLIENT: dict[str, from_client.FromClient] = {
     "join a mode": from_client.Join(ref=2, game="arena", mode="duel"),
     "join a match": from_client.Join(ref=3, match=MATCH),
     "resume": from_client.Join(ref=4, match=MATCH, resume=from_client.Resume(EPOCH, 17)),
+    "join by a code": from_client.Join(ref=7, code="ACD-EFG", password="sesame"),
     "input": from_client.Input(seq=300, data=msgspec.Raw()),
     "leave": from_client.Leave(ref=5),
     "ping": from_client.Ping(sent=1234.5),

@@ -12,5 +12,5 @@ else
   end
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 end
-redis.call('INCR', KEYS[2])
+redis.call('INCRBY', KEYS[2], 1)
 return 1

@@ -1,0 +1,61 @@
+"""Matches of this node that players have created."""
+
+from __future__ import annotations
+
+from gameserver.errors import JoinRefused
+from gameserver.hosting import BAD_TERMS, Terms
+from gameserver.ids import MatchId, PlayerId
+from gameserver.match.durable import until_durable
+from gameserver.match.registry import Registry
+from gameserver.wire.to_client import ErrorCode
+
+
+class LocalHosting:
+    """For the node that has the match. Raises ``JoinRefused`` and ``StoreUnavailable``."""
+
+    def __init__(self, registry: Registry, *, hosted_max: int) -> None:
+        self._registry = registry
+        self._hosted_max = hosted_max
+
+    async def open(self, match_id: MatchId, game: str, mode: str, terms: Terms) -> None:
+        """A match on these terms; returns once it is durable."""
+        theirs = sum(
+            runner.guestlist.terms is not None and runner.guestlist.terms.by == terms.by
+            for runner in self._registry.runners.values()
+        )
+        if theirs >= self._hosted_max:
+            raise JoinRefused(BAD_TERMS, f"you have {theirs} matches open; end one first")
+        runner = await self._registry.host(match_id, game, mode, terms)
+        await until_durable(self._registry.runners, runner, lambda: runner.version > 0)
+
+    async def invite(self, match_id: MatchId, player: PlayerId, keep_ms: int) -> None:
+        """Make the player a guest and keep a seat for ``keep_ms``; returns once that is durable."""
+        runner = self._registry.runners.get(match_id)
+        if runner is None or runner.over:
+            raise JoinRefused(ErrorCode.UNKNOWN_MATCH, "the match is over")
+        roster = runner.attendance.roster
+        if player in roster:
+            return
+        guestlist, now_ms = runner.guestlist, runner.time_ms
+        if len(roster) + guestlist.kept(roster, now_ms, beside=player) >= runner.players_max:
+            raise JoinRefused(ErrorCode.MATCH_FULL, "the match has no free seat")
+        guestlist.invite(player, now_ms + keep_ms)
+        runner.changed()
+        version = runner.next_version
+        runner.hurry()
+        await until_durable(self._registry.runners, runner, lambda: runner.version >= version)
+
+    def is_guest(self, match_id: MatchId, player: PlayerId) -> bool:
+        """Whether the player has a seat, or may take one."""
+        runner = self._registry.runners.get(match_id)
+        if runner is None or runner.over:
+            return False
+        return player in runner.attendance.roster or runner.guestlist.admits(player)
+
+    def codes(self) -> list[tuple[MatchId, Terms]]:
+        """The matches here that have a code."""
+        return [
+            (runner.match_id, terms)
+            for runner in self._registry.runners.values()
+            if (terms := runner.guestlist.terms) is not None and terms.code and not runner.over
+        ]
