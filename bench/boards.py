@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
+from gameserver.records.leaderboard import Leaderboards
 from gameserver.wire import event_record as wire
 from persistence_worker.apply import PostgresSink
 from persistence_worker.boards import Board, Span
 from persistence_worker.intake import prepare
-from persistence_worker.leaderboard import Leaderboards
-from persistence_worker.postgres import Database, load_statements
+from persistence_worker.postgres import Database
 
 CALLS = 2_000
 PAGE_CALLS = 200
@@ -25,7 +25,6 @@ PAGE = 20
 MODE = "bench"
 PLAYERS_A_MATCH = 8
 MATCHES_A_BATCH = 50
-STATEMENTS = load_statements()
 
 _NORMAL = "(sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()))"
 DISTRIBUTIONS = {
@@ -106,7 +105,7 @@ async def ask(connection: Any, name: str, players: int, *, still: bool) -> list[
     """Rank, around, and a page, about random players; if the board stands ``still``, now and then
     the plain way as well, and then both have to agree."""
     chance = random.Random(name)
-    boards, of = Leaderboards(connection, STATEMENTS), board(name)
+    boards, of = Leaderboards(connection), board(name)
     times = [
         Times(call=call, ours=[], naive=[])
         for call in ("rank", f"around ±{NEAR}", f"page of {PAGE}")

@@ -27,6 +27,7 @@ from typing import cast
 import psutil
 import uvloop
 
+from bench.http_server import CALLS
 from bench.leaderboard import quantile
 from bench.machine import place
 
@@ -34,12 +35,6 @@ OUT = Path(__file__).parent / "results" / "http.md"
 CONNECTIONS = 32
 WARM_S = 2.0
 RUNS = 3
-MATCHES = 2_000
-CALLS = {
-    "list, a page of 100 of 2,000": "/v1/matches",
-    "list, a page of 20 of 2,000": "/v1/matches?game=arena&limit=20",
-    "games": "/v1/games",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

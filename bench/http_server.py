@@ -11,13 +11,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 import jwt
-import msgspec
 import uvloop
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
@@ -26,38 +24,78 @@ from gameserver.adapters.cognito import CognitoVerifier
 from gameserver.adapters.http_api import HttpApi
 from gameserver.adapters.http_services import Services
 from gameserver.adapters.wall_clock import WallClock
+from gameserver.cluster.bulletin import KEEP_S
 from gameserver.cluster.revocations import GuardedVerifier
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
 from gameserver.game.loader import load_games
+from gameserver.ids import MatchId
+from gameserver.listing import Catalogue, Listed, Visibility
 from gameserver.metrics import Metrics
 from gameserver.ports import Identity
+from gameserver.records.board import Board
+from gameserver.records.leaderboard import Entry
 
 ISSUER, CLIENT = "https://pool.example", "client"
 MANY = 10_000_000
+MATCHES = 2_000
+CALLS = {
+    "list, a page of 100 of 2,000": "/v1/matches",
+    "list, a page of 20 of 2,000": "/v1/matches?game=arena&limit=20",
+    "list by title and open seats": "/v1/matches?text=play&seats=2&order=fullest&limit=20",
+    "one match": f"/v1/matches/m{7:025d}",
+    "leaderboard, the best 50": "/v1/leaderboards/arena/standard",
+    "games": "/v1/games",
+}
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+def listed(number: int) -> Listed:
     """A running match."""
+    return Listed(
+        id=MatchId(f"m{number:025d}"),
+        game="arena",
+        mode="standard",
+        players=5,
+        players_max=8,
+        seats_open=3,
+        tick=12_345,
+        state="running",
+        node="n1",
+        created_ms=1_790_000_000_000 + number,
+        title="Come and play",
+        visibility=Visibility.PUBLIC,
+    )
 
-    id: str
-    game: str = "arena"
-    mode: str = "standard"
-    players: int = 5
-    players_max: int = 8
-    tick: int = 12_345
-    state: str = "running"
+
+class Shown:
+    """What the API lists: looked at anew as often as a node does."""
+
+    def __init__(self, games: Mapping[str, AnyGame]) -> None:
+        self.games = games
+        self._matches = [listed(number) for number in range(MATCHES)]
+        self._catalogue = Catalogue(self._matches)
+        self._until = 0.0
+
+    async def current(self) -> Catalogue:
+        """The matches."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._until:
+            self._catalogue, self._until = Catalogue(self._matches), now + KEEP_S
+        return self._catalogue
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """What the API lists."""
+class Best:
+    """A leaderboard, as if found in the node's near cache."""
 
-    games: Mapping[str, AnyGame]
-    running: Sequence[Shown] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._entries = [
+            Entry(player=f"{number:032d}", name=f"Player {number}", rank=number, score=1e6 - number)
+            for number in range(1, 101)
+        ]
 
-    def listing(self) -> Sequence[Shown]:
-        return self.running
+    async def top(self, board: Board, places: int, offset: int) -> tuple[list[Entry], int]:
+        """The best."""
+        return self._entries[:places], 1_000_000
 
 
 class Key:
@@ -91,6 +129,7 @@ def services(key: RSAPrivateKey) -> Services:
     metrics, nobody = Metrics(), Nobody()
     keys: Any = Key(key)
     anything: Any = nobody
+    boards: Any = Best()
     verifier = CognitoVerifier(
         keys,
         issuer=ISSUER,
@@ -105,9 +144,13 @@ def services(key: RSAPrivateKey) -> Services:
         verifier=GuardedVerifier(verifier, anything),
         tickets=anything,
         accounts=anything,
-        matches=Listed(
-            load_games(config.games), [Shown(id=f"m{number:025d}") for number in range(2_000)]
-        ),
+        matches=Shown(load_games(config.games)),
+        hosting=anything,
+        history=anything,
+        boards=boards,
+        operations=anything,
+        bans=anything,
+        audit=anything,
         maintenance=anything,
         revocations=anything,
         metrics=metrics,
@@ -140,14 +183,14 @@ async def bare(api_port: int, bearer: str) -> int:
     answers: dict[str, bytes] = {}
     app = web.Application()
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {bearer}"}) as http:
-        for query in ("/v1/matches", "/v1/matches?game=arena&limit=20", "/v1/games"):
+        for query in CALLS.values():
             async with http.get(f"http://127.0.0.1:{api_port}{query}") as answer:
                 answers[query] = await answer.read()
 
     async def handle(request: web.Request) -> web.Response:
         return web.Response(body=answers[request.path_qs], content_type="application/json")
 
-    for path in ("/v1/matches", "/v1/games"):
+    for path in {query.partition("?")[0] for query in CALLS.values()}:
         app.router.add_get(path, handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

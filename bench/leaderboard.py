@@ -2,7 +2,7 @@
 
     python -m bench.leaderboard [--players N] [--out FILE]
 
-Every call goes through ``persistence_worker.leaderboard`` to PostgreSQL; nothing is cached but the
+Every call goes through ``gameserver.records.leaderboard`` to PostgreSQL; nothing is cached but the
 pages that PostgreSQL itself keeps in memory. The peer counts higher scores in the same index, or
 passes over an offset. Both are asked about the same random players in turn, in the same run.
 """
@@ -18,8 +18,9 @@ from typing import Any
 import asyncpg
 
 from bench import boards
-from bench.boards import DISTRIBUTIONS, STATEMENTS, Times
+from bench.boards import DISTRIBUTIONS, Times
 from bench.database import circumstances, postgres
+from gameserver.records.leaderboard import STATEMENTS
 from persistence_worker.migrate import migrate
 
 OUT = Path(__file__).parent / "results" / "leaderboard.md"

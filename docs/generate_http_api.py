@@ -93,6 +93,12 @@ under way, 409 with `Retry-After`. Only successes are kept: what failed is tried
 the outcome is unknown, and so it is with a second try. Without Redis a call with a key is refused
 with 503 and nothing is done.
 
+## Matches, history and operators
+
+[lobby.md](lobby.md): lists over all nodes, creating matches, private ones, history, leaderboards,
+what operators may do and what is recorded of it. A call that another node has to carry out and that
+does not answer in time is 504 `node_silent`: it may have been done.
+
 ## Lists
 
 `limit` (1 to 500, usually 100) and `cursor`, which is the `next` of the page before; `next` is null

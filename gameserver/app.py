@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from gameserver import app_cluster
+from gameserver import app_cluster, app_records
 from gameserver.adapters import gc_policy
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.ecs import EcsTask
@@ -226,6 +226,7 @@ class App:
             close_sockets=lambda player, reason: self._gate.kick(player, reason),
         )
 
+        history, boards = await app_records.build(stack, config, cache, metrics)
         self._gate = SessionGate(
             config=config,
             verifier=verifier,
@@ -249,6 +250,8 @@ class App:
                 accounts=accounts,
                 matches=parts.bulletin,
                 hosting=parts.hosting,
+                history=history,
+                boards=boards,
                 operations=parts.operations,
                 bans=parts.bans,
                 audit=parts.audit,

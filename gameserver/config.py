@@ -86,6 +86,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redis_iam_cache: AwsName = ""  # the replication group's or the serverless cache's name
     redis_iam_user: AwsName = ""  # the ElastiCache user's id, which is its name as well
     redis_iam_serverless: bool = False  # the cache is a serverless one
+    postgres_dsn: Text = ""  # for history and leaderboards, read only; empty: they answer 404
+    postgres_connections_max: Annotated[int, Meta(ge=1, le=100)] = 4  # over it: wait, then 503
+    postgres_timeout_ms: Millis = 2_000  # a statement or a connection takes longer: 503
+    boards_ttl_ms: Millis = 2_000  # leaderboards are cached for so long
     sqs_queue_url: Text = ""
     sqs_endpoint_url: Text = ""  # default: AWS'
     aws_region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{2,32}\Z")] = "eu-central-1"
@@ -169,7 +173,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 _PASSWORD = re.compile(r"(?i)((?:password|passfile)=)[^&]*")
-_SECRET_URLS = ("redis_url", "recordings_dsn")
+_SECRET_URLS = ("redis_url", "postgres_dsn", "recordings_dsn")
 _OF_ECS = {
     "ECS_CONTAINER_METADATA_URI_V4": "ecs_metadata_uri",
     "ECS_AGENT_URI": "ecs_agent_uri",
@@ -253,6 +257,7 @@ def _check(config: Config) -> None:
         )
     schemes = {
         "redis_url": ("redis", "rediss"),
+        "postgres_dsn": ("postgres", "postgresql"),
         "cognito_issuer": ("https", "http"),
         "cognito_jwks_url": ("https", "http"),
         "cognito_endpoint_url": ("https", "http"),

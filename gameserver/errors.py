@@ -11,6 +11,7 @@ GameServerError
     │   └── KeysUnavailable
     ├── QueueUnavailable
     ├── TableUnavailable
+    ├── RecordsUnavailable
     ├── IdentityUnavailable
     ├── RecordingsUnavailable
     └── NodeSilent           another node of the cluster did not answer
@@ -100,3 +101,7 @@ class RecordingsUnavailable(Unavailable):
 
 class NodeSilent(Unavailable):
     """Another node of the cluster has not answered in time; it may have heard the question."""
+
+
+class RecordsUnavailable(Unavailable):
+    """PostgreSQL did not answer in time, or does not have what the server reads there."""

@@ -76,6 +76,7 @@ COUNTERS: dict[str, str] = {
     "table_conflicts": "Writes to DynamoDB refused because something newer is there",
     "sessions_recorded": "Session records written to DynamoDB",
     "sessions_unrecorded": "Changes of session records given up",
+    "reads_failed": "Reads of history and leaderboards that failed",
     "cache_hits_near": "Cached values found in this process",
     "cache_hits_redis": "Cached values found in Redis",
     "cache_misses": "Cached values not found",
@@ -188,6 +189,7 @@ class Metrics(Collector):
     table_conflicts: int
     sessions_recorded: int
     sessions_unrecorded: int
+    reads_failed: int
     cache_hits_near: int
     cache_hits_redis: int
     cache_misses: int

@@ -11,25 +11,18 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import lru_cache
 
 import msgspec
 
+from gameserver.records.board import Board as Board
+from gameserver.records.board import Span as Span
 from persistence_worker.partitions import DAY_MS
 
 RESULT_POINTS_MAX = 10**12
 """A result counts as no more than 10^9, and no less than -10^9."""
 POINTS_MAX = 2**53 - 1
 """Nor does a sum go beyond this: float8 holds such numbers exactly (see ``board_bucket``)."""
-
-
-class Span(StrEnum):
-    """How long a board runs."""
-
-    ALL = "all"
-    SEASON = "season"
-    DAY = "day"
 
 
 class Season(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,15 +39,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     seasons: tuple[Season, ...] = ()
     best: frozenset[str] = frozenset()
-
-
-class Board(msgspec.Struct, frozen=True, order=True):
-    """``period`` is empty for all time, the season's name, or the day."""
-
-    game: str
-    mode: str
-    span: Span
-    period: str
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gameserver.records.leaderboard import Entry
 from gameserver.wire import envelope, sealed_record
 from gameserver.wire.envelope import BadEnvelope, DataKey
 from gameserver.wire.event_record import Chunk
 from gameserver.wire.key_cache import KeyCache
-from persistence_worker.leaderboard import Entry
 from persistence_worker.postgres import Database
 
 KEYS_MAX = 1_000

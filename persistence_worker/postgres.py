@@ -9,11 +9,11 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 import asyncpg
 
+from gameserver.records.statements import statements_of
 from persistence_worker.errors import ConfigError, DatabaseUnavailable
 from persistence_worker.retry import ErrorKind
 
@@ -32,20 +32,7 @@ IDLE_S = 300.0
 
 _ARGUMENT = re.compile(r"\$(\d+)")
 
-STATEMENT_FILES = (
-    "queries.sql",
-    "tally.sql",
-    "maintain.sql",
-    "leaderboard.sql",
-    "carry.sql",
-    "erase.sql",
-)
-
-
-def read_statements(text: str) -> Mapping[str, str]:
-    """The statements of a file of ``-- name: x`` blocks, by name."""
-    blocks = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
-    return {name: body.strip() for name, body in zip(blocks[::2], blocks[1::2], strict=True)}
+STATEMENT_FILES = ("queries.sql", "tally.sql", "maintain.sql", "carry.sql", "erase.sql")
 
 
 @lru_cache(maxsize=64)
@@ -71,12 +58,8 @@ def load_statements() -> Mapping[str, str]:
     """The statements of ``STATEMENT_FILES``, by name."""
     statements: dict[str, str] = {}
     for file in STATEMENT_FILES:
-        statements |= _statements_of(file)
+        statements |= statements_of("persistence_worker", file)
     return statements
-
-
-def _statements_of(file: str) -> Mapping[str, str]:
-    return read_statements(resources.files("persistence_worker").joinpath(file).read_text("utf-8"))
 
 
 class Database:
@@ -93,7 +76,7 @@ class Database:
         self._pool = pool
         self._connect_s = connect_s
         self.statements = load_statements()
-        self.chores = _statements_of("chores.sql")
+        self.chores = statements_of("persistence_worker", "chores.sql")
 
     @classmethod
     async def open(

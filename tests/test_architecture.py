@@ -21,6 +21,7 @@ SHARED = PURE_BASE | {
     "gameserver.listing",
     "gameserver.operating",
     "gameserver.hosting",
+    "gameserver.records",
     "gameserver.config",
     "gameserver.metrics",
     "gameserver.game",
@@ -54,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "gameserver.match": SHARED | {"gameserver.lobby"},
     "gameserver.session": SHARED,
-    "gameserver.lobby": SHARED,
+    "gameserver.lobby": SHARED | {"gameserver.cache.port", "gameserver.cache.typed"},
     "gameserver.cluster": SHARED | {"gameserver.lobby"},
     "gameserver.adapters": SHARED | {"gameserver.cache.port", "gameserver.players.port"},
     "gameserver.players": SHARED | {"gameserver.cache.port", "gameserver.cache.typed"},
@@ -73,11 +74,16 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.node",
         "gameserver.parts",
         "gameserver.app_cluster",
+        "gameserver.app_records",
     },
     "gameserver.parts": SHARED
     | {"gameserver.adapters", "gameserver.cache", "gameserver.cluster", "gameserver.players"},
     "gameserver.app_cluster": SHARED
     | {"gameserver.match", "gameserver.cluster", "gameserver.adapters"},
+    "gameserver.app_records": SHARED
+    | {"gameserver.adapters", "gameserver.lobby", "gameserver.cache.port"},
+    # What the worker and the server both know of PostgreSQL.
+    "gameserver.records": PURE_BASE,
     "gameserver.cli_replay": SHARED | {"gameserver.adapters", "gameserver.replay"},
     "gameserver.cli_maintenance": SHARED | {"gameserver.adapters"},
     "gameserver.scaffold": PURE_BASE,
@@ -108,12 +114,13 @@ ALLOWED: dict[str, set[str]] = {
         "persistence_worker",
     },
     "botswarm": PURE_BASE | {"gameserver.wire", "gameserver.games", "gameserver.game"},
-    # What crosses the queue, and how it is sealed; nothing that does I/O.
+    # What crosses the queue, how it is sealed, and reading boards; nothing that does I/O.
     "persistence_worker": {
         "gameserver.wire.event_record",
         "gameserver.wire.envelope",
         "gameserver.wire.sealed_record",
         "gameserver.wire.key_cache",
+        "gameserver.records",
     },
 }
 

@@ -22,9 +22,9 @@ NOT_BANNED = Kind("not_banned", 404, "The player is not banned.")
 
 
 class PlayerAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``player``: the `sub` of the player's tokens."""
+    """``player_id``: the `sub` of the player's tokens."""
 
-    player: PlayerName
+    player_id: PlayerName
 
 
 class OutBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,7 +60,7 @@ class BanShown(msgspec.Struct, frozen=True, kw_only=True):
 class LiftAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why is kept in the record of operators' calls."""
 
-    player: PlayerName
+    player_id: PlayerName
     reason: Reason
 
 
@@ -80,7 +80,7 @@ class BansShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _kick(services: Services, call: Call[PlayerAsked, OutBody]) -> KickedShown:
-    player = PlayerId(call.params.player)
+    player = PlayerId(call.params.player_id)
     kicked = await services.operations.kick_everywhere(player, call.body.reason)
     return KickedShown(matches=list(kicked.matches), sockets=kicked.sockets)
 
@@ -90,7 +90,7 @@ async def _ban(services: Services, call: Call[PlayerAsked, BanBody]) -> BanShown
     if until_ms is not None and until_ms <= now_ms:
         raise Problem(BAD_END)
     ban = Ban(
-        player=PlayerId(call.params.player),
+        player=PlayerId(call.params.player_id),
         reason=call.body.reason,
         told=_told(call.body.reason, until_ms),
         by=call.player.name,
@@ -102,7 +102,7 @@ async def _ban(services: Services, call: Call[PlayerAsked, BanBody]) -> BanShown
 
 
 async def _lift(services: Services, call: Call[LiftAsked, Nothing]) -> Reply:
-    if not await services.bans.lift(PlayerId(call.params.player)):
+    if not await services.bans.lift(PlayerId(call.params.player_id)):
         raise Problem(NOT_BANNED)
     return Reply()
 
@@ -132,7 +132,7 @@ def _shown(ban: Ban) -> BanShown:
 ENDPOINTS = (
     Endpoint(
         method="POST",
-        path="/v1/admin/players/{player}/kick",
+        path="/v1/admin/players/{player_id}/kick",
         tag="operators",
         summary="Put a player out of all matches and close all sockets, on all nodes",
         description="Nothing keeps the player from coming back; a ban does.",
@@ -146,7 +146,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="PUT",
-        path="/v1/admin/players/{player}/ban",
+        path="/v1/admin/players/{player_id}/ban",
         tag="operators",
         summary="Keep a player out, at once and on all nodes",
         description="Seats are freed and sockets closed with 4008. Replaces an earlier ban.",
@@ -160,7 +160,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="DELETE",
-        path="/v1/admin/players/{player}/ban",
+        path="/v1/admin/players/{player_id}/ban",
         tag="operators",
         summary="Let a banned player in again",
         caller=Caller.OPERATOR,

@@ -85,6 +85,7 @@ INTERNAL = Kind("internal", 500, "Something went wrong on our side.")
 UNAVAILABLE = Kind("unavailable", 503, "A service behind this one does not answer; try again soon.")
 TIMEOUT = Kind("timeout", 503, "The request took too long; try again.")
 
+NOT_CONFIGURED = Kind("not_configured", 404, "This server does not read match records.")
 NODE_SILENT = Kind(
     "node_silent", 504, "Another node has not answered in time; it may have done what was asked."
 )

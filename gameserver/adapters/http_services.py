@@ -15,6 +15,7 @@ from gameserver.metrics import Metrics
 from gameserver.operating import AuditLog, Bans, Operations
 from gameserver.players.port import ProfileDesk
 from gameserver.ports import Clock, MaintenanceControl, Replays, Tickets, TokenVerifier
+from gameserver.records.port import Boards, History
 from gameserver.revocation import Revocations
 
 
@@ -22,7 +23,7 @@ from gameserver.revocation import Revocations
 class Services:
     """One field for each part of the server that an endpoint may ask something of. ``ready``
     answers why no new sockets are accepted, or ``None``; ``profiles`` is ``None`` where none are
-    kept."""
+    kept, ``history`` and ``boards`` where no database is set."""
 
     config: Config
     clock: Clock
@@ -31,6 +32,8 @@ class Services:
     accounts: Accounts
     matches: Bulletin
     hosting: Hosting
+    history: History | None
+    boards: Boards | None
     operations: Operations
     bans: Bans
     audit: AuditLog

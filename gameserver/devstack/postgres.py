@@ -48,9 +48,9 @@ def reachable_by_others(path: Path) -> bool:
     return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents)
 
 
-def dsn_at(port: int, database: str) -> str:
+def dsn_at(port: int, database: str, user: str = SUPERUSER) -> str:
     """The address of a database of the PostgreSQL on ``port``."""
-    return f"postgresql://{SUPERUSER}@{LOOPBACK}:{port}/{database}"
+    return f"postgresql://{user}@{LOOPBACK}:{port}/{database}"
 
 
 class Postgres(Service):
@@ -77,9 +77,9 @@ class Postgres(Service):
         self.cluster = self.base / "cluster"
         self._files = installation()
 
-    def dsn(self, database: str = SUPERUSER) -> str:
+    def dsn(self, database: str = SUPERUSER, *, user: str = SUPERUSER) -> str:
         """The address of a database, for any PostgreSQL client."""
-        return dsn_at(self.port, database)
+        return dsn_at(self.port, database, user)
 
     def prepare(self) -> None:
         super().prepare()
@@ -135,6 +135,11 @@ class Postgres(Service):
         """Create an empty database unless it is there."""
         with suppress(asyncpg.DuplicateDatabaseError):
             self.execute(f'CREATE DATABASE "{name}"')
+
+    def ensure_reader(self, name: str) -> None:
+        """Create a role that may read all tables, unless it is there."""
+        with suppress(asyncpg.DuplicateObjectError):
+            self.execute(f'CREATE ROLE "{name}" LOGIN IN ROLE pg_read_all_data')
 
     def _initialise(self) -> None:
         shutil.rmtree(self.cluster, ignore_errors=True)  # left by an interrupted first start

@@ -30,6 +30,8 @@ from gameserver.devstack.sqs import SqsEndpoint
 from gameserver.devstack.valkey import Valkey
 
 DATABASE = "gameserver"
+READER = "gameserver_reader"
+"""The server's role: it may read, and nothing else."""
 QUEUE = "gameserver-events"
 DEAD_LETTERS = "gameserver-events-dlq"
 ERASURE_KEY = "development-only-and-never-secret"
@@ -215,6 +217,7 @@ class Stack:
                 "GAMESERVER_COGNITO_CLIENT_IDS": cognito.client_id,
                 "GAMESERVER_COGNITO_ENDPOINT_URL": cognito.endpoint_url,
                 "GAMESERVER_REDIS_URL": self.valkey.url,
+                "GAMESERVER_POSTGRES_DSN": self.postgres.dsn(DATABASE, user=READER),
                 "GAMESERVER_SQS_QUEUE_URL": self.queue_url,
                 "GAMESERVER_SQS_ENDPOINT_URL": self.sqs.endpoint_url,
                 "GAMESERVER_AWS_REGION": self.settings.region,
@@ -295,6 +298,7 @@ class Stack:
     def _furnish(self) -> None:
         """What Terraform or CloudFormation does elsewhere: the database and the queues."""
         self.postgres.ensure_database(DATABASE)
+        self.postgres.ensure_reader(READER)
         self.dead_letters_url = self.sqs.create_queue(DEAD_LETTERS)
         self.queue_url = self.sqs.create_queue(
             QUEUE, dead_letters_to=DEAD_LETTERS, receives_max=_RECEIVES_MAX

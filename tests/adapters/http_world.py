@@ -37,6 +37,7 @@ from tests.fakes.memory_maintenance import MemoryMaintenance
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
 from tests.fakes.memory_operating import MemoryAudit, MemoryBans, MemoryOperations
 from tests.fakes.memory_recordings import MemoryRecordings
+from tests.fakes.memory_records import MemoryRecords
 from tests.fakes.memory_revocations import MemoryRevocations
 
 
@@ -76,6 +77,7 @@ class World:
     reason: str | None = None
     games: dict[str, Any] = field(default_factory=lambda: {"arena": Arena()})
     running: list[Listed] = field(default_factory=list)
+    history: MemoryRecords | None = field(default_factory=MemoryRecords)
     hosting: MemoryHosting = field(default_factory=MemoryHosting)
     operations: MemoryOperations = field(default_factory=MemoryOperations)
     bans: MemoryBans = field(default_factory=MemoryBans)
@@ -218,6 +220,8 @@ def services_of(world: World, **settings: Any) -> Services:
         revocations=world.revocations,
         matches=world,
         hosting=world.hosting,
+        history=world.history,
+        boards=world.history,
         operations=world.operations,
         bans=world.bans,
         audit=world.audit,

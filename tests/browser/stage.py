@@ -108,6 +108,8 @@ class Stage:
                 accounts=accounts,
                 matches=self.rooms,
                 hosting=MemoryHosting(),
+                history=None,
+                boards=None,
                 operations=MemoryOperations(),
                 bans=MemoryBans(),
                 audit=MemoryAudit(),

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from gameserver.records.statements import read_statements
 from persistence_worker.apply import Old, PostgresSink, Stored, Verdict
 from persistence_worker.intake import Event
-from persistence_worker.postgres import Database, read_statements
+from persistence_worker.postgres import Database
 from persistence_worker.projections import PROJECTIONS
 
 STATEMENTS = read_statements(Path(__file__).with_name("queries_0001.sql").read_text("utf-8"))

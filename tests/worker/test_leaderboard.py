@@ -11,17 +11,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from gameserver.records.leaderboard import Entry, Leaderboards
 from persistence_worker.apply import PostgresSink
 from persistence_worker.boards import POINTS_MAX, Board, Span
 from persistence_worker.intake import prepare
-from persistence_worker.leaderboard import Entry, Leaderboards
-from persistence_worker.postgres import Database, load_statements
+from persistence_worker.postgres import Database
 from tests.worker.builders import ended, joined
 from tests.worker.conftest import fetch
 from tests.worker.test_tally import EMPTY
 
 BOARD = Board("arena", "duel", Span.ALL, "")
-STATEMENTS = load_statements()
 
 
 def expected(scores: dict[str, float]) -> list[Entry]:
@@ -57,7 +56,7 @@ async def check(dsn: str, scores: dict[str, float]) -> None:
     await stored(dsn, scores)
     wanted = expected(scores)
     connection = await asyncpg.connect(dsn)
-    boards = Leaderboards(connection, STATEMENTS)
+    boards = Leaderboards(connection)
     assert await boards.size(BOARD) == len(scores)
     assert await boards.top(BOARD, 1000) == wanted
     for offset in range(len(wanted) + 2):
@@ -91,7 +90,7 @@ async def test_many_players_with_few_scores(migrated_dsn: str) -> None:
 async def test_who_is_not_on_the_board(migrated_dsn: str) -> None:
     await stored(migrated_dsn, {"a": 1.0})
     connection = await asyncpg.connect(migrated_dsn)
-    boards = Leaderboards(connection, STATEMENTS)
+    boards = Leaderboards(connection)
     other = Board("arena", "duel", Span.DAY, "1999-01-01")
     assert await boards.rank(BOARD, "b") is None
     assert await boards.around(BOARD, "b", 5) == []
@@ -110,7 +109,7 @@ async def test_names_and_days(migrated_dsn: str, database: Database) -> None:
     events = [prepare(joined("m1", 1, "a", 0, "Ann")), prepare(ended("m1", 2, [("a", 1, 2.5)]))]
     await PostgresSink(database, jitter=random.random).apply(events)
     connection = await asyncpg.connect(migrated_dsn)
-    boards = Leaderboards(connection, STATEMENTS)
+    boards = Leaderboards(connection)
     entry = Entry(player="a", name="Ann", named_by="m1/1", rank=1, score=2.5)
     for span, period in ((Span.ALL, ""), (Span.SEASON, "2025-10"), (Span.DAY, "2025-10-09")):
         assert await boards.top(Board("arena", "duel", span, period), 5) == [entry]

@@ -12,6 +12,7 @@ import boto3  # type: ignore[import-untyped]
 import pytest
 
 from gameserver.devstack.moto import Moto
+from gameserver.records.leaderboard import Leaderboards
 from gameserver.wire import envelope
 from gameserver.wire import event_record as wire
 from gameserver.wire.envelope import DataKey
@@ -22,7 +23,6 @@ from persistence_worker.config import Config
 from persistence_worker.errors import KeysUnavailable
 from persistence_worker.intake import prepare
 from persistence_worker.kms import Kms, open_kms
-from persistence_worker.leaderboard import Leaderboards
 from persistence_worker.messages import Outgoing
 from persistence_worker.migrate import migrate
 from persistence_worker.opener import Opener
@@ -90,7 +90,7 @@ async def test_a_board_is_opened_for_who_may(database: Database) -> None:
     keys = Keys()
     async with database.transaction() as connection:
         board = Board("arena", "duel", Span.ALL, "")
-        entries = await Leaderboards(connection, database.statements).top(board, 10)
+        entries = await Leaderboards(connection).top(board, 10)
     assert [entry.player for entry in entries] == ["ann", "bob"]
     assert "Secret" not in str(entries)
     opened = await Opener(keys, database).entries(entries)

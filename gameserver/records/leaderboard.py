@@ -1,4 +1,5 @@
-"""Reading leaderboards: a player's rank, the places around a player, any page of a board.
+"""Reading leaderboards: a player's rank, the places around a player, any page of a board. For
+the server, which shows them, and for the worker's tests and benchmarks.
 
 Each call is one statement, so that what it returns belongs to one moment. None gets slower with
 the number of players above: counts per score bucket stand for them (schema, ``board_rank``).
@@ -6,12 +7,13 @@ the number of players above: counts per score bucket stand for them (schema, ``b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from persistence_worker.boards import Board
+from gameserver.records.board import Board
+from gameserver.records.statements import statements_of
 
 PLACES_MAX = 1_000
 OFFSET_MAX = 2**53
@@ -34,12 +36,15 @@ class Source(Protocol):
     async def fetch(self, query: str, *arguments: Any) -> Sequence[Any]: ...
 
 
-class Leaderboards:
-    """``statements`` are those of ``leaderboard.sql``. Errors are the source's."""
+STATEMENTS = statements_of("gameserver.records", "leaderboard.sql")
 
-    def __init__(self, source: Source, statements: Mapping[str, str]) -> None:
+
+class Leaderboards:
+    """Errors are the source's."""
+
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._statements = statements
+        self._statements = STATEMENTS
 
     async def rank(self, board: Board, player: str) -> Entry | None:
         """The player's place; ``None`` where the board has no such player."""
