@@ -44,7 +44,7 @@ class Desk:
         """Raises ``JoinRefused``, or ``TimeoutError`` after ``ANSWER_S``."""
         future: asyncio.Future[Arrival] = asyncio.get_running_loop().create_future()
         self._open[link] = question = owner, future
-        self._send(owner, messages.AskJoin(link, request, identity))
+        self._send(owner, messages.AskJoin(link, messages.SeatWanted.of(request), identity))
         try:
             async with asyncio.timeout(ANSWER_S):
                 arrival = await future

@@ -157,7 +157,7 @@ class Guests:
                 raise JoinRefused(ErrorCode.SERVER_FULL, "this node has no room for guests")
             guest = Guest(self, node, asked.link)
             self._pop(node, asked.link)  # Its match will call it replaced: nobody must hear that.
-            seated = await self._matches.join(asked.request, asked.identity, guest)
+            seated = await self._matches.join(asked.request.join(), asked.identity, guest)
         except JoinRefused as refused:
             code, text = str(refused.code), refused.message
         except Unavailable:

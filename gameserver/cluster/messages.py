@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -23,11 +23,30 @@ from gameserver.ports import Identity
 from gameserver.wire import from_client, to_client
 
 
+class SeatWanted(msgspec.Struct, array_like=True, tag=1, frozen=True):
+    """A ``from_client.Join`` without what ends at the edge: codes and passwords."""
+
+    ref: int
+    game: str
+    mode: str
+    match: str
+    resume: from_client.Resume | None
+
+    @classmethod
+    def of(cls, join: from_client.Join) -> Self:
+        """What an owner need know of ``join``."""
+        return cls(join.ref, join.game, join.mode, join.match, join.resume)
+
+    def join(self) -> from_client.Join:
+        """As a session would ask."""
+        return from_client.Join(self.ref, self.game, self.mode, self.match, self.resume)
+
+
 class AskJoin(msgspec.Struct, array_like=True, tag=1, frozen=True):
     """Take a seat for a player of the sender. ``local_only``: do not pass it on."""
 
     link: int
-    request: from_client.Join
+    request: SeatWanted
     identity: Identity
 
 

@@ -176,6 +176,23 @@ async def test_a_password_is_asked_for_and_stored_as_a_hash() -> None:
 
 
 @in_virtual_time
+async def test_what_a_player_gives_ends_at_the_edge() -> None:
+    async with Town(2) as (one, two):
+        made = await private(one, password="sesame")
+        sent: list[bytes] = []
+        send = two.cluster._bus.send
+
+        def overheard(node: str, message: bytes, *, replaces: str = "") -> None:
+            sent.append(message)
+            send(node, message, replaces=replaces)
+
+        two.cluster._bus.send = overheard  # type: ignore[method-assign]
+        seated, _ = await two.join("ben", code=made.code, password="sesame")
+        assert seated.joined.match == made.match and sent
+        assert not any(b"sesame" in one or made.code.encode() in one for one in sent)
+
+
+@in_virtual_time
 async def test_wrong_guesses_are_limited_on_all_nodes_together() -> None:
     async with Town(2) as (one, two):
         made = await private(one)
