@@ -78,7 +78,7 @@ async def build(
     )
     desk = basis.matches.operations
     bans.listen(lambda ban: _put_out(desk, ban))
-    cluster.banned = bans.of
+    cluster.door.banned = bans.of
     await bans.start()
     stack.push_async_callback(bans.stop)
     host = ClusterHost(
@@ -95,7 +95,7 @@ async def build(
         load=lambda: cluster.load,
         changed=bulletin.forget,
     )
-    cluster.by_code = host.seat_by_code
+    cluster.door.by_code = host.seat_by_code
     await host.start()
     stack.push_async_callback(host.stop)
     return ClusterParts(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ import msgspec
 from gameserver.cluster import messages
 from gameserver.cluster.calls import Calls
 from gameserver.cluster.desk import Desk
+from gameserver.cluster.door import Door
 from gameserver.cluster.guests import Guests
 from gameserver.cluster.link import MOVED, Elsewhere, Link
 from gameserver.cluster.peers import Peers
@@ -27,9 +28,8 @@ from gameserver.cluster.seeker import Seeker
 from gameserver.config import Config
 from gameserver.errors import JoinRefused, StoreUnavailable
 from gameserver.game.contract import AnyGame, LeaveReason
-from gameserver.ids import MatchId, PlayerId
+from gameserver.ids import MatchId
 from gameserver.metrics import Metrics
-from gameserver.operating import Ban
 from gameserver.ports import (
     Directory,
     Entropy,
@@ -55,13 +55,6 @@ ASKED_AGAIN = 8
 PAUSE_S = 0.1
 
 
-ByCode = Callable[[str, str, Identity], Awaitable[MatchId]]
-
-
-async def _no_codes(code: str, password: str, identity: Identity) -> MatchId:
-    raise JoinRefused(ErrorCode.BAD_CODE, "there are no private matches here")
-
-
 class ClusterMatches:
     """Implements ``ports.Matches`` and ``ports.BusReceiver``."""
 
@@ -84,10 +77,7 @@ class ClusterMatches:
         self.entropy = entropy
         self.metrics = metrics
         self.grace_s = config.grace_ms / 1000
-        self.banned: Callable[[PlayerId], Ban | None] = lambda _: None
-        """Who may take no seat."""
-        self.by_code: ByCode = _no_codes
-        """Makes a player a guest of the match that a code stands for."""
+        self.door = Door()
         self.peers = Peers()
         self._bus = bus
         self._directory = directory
@@ -146,11 +136,7 @@ class ClusterMatches:
         self, request: from_client.Join, identity: Identity, subscriber: Subscriber
     ) -> Seated:
         """See ``ports.Matches``."""
-        banned = self.banned(identity.player_id)
-        if banned is not None:
-            raise JoinRefused(ErrorCode.BANNED, banned.told)
-        if request.code:
-            request = await self._by_code(request, identity)
+        request = await self.door.passed(request, identity)
         self._numbers += 1
         link = Link(self, self._numbers, identity, subscriber)
         self._links[link.number] = link
@@ -163,13 +149,6 @@ class ClusterMatches:
         if owner:
             self._by_match.setdefault((owner, link.match), {})[link.number] = link
         return msgspec.structs.replace(seated, handle=link)
-
-    async def _by_code(self, request: from_client.Join, identity: Identity) -> from_client.Join:
-        """The same for the match that the code stands for: codes and passwords go no further."""
-        match = await self.by_code(request.code, request.password, identity)
-        if request.match not in ("", match):
-            raise JoinRefused(ErrorCode.BAD_CODE, "the code is that of another match")
-        return msgspec.structs.replace(request, match=match, game="", mode="", code="", password="")
 
     async def _place(self, request: from_client.Join, link: Link) -> tuple[Seated, str]:
         if not self.has_peers:

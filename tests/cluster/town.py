@@ -61,7 +61,7 @@ class TownHouse:
             entropy=SeededEntropy(10, int(name[1:])),
             metrics=self.house.metrics,
         )
-        self.cluster.banned = self.bans.of
+        self.cluster.door.banned = self.bans.of
         self.closed: list[tuple[str, str]] = []
         self.operations = ClusterOperations(
             node=name,
@@ -87,7 +87,7 @@ class TownHouse:
             load=lambda: self.cluster.load,
             changed=self.bulletin.forget,
         )
-        self.cluster.by_code = self.host.seat_by_code
+        self.cluster.door.by_code = self.host.seat_by_code
         self._town = town
 
     def _close_sockets(self, player_id: PlayerId, reason: str) -> int:
