@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from gameserver.game.contract import AnyGame, Player, PlayerInput, Tick
 from gameserver.games.arena import Arena, ArenaState
 from gameserver.games.arena_types import Move
+from gameserver.hosting import Terms
+from gameserver.ids import MatchId, PlayerId
+from gameserver.operating import OperationRefused
 from gameserver.replay.player import Replay
 from gameserver.replay.recording import Recording, read_lines, write_lines
 from gameserver.wire.event_record import Chunk
@@ -167,6 +170,31 @@ async def test_who_is_refused_leaves_no_trace() -> None:
         sink.drain(house.queue)
     checked = replayed(sink.recording(seated.joined.match), games["count"])
     assert [one.problem for one in checked] == [None] * len(checked)
+
+
+@in_virtual_time
+async def test_what_players_settle_and_operators_do_is_played_again() -> None:
+    games: dict[str, AnyGame] = {"count": RecordedCount()}
+    match = MatchId("m1")
+    async with House(games=games) as house:
+        terms = Terms(by=PlayerId("a"), options={"total": 100}, players_max=3)
+        await house.service.hosting.open(match, "count", "eight", terms)
+        await house.join("a", match=match)
+        operations = house.service.operations
+        assert await operations.signal(match, 7) == {"total": 107}
+        with pytest.raises(OperationRefused):
+            await operations.signal(match, "refuse")
+        with pytest.raises(OperationRefused, match="64 bits"):
+            await operations.signal(match, 2**70)
+        operations.kick(match, PlayerId("a"))
+        await asyncio.sleep(1)
+        await operations.end(match, "enough")
+        await asyncio.sleep(3)
+        sink = MemorySink()
+        sink.drain(house.queue)
+    checked = replayed(sink.recording(match), games["count"])
+    assert [one.problem for one in checked] == [None] * len(checked)
+    assert sum(one.leaves for one in checked) == 1
 
 
 @in_virtual_time

@@ -8,6 +8,7 @@ from gameserver.metrics import Metrics
 from gameserver.session.gate import SessionGate
 from gameserver.wire import to_client
 from tests.fakes.clock import SeededEntropy
+from tests.fakes.memory_operating import MemoryBans
 from tests.fakes.memory_revocations import MemoryRevocations
 from tests.session.parts import FakeConnection, FakeMatches, FakeVerifier, FixedClock, identity
 
@@ -25,6 +26,7 @@ async def test_every_connection_of_the_player_hears_and_no_other() -> None:
         entropy=SeededEntropy(1),
         metrics=Metrics(),
         revocations=MemoryRevocations(),
+        bans=MemoryBans(),
     )
     connections = [FakeConnection() for _ in range(3)]
     players = ("p1", "p1", "p2")
