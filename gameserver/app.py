@@ -226,7 +226,7 @@ class App:
             close_sockets=lambda player, reason: self._gate.kick(player, reason),
         )
 
-        history, boards = await app_records.build(stack, config, cache, metrics)
+        history, boards = await app_records.build(stack, config, cache, keys, metrics)
         self._gate = SessionGate(
             config=config,
             verifier=verifier,

@@ -28,7 +28,7 @@ from gameserver.wire.key_cache import KeyCache
 
 logger = logging.getLogger(__name__)
 
-KEYS_MAX = 256
+KEYS_MAX = 1_024
 """Unwrapped keys of other nodes held at once."""
 RENEW_AT = 0.5
 """The share of a bound at which the next key is asked for."""
@@ -178,13 +178,17 @@ class DataKeys:
 
     # ── opening ──────────────────────────────────────────────────────────────────────────────
 
-    async def cipher(self, key_id: bytes, wrapped: bytes) -> AESGCM:
-        """The key with this id, from memory or from KMS; asked for once, however many want it.
-        Raises ``KeysUnavailable``."""
+    def held(self, key_id: bytes) -> AESGCM | None:
+        """The key with this id, if it is in memory."""
         current = self._current
         if current is not None and current.id == key_id:
             return current.cipher
-        held = self._others.get(key_id, self._loop.time())
+        return self._others.get(key_id, self._loop.time())
+
+    async def cipher(self, key_id: bytes, wrapped: bytes) -> AESGCM:
+        """The key with this id, from memory or from KMS; asked for once, however many want it.
+        Raises ``KeysUnavailable``."""
+        held = self.held(key_id)
         if held is not None:
             return held
         asked = self._asked.get(key_id)

@@ -19,6 +19,8 @@ from typing import Any, Self
 
 import asyncpg
 
+from gameserver.adapters.data_keys import DataKeys
+from gameserver.adapters.stored_names import PlainNames, SealedNames
 from gameserver.config import Config
 from gameserver.errors import ConfigError, RecordsUnavailable
 from gameserver.metrics import Metrics
@@ -55,17 +57,18 @@ class PostgresReads:
     used as ``async with``."""
 
     def __init__(
-        self, pool: asyncpg.Pool[Any], names: Names, *, timeout_s: float, metrics: Metrics
+        self, pool: asyncpg.Pool[Any], keys: DataKeys | None, *, timeout_s: float, metrics: Metrics
     ) -> None:
         self._pool = pool
-        self._names = names
+        self.names: Names = PlainNames() if keys is None else SealedNames(self, keys)
         self._timeout_s = timeout_s
         self._metrics = metrics
         self._boards = Leaderboards(self)
 
     @classmethod
-    async def open(cls, config: Config, names: Names, *, metrics: Metrics) -> Self:
-        """Set the pool up. Raises ``ConfigError`` for a DSN that cannot be understood."""
+    async def open(cls, config: Config, keys: DataKeys | None, *, metrics: Metrics) -> Self:
+        """Set the pool up; ``keys``: what names were sealed with. Raises ``ConfigError`` for
+        a DSN that cannot be understood."""
         timeout_s = config.postgres_timeout_ms / 1000
         try:
             await _check(config.postgres_dsn)
@@ -84,7 +87,7 @@ class PostgresReads:
             )
         except (asyncpg.InterfaceError, ValueError, ssl.SSLError) as error:
             raise ConfigError(f"GAMESERVER_POSTGRES_DSN: {error}") from None
-        return cls(pool, names, timeout_s=timeout_s, metrics=metrics)
+        return cls(pool, keys, timeout_s=timeout_s, metrics=metrics)
 
     async def __aenter__(self) -> Self:
         return self
@@ -146,7 +149,7 @@ class PostgresReads:
             return None
         [row] = rows
         players = await self.fetch(_STATEMENTS["match_players"], match, PARTICIPANTS_MAX)
-        names = await self._names.opened(
+        names = await self.names.opened(
             [StoredName(one["name"], _said_by(match, one["joined_seq"])) for one in players]
         )
         return Result(

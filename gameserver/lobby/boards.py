@@ -82,7 +82,9 @@ class CachedBoards:
         return Page(await self._opened(page.entries), page.total)
 
     async def _opened(self, entries: Sequence[Entry]) -> list[Entry]:
-        names = await self._names.opened([StoredName(entry.name) for entry in entries])
+        names = await self._names.opened(
+            [StoredName(entry.name, entry.named_by) for entry in entries]
+        )
         return [
             msgspec.structs.replace(entry, name=name)
             for entry, name in zip(entries, names, strict=True)

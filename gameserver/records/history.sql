@@ -28,6 +28,10 @@ WHERE match_id = $1
 ORDER BY place NULLS LAST, seat, player_id
 LIMIT $2
 
+-- name: wrapped_keys
+-- Data keys that names are sealed under, as KMS has wrapped them.
+SELECT key_id, wrapped FROM data_keys WHERE key_id = ANY ($1::text[])
+
 -- name: newest_period
 -- The period of a span that began last.
 SELECT period FROM boards WHERE (game, mode, span) = ($1, $2, $3)

@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 
 from gameserver.adapters.postgres_reads import PostgresReads
-from gameserver.adapters.stored_names import PlainNames
 from gameserver.cache.shared import SharedCache
 from gameserver.config import Config
 from gameserver.devstack.process import free_port
@@ -31,7 +30,7 @@ BOARD = Board("arena", "duel", Span.ALL, "")
 
 async def opened(dsn: str, **settings: int) -> PostgresReads:
     config = Config(postgres_dsn=dsn, **settings)  # type: ignore[arg-type]
-    return await PostgresReads.open(config, PlainNames(), metrics=Metrics())
+    return await PostgresReads.open(config, None, metrics=Metrics())
 
 
 @pytest.fixture
@@ -96,7 +95,7 @@ async def test_boards_are_read_through_the_cache(reads: PostgresReads) -> None:
     cache = SharedCache(
         MemoryCacheHub().store(), Config(), entropy=SeededEntropy(1), metrics=Metrics()
     )
-    boards = CachedBoards(reads, cache, PlainNames(), ttl_ms=1_000)
+    boards = CachedBoards(reads, cache, reads.names, ttl_ms=1_000)
     entries, total = await boards.top(BOARD, 10, 0)
     assert [(one.player, one.name, one.rank, one.score) for one in entries] == [
         ("ann", "Anna", 1, 7.5),
@@ -136,7 +135,7 @@ async def test_no_more_connections_than_allowed(filled: str) -> None:
 async def test_a_server_that_is_away_and_a_dsn_that_is_none() -> None:
     metrics = Metrics()
     config = Config(postgres_dsn=f"postgresql://u@127.0.0.1:{free_port()}/x")
-    async with await PostgresReads.open(config, PlainNames(), metrics=metrics) as reads:
+    async with await PostgresReads.open(config, None, metrics=metrics) as reads:
         with pytest.raises(RecordsUnavailable):
             await reads.result("m1")
     assert metrics.reads_failed == 1
