@@ -41,7 +41,7 @@ swarm: $(COMPILED) ## 200 bots play on the running system; then the stored resul
 	@$(PY) -m gameserver.devstack swarm --bots 200 --game arena --mode quick --duration 30 --finish 30 $(ARGS)
 
 test: $(COMPILED) ## Set up and run all tests, with services of their own; ARGS="tests/wire -k delta"
-	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 sim: $(COMPILED) ## Play SEEDS=100 simulated histories of a whole cluster, with faults
 	@$(PY) -m tests.sim --seeds $(or $(SEEDS),100) $(ARGS)

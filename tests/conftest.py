@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -35,6 +36,38 @@ os.environ.pop("AWS_SESSION_TOKEN", None)
 os.environ.pop("AWS_PROFILE", None)
 
 REDIS_PREFIX = "t"
+
+SLOW_FIRST = (
+    "tests/worker/test_dlq.py",
+    "tests/playerdata",
+    "tests/chaos",
+    "tests/kills",
+    "tests/e2e",
+    "tests/sim",
+    "tests/worker",
+    "tests/browser",
+    "tests/devstack",
+    "tests/scaffold",
+)
+"""Whole files go to a process: one that takes minutes and begins last is waited for by all."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files that wait for processes of their own begin first."""
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(config.rootpath).as_posix()
+        return next((i for i, slow in enumerate(SLOW_FIRST) if path.startswith(slow)), 99)
+
+    items.sort(key=rank)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leaves_nothing_open() -> Iterator[None]:
+    """What a file forgot to close is an error of its own, not of the test that happens to run
+    when it is collected."""
+    yield
+    gc.collect()
 
 
 def needs_system(program: str, *, elsewhere: str = "") -> str:
