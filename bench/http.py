@@ -4,9 +4,10 @@
 
 The server has one core to itself, the generator the other. The API is the real one: token of RS256
 verified, limits counted, parameters decoded, page sorted and encoded; only what is behind it (the
-list of matches) is in memory. The bare handler sends the bytes of the same answer and does nothing
-else. Requests are due at fixed times over 32 connections, and a latency counts from when its
-request was due, so that a server that stalls is charged for all who wait.
+list of matches, the board, the cached profile) is in memory. The bare handler sends the bytes of
+the same answer and does nothing else. Requests are due at fixed times over 32 connections, and a
+latency counts from when its request was due, so that a server that stalls is charged for all who
+wait.
 """
 
 from __future__ import annotations

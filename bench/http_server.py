@@ -20,8 +20,10 @@ import uvloop
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
+from bench.http_profile import profiles
 from gameserver.adapters.cognito import CognitoVerifier
 from gameserver.adapters.http_api import HttpApi
+from gameserver.adapters.http_profiles import OWN_PATH
 from gameserver.adapters.http_services import Services
 from gameserver.adapters.wall_clock import WallClock
 from gameserver.cluster.bulletin import KEEP_S
@@ -29,9 +31,10 @@ from gameserver.cluster.revocations import GuardedVerifier
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
 from gameserver.game.loader import load_games
-from gameserver.ids import MatchId
+from gameserver.ids import MatchId, PlayerId
 from gameserver.listing import Catalogue, Listed, Visibility
 from gameserver.metrics import Metrics
+from gameserver.players.profiles import Profiles
 from gameserver.ports import Identity
 from gameserver.records.board import Board
 from gameserver.records.leaderboard import Entry
@@ -39,12 +42,14 @@ from gameserver.records.leaderboard import Entry
 ISSUER, CLIENT = "https://pool.example", "client"
 MANY = 10_000_000
 MATCHES = 2_000
+PLAYER = PlayerId("5f0b9a1c-6c5e-4f5e-9d3e-0d6f1f0c9a11")
 CALLS = {
     "list, a page of 100 of 2,000": "/v1/matches",
     "list, a page of 20 of 2,000": "/v1/matches?game=arena&limit=20",
     "list by title and open seats": "/v1/matches?text=play&seats=2&order=fullest&limit=20",
     "one match": f"/v1/matches/m{7:025d}",
     "leaderboard, the best 50": "/v1/leaderboards/arena/standard",
+    "own profile": OWN_PATH,
     "games": "/v1/games",
 }
 
@@ -117,7 +122,7 @@ class Nobody:
         """Nobody is refused."""
 
 
-def services(key: RSAPrivateKey) -> Services:
+def services(key: RSAPrivateKey, profiles: Profiles) -> Services:
     """The API's, with what is behind it in memory."""
     config = Config(
         http_host="127.0.0.1",
@@ -158,6 +163,7 @@ def services(key: RSAPrivateKey) -> Services:
         replays=anything,
         matchmaking=anything,
         ready=lambda: None,
+        profiles=profiles,
     )
 
 
@@ -166,7 +172,7 @@ def token(key: RSAPrivateKey) -> str:
     now = int(time.time())
     claims = {
         "iss": ISSUER,
-        "sub": "5f0b9a1c-6c5e-4f5e-9d3e-0d6f1f0c9a11",
+        "sub": PLAYER,
         "token_use": "access",
         "client_id": CLIENT,
         "username": "ada",
@@ -201,7 +207,7 @@ async def bare(api_port: int, bearer: str) -> int:
 async def serve(kind: str) -> None:
     """Serve until ended."""
     key = generate_private_key(public_exponent=65_537, key_size=2048)
-    api = HttpApi(services(key))
+    api = HttpApi(services(key, await profiles(PLAYER)))
     port, bearer = await api.start(), token(key)
     if kind == "bare":
         port = await bare(port, bearer)

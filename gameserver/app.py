@@ -219,6 +219,7 @@ class App:
                 store=store,
                 directory=self._directory,
                 redis=redis,
+                keys=keys,
                 clock=clock,
                 entropy=entropy,
                 metrics=metrics,
@@ -279,7 +280,7 @@ class App:
             RedisBus(config, node=self.node.name, entropy=entropy, metrics=metrics)
         )
         self._directory = directory = await stack.enter_async_context(
-            RedisDirectory.connect(config, clock=clock, metrics=metrics)
+            RedisDirectory.connect(config, clock=clock, metrics=metrics, keys=self._keys)
         )
         cluster = ClusterMatches(
             config,

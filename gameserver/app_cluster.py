@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.passwords import ScryptPasswords
 from gameserver.adapters.redis_audit import RedisAudit
 from gameserver.adapters.redis_bans import RedisBans
@@ -28,7 +29,8 @@ from gameserver.ports import Clock, Entropy, MatchStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """What the parts are built on. ``redis``: a client that does not hold up commits."""
+    """What the parts are built on. ``redis``: a client that does not hold up commits; ``keys``:
+    what is stored is sealed with, if it is."""
 
     config: Config
     node: str
@@ -37,6 +39,7 @@ class Basis:
     store: MatchStore
     directory: RedisDirectory
     redis: Client
+    keys: DataKeys | None
     clock: Clock
     entropy: Entropy
     metrics: Metrics
@@ -70,7 +73,7 @@ async def build(
     await bulletin.start()
     stack.push_async_callback(bulletin.stop)
     bans = BanWatch(
-        RedisBans(basis.redis, prefix=prefix, metrics=metrics),
+        RedisBans(basis.redis, prefix=prefix, metrics=metrics, keys=basis.keys),
         calls=cluster.calls,
         clock=basis.clock,
         entropy=basis.entropy,
@@ -113,7 +116,11 @@ async def build(
         ),
         bans=bans,
         audit=RedisAudit(
-            basis.redis, prefix=prefix, entries_max=config.audit_entries_max, metrics=metrics
+            basis.redis,
+            prefix=prefix,
+            entries_max=config.audit_entries_max,
+            metrics=metrics,
+            keys=basis.keys,
         ),
     )
 

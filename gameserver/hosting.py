@@ -93,10 +93,10 @@ class Hosting(Protocol):
         """Open a match; returns once it is durable."""
 
     async def join_by_code(
-        self, code: str, password: str, identity: Identity, *, address: str = ""
+        self, code: str, password: str, identity: Identity, *, network: str = ""
     ) -> tuple[MatchId, int]:
         """Make the player a guest of the match behind ``code``: its id, and the wall time in ms
-        until which a seat is kept. Wrong guesses are counted for the player and the address."""
+        until which a seat is kept. Wrong guesses are counted for the player and the network."""
 
     async def is_guest(self, match_id: MatchId, player_id: PlayerId) -> bool:
         """Whether the player has a seat in the match, or may take one."""

@@ -102,7 +102,8 @@ class Operations(Protocol):
 
 class Ban(msgspec.Struct, frozen=True, kw_only=True):
     """Keeps a player out. Wall times in ms; ``until_ms`` ``None``: for good. ``told``: what the
-    player is told, with reason and end."""
+    player is told, with reason and end. ``sealed``: the reason as it is stored; as long as nobody
+    has opened it, ``reason`` is empty, and ``told`` without it. After an erasure there is none."""
 
     player: PlayerId
     reason: str
@@ -110,6 +111,7 @@ class Ban(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     at_ms: int
     until_ms: int | None = None
+    sealed: bytes = b""
 
     def holds(self, now_ms: int) -> bool:
         """Whether it has not run out."""
@@ -124,6 +126,9 @@ class Bans(Protocol):
 
     def all(self) -> Sequence[Ban]:
         """Those that hold now, by player."""
+
+    async def opened(self, bans: Sequence[Ban]) -> list[Ban]:
+        """With their reasons, as far as those are to be had now."""
 
     async def ban(self, ban: Ban) -> None:
         """Keep the player out, on all nodes at once; replaces an earlier ban. Raises
@@ -142,8 +147,8 @@ OnBan = Callable[[Ban], None]
 class BanStore(Protocol):
     """The bans, in one place for all nodes; every method may raise ``StoreUnavailable``."""
 
-    async def put(self, ban: Ban) -> None:
-        """Store it in place of an earlier one."""
+    async def put(self, ban: Ban) -> Ban:
+        """Store it in place of an earlier one; as it is stored, and opened."""
 
     async def remove(self, player_id: PlayerId) -> bool:
         """Take it out; false if there was none."""
@@ -152,8 +157,11 @@ class BanStore(Protocol):
         """Another number after every change."""
 
     async def read(self, *, now_ms: int) -> tuple[int, list[Ban]]:
-        """All that hold, and a version that is not newer than they are. Those that have run out
-        are taken out."""
+        """All that hold, not opened, and a version that is not newer than they are. Those that have
+        run out are taken out."""
+
+    async def opened(self, ban: Ban) -> Ban:
+        """With its reason; as it is where that cannot be opened now. Raises nothing."""
 
 
 # ── the record of what was done ──────────────────────────────────────────────────────────────────
@@ -163,8 +171,10 @@ ASKED = "asked"
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A call of an operator. ``call``: method and path as declared; ``subject``: what it was about;
-    ``given``: its body as JSON, cut. ``outcome``: ``asked`` before it is carried out, else the code
-    of the problem that came of it, in a second record with the same ``request_id``."""
+    ``about``: the player whom it concerns, or empty; ``given``: its body as JSON, cut. ``outcome``:
+    ``asked`` before it is carried out, else the code of the problem that came of it, in a second
+    record with the same ``request_id``. Once that player is erased, ``subject``, ``about``,
+    ``reason`` and ``given`` are empty."""
 
     at_ms: int
     player: PlayerId
@@ -175,6 +185,7 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     given: str
     request_id: str
     outcome: str
+    about: str = ""
 
 
 class AuditLog(Protocol):

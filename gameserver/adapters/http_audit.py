@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 AnswerT = TypeVar("AnswerT")
 GIVEN_CHARS_MAX = 1_000
+LOGGED = ("at_ms", "player", "by", "call", "subject", "request_id", "outcome")
 StreamId = Annotated[str, Meta(pattern=r"^[0-9]{1,20}-[0-9]{1,20}\Z")]
 
 
@@ -72,13 +73,22 @@ class Auditor:
             subject=subject,
             reason=reason,
             given=given[:GIVEN_CHARS_MAX],
+            about=_about(call),
             request_id=call.request_id,
             outcome=ASKED,
         )
 
 
+def _about(call: Call[Any, Any]) -> str:
+    """The player whom the call names."""
+    named = getattr(call.params, "player_id", "") or getattr(call.body, "player_id", "")
+    return str(named or "")
+
+
 def _tell(record: AuditRecord) -> None:
-    logger.warning("operator", extra=msgspec.structs.asdict(record))
+    """Without what was said of somebody: that is for the record alone."""
+    fields = msgspec.structs.asdict(record)
+    logger.warning("operator", extra={name: fields[name] for name in LOGGED})
 
 
 def _outcome(error: Exception) -> str:
@@ -101,7 +111,9 @@ class AuditAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class AuditShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A call of an operator. ``outcome``: ``asked``, or the code of the problem that came of it."""
+    """A call of an operator. ``outcome``: ``asked``, or the code of the problem that came of it.
+    ``about``: the player whom it concerned. Of a player who was erased it says nothing more:
+    ``subject``, ``reason``, ``given`` and ``about`` are empty."""
 
     at_ms: int
     player: str
@@ -112,6 +124,7 @@ class AuditShown(msgspec.Struct, frozen=True, kw_only=True):
     given: str
     request_id: str
     outcome: str
+    about: str
 
 
 class AuditPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +150,7 @@ ENDPOINTS = (
         path="/v1/admin/audit",
         tag="operators",
         summary="What operators have changed, newest first",
-        description="Only the newest are kept here; all are in the logs.",
+        description="Only the newest are kept here; all are in the logs, without what was said.",
         caller=Caller.OPERATOR,
         rate=Rate.OPERATE,
         handler=_list,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from gameserver.adapters.ban_words import ban_told
 from gameserver.adapters.http_operators import PlayerName, Reason
 from gameserver.adapters.http_page import LIMIT_DEFAULT, Cursor, Limit, page_of
 from gameserver.adapters.http_problem import BAD_CURSOR, NODE_SILENT, Kind, Problem
@@ -48,7 +48,8 @@ class BanBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class BanShown(msgspec.Struct, frozen=True, kw_only=True):
-    """``by``: the operator's name; times in ms since the Unix epoch."""
+    """``by``: the operator's name; times in ms since the Unix epoch. Both it and
+    ``reason`` are empty where the player was erased."""
 
     player: str
     reason: str
@@ -92,7 +93,7 @@ async def _ban(services: Services, call: Call[PlayerAsked, BanBody]) -> BanShown
     ban = Ban(
         player=PlayerId(call.params.player_id),
         reason=call.body.reason,
-        told=_told(call.body.reason, until_ms),
+        told=ban_told(call.body.reason, until_ms),
         by=call.player.name,
         at_ms=now_ms,
         until_ms=until_ms,
@@ -112,15 +113,8 @@ async def _list(services: Services, call: Call[BansAsked, Nothing]) -> BansShown
     page, after = page_of(
         bans, key=lambda ban: ban.player, cursor=call.params.cursor, limit=call.params.limit
     )
-    return BansShown(bans=[_shown(ban) for ban in page], total=len(bans), next=after)
-
-
-def _told(reason: str, until_ms: int | None) -> str:
-    """The end first: a close reason has 123 bytes, and what is over is cut."""
-    if until_ms is None:
-        return f"banned: {reason}"
-    until = datetime.fromtimestamp(until_ms / 1000, UTC)
-    return f"banned until {until:%Y-%m-%d %H:%M} UTC: {reason}"
+    opened = await services.bans.opened(page)
+    return BansShown(bans=[_shown(ban) for ban in opened], total=len(bans), next=after)
 
 
 def _shown(ban: Ban) -> BanShown:

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from gameserver.adapters.client_address import network
 from gameserver.adapters.http_matches import UNKNOWN_GAME, Name
 from gameserver.adapters.http_operators import PlayerName
 from gameserver.adapters.http_problem import NODE_SILENT, Kind, Problem, retry_after
@@ -88,7 +89,7 @@ class SeatKept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _create(services: Services, call: Call[Nothing, CreateBody]) -> CreatedShown:
-    _check_banned(services, call.player)
+    await _check_banned(services, call.player)
     body = call.body
     wanted = Wanted(
         game=body.game,
@@ -118,18 +119,19 @@ async def _create(services: Services, call: Call[Nothing, CreateBody]) -> Create
 
 
 async def _join(services: Services, call: Call[Nothing, CodeBody]) -> SeatKept:
-    _check_banned(services, call.player)
+    await _check_banned(services, call.player)
     try:
         match, until_ms = await services.hosting.join_by_code(
-            call.body.code, call.body.password or "", call.player, address=call.address
+            call.body.code, call.body.password or "", call.player, network=network(call.address)
         )
     except HostRefused as refused:
         raise _problem(refused) from None
     return SeatKept(match=match, reserved_until_ms=until_ms)
 
 
-def _check_banned(services: Services, player: Identity) -> None:
+async def _check_banned(services: Services, player: Identity) -> None:
     if (ban := services.bans.of(player.player_id)) is not None:
+        [ban] = await services.bans.opened([ban])
         raise Problem(PROBLEMS[ErrorCode.BANNED], f"{ban.told}.")
 
 
@@ -172,7 +174,7 @@ ENDPOINTS = (
         tag="matches",
         summary="Find a private match by its code, and have a seat kept",
         description="Over the socket a `Join` with the code does both at once. Wrong codes and "
-        "passwords are counted for each player and each address.",
+        "passwords are counted for each player and each network.",
         caller=Caller.PLAYER,
         rate=Rate.WRITE,
         handler=_join,

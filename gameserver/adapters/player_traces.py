@@ -6,8 +6,8 @@ In Redis names are besides in sealed checkpoints of matches that run; they go wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -18,6 +18,7 @@ from gameserver.adapters.dynamodb_player import count_player, erase_player, expo
 from gameserver.adapters.identity_sealer import IdentitySealer
 from gameserver.adapters.kms import Kms
 from gameserver.adapters.redis_client import FAILURES
+from gameserver.adapters.redis_operated import Operated
 from gameserver.adapters.redis_player_data import (
     erase_redis_player,
     export_redis_player,
@@ -26,7 +27,7 @@ from gameserver.adapters.redis_player_data import (
 )
 from gameserver.adapters.redis_store import RedisMatchStore
 from gameserver.adapters.sealing import ProfileSealer
-from gameserver.adapters.wall_clock import SystemEntropy
+from gameserver.adapters.wall_clock import SystemEntropy, WallClock
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable, TableUnavailable
 from gameserver.ids import MatchId, PlayerId
@@ -39,6 +40,8 @@ class RedisTraces:
     """Use it as ``async with``. Every method raises ``StoreUnavailable``."""
 
     def __init__(self, config: Config, *, metrics: Metrics) -> None:
+        self._config = config
+        self._metrics = metrics
         self._prefix = config.redis_prefix
         self._client = redis_client.connect(config, name="gameserver-traces", connections_max=4)
         self._matches = RedisMatchStore.connect(config, metrics=metrics)
@@ -71,21 +74,39 @@ class RedisTraces:
         ]
 
     async def look(self, player: str) -> Counts:
-        """How many keys there are."""
+        """How many keys there are, and how much of what operators did."""
         found = await redis_player_data(self._client, self._prefix, PlayerId(player))
-        return {"keys": len(found)}
+        return {"keys": len(found)} | await self._operated().look(PlayerId(player))
 
     async def erase(self, player: str) -> Counts:
-        """Delete the keys; how many there were. A seat in a running match is not taken away."""
+        """Delete the keys, and what operators' records say; how many there were. A seat in a
+        running match is not taken away, nor is a ban lifted."""
         seated = bool(await self.running(player, ()))
         erased = await erase_redis_player(
             self._client, self._prefix, PlayerId(player), seated=seated
         )
-        return {"keys": erased}
+        now_ms = WallClock().wall_ms()
+        return {"keys": erased} | await self._operated().erase(PlayerId(player), now_ms=now_ms)
 
     async def export(self, player: str) -> dict[str, Any]:
-        """The keys with their values; what is no text is base64."""
-        return {"keys": await export_redis_player(self._client, self._prefix, PlayerId(player))}
+        """The keys with their values, what is no text as base64; what operators did, opened. Raises
+        ``KeysUnavailable`` as well."""
+        player_id = PlayerId(player)
+        keys = await export_redis_player(self._client, self._prefix, player_id)
+        if self._config.plaintext_at_rest:
+            return {"keys": keys} | await self._operated().export(player_id)
+        async with _data_keys(self._config, self._metrics) as opening:
+            return {"keys": keys} | await self._operated(opening).export(player_id)
+
+    def _operated(self, keys: DataKeys | None = None) -> Operated:
+        return Operated(self._client, prefix=self._prefix, metrics=self._metrics, keys=keys)
+
+
+@asynccontextmanager
+async def _data_keys(config: Config, metrics: Metrics) -> AsyncIterator[DataKeys]:
+    """To open with."""
+    async with Kms(config, metrics=metrics) as kms:
+        yield DataKeys.of(kms, config, entropy=SystemEntropy(), metrics=metrics)
 
 
 def _redis_failed(error: Exception) -> StoreUnavailable:
@@ -124,9 +145,8 @@ class DynamoTraces:
 
     async def export(self, player: str) -> dict[str, Any]:
         """Items by kind, opened. Raises ``KeysUnavailable`` as well."""
-        config, metrics = self._config, self._metrics
-        async with Kms(config, metrics=metrics) as kms:
-            keys = DataKeys.of(kms, config, entropy=SystemEntropy(), metrics=metrics)
+        config = self._config
+        async with _data_keys(config, self._metrics) as keys:
             sealer = IdentitySealer() if config.plaintext_at_rest else ProfileSealer(keys)
             try:
                 return await export_player(self._db, config, PlayerId(player), sealer=sealer)

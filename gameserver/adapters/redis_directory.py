@@ -2,7 +2,7 @@
 
     <prefix>:nodes              hash     name ──► NodeInfo, with the time until which it counts
     <prefix>:seat:<player>      string   match id, with a TTL
-    <prefix>:list:<node>        string   its matches as Listed, with a TTL
+    <prefix>:list:<node>        string   its matches as Listed, sealed for the titles, with a TTL
     <prefix>:maintenance        string   Maintenance as JSON, while it is on; without a TTL
 
 The hash is read as a whole with every heartbeat: it has an entry a node, of a few kilobytes.
@@ -11,22 +11,27 @@ The hash is read as a whole with every heartbeat: it has an entry a node, of a f
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Self, cast
 
 import msgspec
 from redis.asyncio import RedisCluster
 
 from gameserver.adapters import redis_client
+from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.redis_client import FAILURES, Client
 from gameserver.config import Config
-from gameserver.errors import StoreUnavailable
+from gameserver.errors import KeysUnavailable, StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
 from gameserver.listing import Listed
 from gameserver.maintenance import Maintenance
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock, NodeInfo
+from gameserver.wire.envelope import BadEnvelope
+
+logger = logging.getLogger(__name__)
 
 SEATS_AT_ONCE = 500
 CONNECTIONS_MAX = 16
@@ -48,7 +53,15 @@ _decode_maintenance = msgspec.json.Decoder(Maintenance).decode
 class RedisDirectory:
     """Implements ``ports.Directory``. Clocks of nodes may differ by less than a heartbeat's TTL."""
 
-    def __init__(self, client: Client, *, prefix: str, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        prefix: str,
+        clock: Clock,
+        metrics: Metrics,
+        keys: DataKeys | None = None,
+    ) -> None:
         self._client = client
         self._nodes = f"{prefix}:nodes"
         self._seat = f"{prefix}:seat:"
@@ -56,14 +69,17 @@ class RedisDirectory:
         self._maintenance = f"{prefix}:maintenance"
         self._clock = clock
         self._metrics = metrics
+        self._keys = keys
 
     @classmethod
-    def connect(cls, config: Config, *, clock: Clock, metrics: Metrics) -> Self:
+    def connect(
+        cls, config: Config, *, clock: Clock, metrics: Metrics, keys: DataKeys | None = None
+    ) -> Self:
         """A directory with a connection of its own, to be used as ``async with``."""
         client = redis_client.connect(
             config, name="gameserver-directory", connections_max=CONNECTIONS_MAX
         )
-        return cls(client, prefix=config.redis_prefix, clock=clock, metrics=metrics)
+        return cls(client, prefix=config.redis_prefix, clock=clock, metrics=metrics, keys=keys)
 
     async def __aenter__(self) -> Self:
         with self._call():
@@ -103,12 +119,16 @@ class RedisDirectory:
             await cast(Any, self._client.delete(self._list + node))
 
     async def show(self, node: str, matches: Sequence[Listed], *, ttl_ms: int) -> None:
-        """See ``ports.Directory``."""
+        """See ``ports.Directory``. Raises ``KeysUnavailable`` as well."""
+        data = _encode(matches)
+        if self._keys is not None:
+            data = self._keys.seal_blob(data, ("list", node))
         with self._call():
-            await cast(Any, self._client.set(self._list + node, _encode(matches), px=ttl_ms))
+            await cast(Any, self._client.set(self._list + node, data, px=ttl_ms))
 
     async def shown(self, nodes: Sequence[str]) -> list[Listed]:
-        """See ``ports.Directory``. A list of another version counts as empty."""
+        """See ``ports.Directory``. A list of another version, or one that cannot be opened
+        now, counts as empty."""
         names = [self._list + node for node in nodes]
         stored: list[bytes | None] = []
         with self._call():
@@ -119,12 +139,23 @@ class RedisDirectory:
                     stored += await asyncio.gather(*map(client.get, some))
             elif names:
                 stored = await cast(Any, self._client.mget(names))
-        found: list[Listed] = []
-        for data in stored:
-            if data is not None:
-                with suppress(msgspec.DecodeError):
-                    found += _decode_listed(data)
-        return found
+        lists = [
+            self._listed(node, data)
+            for node, data in zip(nodes, stored, strict=True)
+            if data is not None
+        ]
+        return [match for matches in await asyncio.gather(*lists) for match in matches]
+
+    async def _listed(self, node: str, data: bytes) -> list[Listed]:
+        try:
+            if self._keys is not None:
+                data = await self._keys.open_blob(data, ("list", node))
+            return _decode_listed(data)
+        except (msgspec.DecodeError, BadEnvelope):
+            return []
+        except KeysUnavailable as error:
+            logger.warning("matches of a node not known", extra={"error": str(error)})
+            return []
 
     async def seat(self, player_id: PlayerId) -> MatchId | None:
         """See ``ports.Directory``."""

@@ -3,6 +3,7 @@
     <prefix>:seat:<player>              the match they sit in
     <prefix>:cache:profile.1:<player>   the cached profile, its sensitive fields sealed
     <prefix>:{p:<player>}:t, :x         their matchmaking ticket, and a penalty, by id
+    <prefix>:guess:p:<player>           how many wrong codes of matches they gave, for ten minutes
 
 The keys are named rather than searched for: a scan would walk through all matches. Tickets to
 connect with name nobody, and end within seconds. What a running match knows of its players goes
@@ -35,6 +36,7 @@ async def redis_player_data(client: Client, prefix: str, player_id: PlayerId) ->
         f"{key_prefix(prefix)}{CACHE_KIND}:{player_id}",
         f"{prefix}:{{p:{player_id}}}:t",
         f"{prefix}:{{p:{player_id}}}:x",
+        f"{prefix}:guess:p:{player_id}",
     )
     found: dict[str, bytes] = {}
     with _calls():

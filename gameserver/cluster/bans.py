@@ -2,6 +2,7 @@
 
     operator ─► HTTP API of any node ─► BanStore, then a note to all nodes ─► each reads again
                                                                            └► sockets: closed
+Reasons are sealed where they are stored, and opened when somebody is to be told.
 Notes may be lost, so each node also looks every ``LOOK_S`` whether anything has changed, which is
 one small read. A check costs no call.
 """
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 0.5
 TOPIC = "bans"
+OPENED_WITHIN_S = 0.5
+"""For so long a ban that was just made waits for its reason, before sockets are closed without."""
+OPENED_AT_ONCE = 32
 
 
 class BanWatch:
@@ -61,11 +65,19 @@ class BanWatch:
         held = (ban for ban in self._bans.values() if ban.holds(now_ms))
         return sorted(held, key=lambda ban: ban.player)
 
+    async def opened(self, bans: Sequence[Ban]) -> list[Ban]:
+        """See ``Bans``. What was opened stays so."""
+        found = await asyncio.gather(*(self._store.opened(ban) for ban in bans))
+        for ban, before in zip(found, bans, strict=True):
+            if self._bans.get(ban.player) == before:
+                self._bans[ban.player] = ban
+        return found
+
     async def ban(self, ban: Ban) -> None:
         """See ``Bans``."""
         async with self._lock:
-            await self._store.put(ban)
-            self._hear({**self._bans, ban.player: ban})
+            stored = await self._store.put(ban)
+            self._hear({**self._bans, ban.player: stored})
         self._calls.tell_all(TOPIC, b"")
 
     async def lift(self, player_id: PlayerId) -> bool:
@@ -119,9 +131,29 @@ class BanWatch:
         async with self._lock:  # Of two reads the later answer must not be the older one.
             if await self._store.version() == self._version:
                 return
+            first = self._version < 0
             version, bans = await self._store.read(now_ms=self._clock.wall_ms())
             self._version = version
-            self._hear({ban.player: ban for ban in bans})
+            known = {ban.player: self._known(ban) for ban in bans}
+            if not first:  # Nobody is here yet who would have to be told.
+                await self._open_new(known)
+            self._hear(known)
+
+    def _known(self, ban: Ban) -> Ban:
+        """The ban, opened if it is the one that was opened before."""
+        before = self._bans.get(ban.player)
+        if before is None or (before.sealed, before.at_ms) != (ban.sealed, ban.at_ms):
+            return ban
+        return before if ban.sealed else ban
+
+    async def _open_new(self, bans: dict[PlayerId, Ban]) -> None:
+        new = [ban for player, ban in bans.items() if ban != self._bans.get(player)]
+        try:
+            async with asyncio.timeout(OPENED_WITHIN_S):
+                for ban in await self.opened(new[:OPENED_AT_ONCE]):
+                    bans[ban.player] = ban
+        except TimeoutError:
+            logger.warning("the reasons of bans are not known yet")
 
     def _hear(self, bans: dict[PlayerId, Ban]) -> None:
         before, self._bans = self._bans, bans

@@ -45,8 +45,9 @@ SEAT_KEPT_MS = 60_000
 """How long a player who gave the code may take to come."""
 GUESS_WINDOW_MS = 600_000
 GUESSES_OF_PLAYER = 10
-GUESSES_OF_ADDRESS = 50
-"""Wrong ones within the window. Many players may share an address."""
+GUESSES_OF_NETWORK = 50
+"""Wrong ones within the window. Networks rather than addresses, which are stored nowhere; many
+players may share one."""
 NO_PASSWORD = "scrypt$14$8$1$AAAAAAAAAAAAAAAAAAAAAA==$" + "A" * 43 + "="
 """Fits nothing: a code that does not exist takes as long as one with a password."""
 
@@ -174,10 +175,10 @@ class ClusterHost:
         )
 
     async def join_by_code(
-        self, code: str, password: str, identity: Identity, *, address: str = ""
+        self, code: str, password: str, identity: Identity, *, network: str = ""
     ) -> tuple[MatchId, int]:
         """See ``Hosting``."""
-        entry = await self._guessed(code, password, identity.player_id, address)
+        entry = await self._guessed(code, password, identity.player_id, network)
         until_ms = self._clock.wall_ms() + SEAT_KEPT_MS
         owner = await self._owner(entry.match)
         await self._ask(owner, Invite(entry.match, identity.player_id, SEAT_KEPT_MS))
@@ -205,13 +206,13 @@ class ClusterHost:
         raise StoreUnavailable("no code is free")
 
     async def _guessed(
-        self, text: str, password: str, player_id: PlayerId, address: str
+        self, text: str, password: str, player_id: PlayerId, network: str
     ) -> CodeEntry:
         """What a code stands for. A guess is counted before it is looked at, so that many at once
         are no way around the limit."""
         keys = [(f"p:{player_id}", GUESSES_OF_PLAYER)]
-        if address:
-            keys.append((f"a:{address}", GUESSES_OF_ADDRESS))
+        if network:
+            keys.append((f"n:{network}", GUESSES_OF_NETWORK))
         for key, most in keys:
             if await self._codes.spend(key, window_ms=GUESS_WINDOW_MS) > most:
                 raise HostRefused(TOO_MANY_GUESSES, "too many wrong codes; wait ten minutes")

@@ -90,7 +90,7 @@ class LocalOperations:
         runner = self._runner(match_id)
         if runner.has_lapsed():
             raise StoreUnavailable(f"match {match_id} stands still")
-        logger.warning("match ended by an operator", extra={"match": match_id, "reason": reason})
+        logger.warning("match ended by an operator", extra={"match": match_id})
         runner.abandon(reason)
         await until_durable(self._runners, runner, lambda: runner.finished)
 

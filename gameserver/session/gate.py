@@ -92,6 +92,7 @@ class SessionGate:
                 raise TokenRefused("missing", "a token or a ticket is needed to connect")
             self._revocations.check(identity)
             if (ban := self._bans.of(identity.player_id)) is not None:
+                [ban] = await self._bans.opened([ban])
                 raise TokenRefused("banned", ban.told, status=403)
         except TokenRefused:
             self._metrics.tokens_refused += 1

@@ -100,7 +100,7 @@ class MatchClosed(msgspec.Struct, frozen=True, kw_only=True):
     """``data`` of ``match_closed``: an operator ends the match, and says players why. What follows
     is its ``match_ended``, as ``abandoned``."""
 
-    reason: str
+    reason: Annotated[str, Sensitive]
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

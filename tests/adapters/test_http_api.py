@@ -12,6 +12,8 @@ import msgspec
 import pytest
 import trustme
 
+from gameserver.adapters.http_endpoints import ENDPOINTS
+from gameserver.adapters.http_routes import Nothing
 from gameserver.errors import IdentityUnavailable, StoreUnavailable, TokenRefused
 from tests.adapters.http_world import (
     BEARER,
@@ -277,6 +279,19 @@ async def test_a_page_of_an_allowed_origin_may_read_every_answer(ask: Client) ->
         )
         assert headers["Access-Control-Allow-Origin"] == PAGE
         assert headers["Vary"] == "Origin"
+
+
+async def test_a_page_may_make_every_call_that_is_declared(ask: Client) -> None:
+    for endpoint in ENDPOINTS:
+        headers = {"Origin": PAGE, "Access-Control-Request-Method": endpoint.method}
+        path = endpoint.path.replace("{", "").replace("}", "")
+        _, got = await ask("OPTIONS", path, expect=204, headers=headers)
+        assert endpoint.method in got["Access-Control-Allow-Methods"].split(", "), str(endpoint)
+        sent = {"authorization", *(header.name.lower() for header in endpoint.takes)}
+        sent |= {"content-type"} if endpoint.body is not Nothing else set()
+        sent |= {"idempotency-key"} if endpoint.idempotent else set()
+        assert sent <= set(got["Access-Control-Allow-Headers"].split(", ")), str(endpoint)
+    assert {"GET", "POST", "PUT", "PATCH", "DELETE"} == {each.method for each in ENDPOINTS}
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", PAGE + ".evil.example"])

@@ -103,7 +103,7 @@ async def test_a_code_leads_to_a_match() -> None:
         path, body = "/v1/matches/join-by-code", {"code": "ACD EFG", "password": "sesame"}
         told = await ask_for(ask, path, body, 200)
         assert told == {"match": "m1", "reserved_until_ms": 60_000}
-        assert world.hosting.addresses == ["127.0.0.1"]
+        assert world.hosting.networks == ["127.0.0.0/24"]
         problem = await ask_for(ask, path, {"code": "ACDEFG"}, 404)
         assert problem["code"] == "bad_code"
         world.hosting.refusal = HostRefused(TOO_MANY_GUESSES, "wait")

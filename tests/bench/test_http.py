@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 
+import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from bench.http import Measured, _Connection, _line
+from bench.http_profile import profiles
+from bench.http_server import CALLS, PLAYER, services, token
+from gameserver.adapters.http_api import HttpApi
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 NOT = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n"
@@ -22,6 +27,23 @@ def test_answers_in_pieces(size: int) -> None:
         connection.data_received(sent[start : start + size])
     assert (len(latencies), connection.refused, len(connection.due)) == (3, 1, 1)
     assert connection.body_bytes == 5
+
+
+async def test_every_call_that_is_measured_is_answered() -> None:
+    key = generate_private_key(public_exponent=65_537, key_size=2048)
+    api = HttpApi(services(key, await profiles(PLAYER)))
+    port = await api.start()
+    headers = {"Authorization": f"Bearer {token(key)}"}
+    try:
+        async with aiohttp.ClientSession(headers=headers) as http:
+            for name, path in CALLS.items():
+                async with http.get(f"http://127.0.0.1:{port}{path}") as answer:
+                    told = await answer.json()
+                    assert answer.status == 200, (name, told)
+                    if name == "own profile":
+                        assert told["email"] == "ada@mail.example"
+    finally:
+        await api.close()
 
 
 def measured(latency_ms: float, cpu_us: float, refused: int = 0) -> Measured:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gameserver.cluster import host as host_module
-from gameserver.cluster.host import CODE_TTL_MS, GUESSES_OF_ADDRESS, GUESSES_OF_PLAYER
+from gameserver.cluster.host import CODE_TTL_MS, GUESSES_OF_NETWORK, GUESSES_OF_PLAYER
 from gameserver.errors import JoinRefused, NodeSilent, StoreUnavailable
 from gameserver.hosting import (
     BAD_CODE,
@@ -210,17 +210,17 @@ async def test_wrong_guesses_are_limited_on_all_nodes_together() -> None:
 
 
 @in_virtual_time
-async def test_right_codes_do_not_count_and_addresses_do() -> None:
+async def test_right_codes_do_not_count_and_networks_do() -> None:
     async with Town(1) as (one,):
         made = await private(one)
         for _ in range(3 * GUESSES_OF_PLAYER):
-            await one.host.join_by_code(made.code, "", who("ben"), address="a")
-        for number in range(GUESSES_OF_ADDRESS):
+            await one.host.join_by_code(made.code, "", who("ben"), network="a")
+        for number in range(GUESSES_OF_NETWORK):
             with refused_with(BAD_CODE):
-                await one.host.join_by_code("AAAAAA", "", who(f"p{number}"), address="a")
+                await one.host.join_by_code("AAAAAA", "", who(f"p{number}"), network="a")
         with refused_with(TOO_MANY_GUESSES):
-            await one.host.join_by_code(made.code, "", who("ben"), address="a")
-        await one.host.join_by_code(made.code, "", who("ben"), address="b")
+            await one.host.join_by_code(made.code, "", who("ben"), network="a")
+        await one.host.join_by_code(made.code, "", who("ben"), network="b")
 
 
 @in_virtual_time

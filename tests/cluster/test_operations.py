@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from gameserver.cluster.bans import LOOK_S, OPENED_WITHIN_S
 from gameserver.errors import JoinRefused, NodeSilent, StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
 from gameserver.listing import FRESH_S, Query
@@ -197,6 +198,31 @@ async def test_a_ban_holds_on_all_nodes_at_once_and_ends_by_itself() -> None:
 
 
 @in_virtual_time
+async def test_reasons_are_opened_for_who_has_to_be_told() -> None:
+    town = Town(2)
+    town.bans.sealing = True
+    async with town as (one, two):
+        heard: list[Ban] = []
+        two.bans.listen(heard.append)
+        await one.bans.ban(ban("ann"))
+        await asyncio.sleep(0.05)
+        assert [each.told for each in heard] == ["banned: cheats"]
+        await town.bans.put(ban("ben"))
+        await asyncio.sleep(2 * LOOK_S)
+        assert [each.player for each in heard] == ["ann", "ben"], "each once"
+
+        town.bans.keys.clear()
+        await one.bans.ban(ban("cid"))
+        await asyncio.sleep(OPENED_WITHIN_S + 0.05)
+        held = two.bans.of(PlayerId("cid"))
+        assert held is not None and held.told == "banned", "it holds before its reason is known"
+        town.bans.keys.set()
+        assert [each.told for each in await two.bans.opened([held])] == ["banned: cheats"]
+        opens = town.bans.opens
+        assert [each.reason for each in await two.bans.opened(two.bans.all())] == ["cheats"] * 3
+        assert town.bans.opens == opens, "and stays known"
+
+
 async def test_a_ban_is_lifted_on_all_nodes() -> None:
     async with Town(2) as (one, two):
         await one.bans.ban(ban("ann"))

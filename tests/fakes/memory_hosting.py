@@ -74,7 +74,7 @@ class MemoryHosting:
         self.wanted: list[tuple[Wanted, PlayerId]] = []
         self.codes: dict[tuple[str, str], str] = {}
         self.guests: set[tuple[str, str]] = set()
-        self.addresses: list[str] = []
+        self.networks: list[str] = []
         self.refusal: HostRefused | None = None
         self.failure: Exception | None = None
 
@@ -94,10 +94,10 @@ class MemoryHosting:
         )
 
     async def join_by_code(
-        self, code: str, password: str, identity: Identity, *, address: str = ""
+        self, code: str, password: str, identity: Identity, *, network: str = ""
     ) -> tuple[MatchId, int]:
         self._check()
-        self.addresses.append(address)
+        self.networks.append(network)
         match = self.codes.get((code, password))
         if match is None:
             raise HostRefused(BAD_CODE, "the code or the password is wrong")

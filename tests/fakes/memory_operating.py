@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -24,17 +25,32 @@ from gameserver.ports import NodeInfo
 
 
 class MemoryBanStore:
-    """Implements ``operating.BanStore``; ``failure`` is raised by every method."""
+    """Implements ``operating.BanStore``; ``failure`` is raised by every method but ``opened``.
+    ``sealing``: reasons have to be opened, which hangs while ``keys`` is not set."""
 
     def __init__(self) -> None:
+        self.sealing = False
+        self.keys = asyncio.Event()
+        self.keys.set()
+        self.opens = 0
         self.bans: dict[PlayerId, Ban] = {}
         self.changes = 0
         self.failure: Exception | None = None
 
-    async def put(self, ban: Ban) -> None:
+    async def put(self, ban: Ban) -> Ban:
         self._check()
-        self.bans[ban.player] = ban
         self.changes += 1
+        if self.sealing:
+            ban = msgspec.structs.replace(ban, sealed=b"%d" % self.changes)
+        self.bans[ban.player] = ban
+        return ban
+
+    async def opened(self, ban: Ban) -> Ban:
+        if ban.reason or not ban.sealed:
+            return ban
+        self.opens += 1
+        await self.keys.wait()
+        return self.bans[ban.player]
 
     async def remove(self, player_id: PlayerId) -> bool:
         self._check()
@@ -50,7 +66,10 @@ class MemoryBanStore:
     async def read(self, *, now_ms: int) -> tuple[int, list[Ban]]:
         self._check()
         self.bans = {player: ban for player, ban in self.bans.items() if ban.holds(now_ms)}
-        return self.changes, list(self.bans.values())
+        return self.changes, [
+            msgspec.structs.replace(ban, reason="", told="banned") if ban.sealed else ban
+            for ban in self.bans.values()
+        ]
 
     def _check(self) -> None:
         if self.failure is not None:
@@ -69,6 +88,9 @@ class MemoryBans:
 
     def all(self) -> Sequence[Ban]:
         return list(self.bans.values())
+
+    async def opened(self, bans: Sequence[Ban]) -> list[Ban]:
+        return list(bans)
 
     async def ban(self, ban: Ban) -> None:
         self.bans[ban.player] = ban

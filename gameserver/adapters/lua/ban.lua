@@ -1,13 +1,17 @@
 -- Set or remove a ban, and say that something has changed.
--- KEYS: bans, version      ARGV: player, ban (empty: remove), most
--- 1: done, 0: there was none to remove, -1: there are too many
+-- KEYS: bans, version      ARGV: player, ban (empty: remove), most, ban as it has to be (empty: any)
+-- 1: done, 0: there is none, or another one than expected, -1: there are too many
+local stored = redis.call('HGET', KEYS[1], ARGV[1])
+if ARGV[4] ~= '' and stored ~= ARGV[4] then
+  return 0
+end
 if ARGV[2] == '' then
-  if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then
+  if not stored then
     return 0
   end
+  redis.call('HDEL', KEYS[1], ARGV[1])
 else
-  if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0
-      and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then
+  if not stored and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then
     return -1
   end
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
