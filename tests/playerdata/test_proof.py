@@ -33,6 +33,7 @@ from gameserver.wire import event_record
 from gameserver.wire.envelope import blob_key
 from gameserver.wire.recording import BadRecording, unpack
 from tests.e2e.conftest import rows
+from tests.e2e.test_maintenance import operator
 from tests.playerdata.search import Search
 
 PLAYER = "7c1e55aa-0000-4000-8000-9d77c2f0e111"
@@ -179,6 +180,17 @@ async def lay_canary(stack: Stack) -> None:
     (stack.settings.logs / "canary.log").write_text(CANARY)
 
 
+async def put_out_and_let_in(stack: Stack) -> None:
+    """An operator says why, twice, in words that are the player's."""
+    [node] = stack.nodes.values()
+    async with operator(stack, node) as ask:
+        path = f"/v1/admin/players/{PLAYER}/ban"
+        await ask("PUT", path, json={"reason": f"{NAME}: {WORDS}"})
+        [shown] = (await ask("GET", "/v1/admin/bans"))["bans"]
+        assert shown["reason"] == f"{NAME}: {WORDS}"
+        await ask("DELETE", path, params={"reason": WORDS}, expect=204)
+
+
 def fork(stack: Stack, bodies: list[str]) -> None:
     """Send the events again with another tick: the worker makes a dead letter of them."""
     records = []
@@ -213,6 +225,7 @@ async def test_nothing_is_stored_in_the_clear_and_nothing_stays_of_an_erased_pla
 ) -> None:
     search = Search(stack)
     await make_profile(stack)
+    await put_out_and_let_in(stack)
     stack.stop("worker")
     async with playing(stack) as (socket, match_id):
         await asyncio.sleep(1.5)
@@ -252,6 +265,10 @@ async def test_nothing_is_stored_in_the_clear_and_nothing_stays_of_an_erased_pla
         [profile] = stores["dynamodb"]["profiles"]
         assert (profile["display_name"], profile["email"]) == (NAME, EMAIL)
         assert len(stores["dynamodb"]["sessions"]) == 31, "and the one that plays"
+
+        assert stores["redis"]["bans"] == [], "it was lifted"
+        calls = [(call["call"].split()[0], call["reason"]) for call in stores["redis"]["calls"]]
+        assert calls == [("PUT", f"{NAME}: {WORDS}"), ("DELETE", WORDS)]
 
         await check_the_recording(stack, match_id, stores["postgresql"]["recordings"])
 
