@@ -81,8 +81,7 @@ class Auditor:
 
 def _about(call: Call[Any, Any]) -> str:
     """The player whom the call names."""
-    named = getattr(call.params, "player_id", "") or getattr(call.body, "player_id", "")
-    return str(named or "")
+    return str(getattr(call.params, "player_id", "") or getattr(call.body, "player", ""))
 
 
 def _tell(record: AuditRecord) -> None:

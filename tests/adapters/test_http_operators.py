@@ -142,6 +142,7 @@ async def test_every_change_leaves_a_record_before_it_happens(
         assert (record.reason, record.request_id) == ("he asked", "r-1")
         assert record.given == '{"reason":"he asked"}'
         said = [one for one in caplog.records if one.message == "operator"]
+        assert not any("he asked" in str(vars(one)) for one in said), "why is in the record alone"
         assert [one.call for one in said] == [  # type: ignore[attr-defined]
             "POST /v1/admin/matches/{match}/end",
             "GET /v1/admin/nodes",
@@ -176,6 +177,19 @@ async def test_what_came_of_it_is_a_second_record() -> None:
         page = await ok(ask, "GET", f"/audit?limit=2&cursor={page['next']}")  # type: ignore[index]
         told = [(one["outcome"], one["subject"]) for one in page["records"]]  # type: ignore[index]
         assert told == [("asked", "ann"), ("not_found", "m9")]
+
+
+async def test_a_record_names_the_player_whom_it_concerns() -> None:
+    made = world()
+    async with serving(made) as ask:
+        await ok(ask, "POST", "/matches/m1/end", 204, json=WHY)
+        await ok(ask, "POST", "/matches/m1/kick", 204, json={"player": "ann", **WHY})
+        for method, path in (("PUT", "ban"), ("POST", "kick")):
+            await ok(ask, method, f"/players/ann/{path}", json=WHY)
+        await ok(ask, "DELETE", "/players/ann/ban?reason=why", 204)
+        await ok(ask, "DELETE", "/players/ann/sessions", 204)
+        about = [record.about for _, record in made.audit.records]
+        assert about == ["", "ann", "ann", "ann", "ann", "ann"]
 
 
 async def test_what_is_refused_before_it_is_looked_at_leaves_none() -> None:

@@ -39,6 +39,7 @@ async def test_an_operator_acts_on_all_nodes_through_one(nodes: tuple[Stack, Nod
         audit = await ask("GET", "/v1/admin/audit")
         told = [(one["call"].split("/")[-1], one["by"]) for one in audit["records"]]
         assert [what for what, _ in told] == ["end", "ban", "ban", "kick", "kick"]
+        assert {one["reason"] for one in audit["records"]} == {"he asked", "mended"}
 
 
 async def _lists(stack: Stack, first: Node, second: Node, ask: Any) -> None:
@@ -94,9 +95,10 @@ async def _bans(stack: Stack, first: Node, second: Node, ask: Any, ask_second: A
         assert b"banned until" in (refused.value.response.body or b"")
     await asyncio.to_thread(stack.kill, second.name)
     await asyncio.to_thread(stack.start, second.name)
-    with pytest.raises(InvalidStatus):
+    with pytest.raises(InvalidStatus) as refused:
         async with client(stack, second, 3):
             pass
+    assert b"he asked" in (refused.value.response.body or b""), "sealed by another process"
     assert [one["player"] for one in (await ask_second("GET", "/v1/admin/bans"))["bans"]] == [
         bot_player(3)
     ]
@@ -119,7 +121,7 @@ async def _ends(stack: Stack, first: Node, second: Node, ask: Any) -> None:
         await until(lambda: one.told[-1:] == ["left"])
         query = "SELECT kind, data FROM events WHERE match_id = $1 AND kind = $2"
         [row] = await rows(stack.postgres_dsn, query, match_id, "match_closed")
-        assert "he asked" in row["data"]
+        assert "he asked" not in row["data"], "why is sealed"
         query = "SELECT reason FROM matches WHERE match_id = $1 AND ended_at IS NOT NULL"
         [row] = await rows(stack.postgres_dsn, query, match_id)
         assert row["reason"] == "abandoned"
