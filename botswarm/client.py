@@ -176,7 +176,7 @@ class Bot:
                 self._pong(message, now)
             case to_client.Reconnect():
                 self._reconnect(message, now)
-            case to_client.Refreshed() | to_client.Matchmaking():
+            case to_client.Refreshed() | to_client.Matchmaking() | to_client.Notification():
                 self._unexpected(message)
             case _:
                 self._of_match(message, now)

@@ -50,6 +50,7 @@ from gameserver.match.unsealed import Unsealed
 from gameserver.metrics import Metrics
 from gameserver.node import Node, NodeChange
 from gameserver.parts import Base
+from gameserver.parts_players import Company
 from gameserver.ports import Clock, MatchStore
 from gameserver.replay.theatre import Theatre
 from gameserver.session.gate import SessionGate
@@ -228,6 +229,7 @@ class App:
         )
 
         history, boards = await app_records.build(stack, config, cache, keys, metrics)
+        company = await Company.build(base, stack, cluster=cluster, queues=matchmaking, keys=keys)
         self._gate = SessionGate(
             config=config,
             verifier=verifier,
@@ -239,7 +241,9 @@ class App:
             revocations=revocations,
             bans=parts.bans,
             records=recorder,
+            keeper=company.keeper,
         )
+        company.start(self._gate)
         revocations.listen(self._gate.revoked)
         parts.bans.listen(self._gate.banned)
         api = HttpApi(

@@ -110,6 +110,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     profile_ttl_ms: Millis = 300_000  # a cached profile is read anew after
     session_records_max: Count = 10_000  # sessions waiting to be recorded; then new ones are not
 
+    # Players wherever they are connected (docs/players.md).
+    session_policy: Annotated[str, Meta(pattern=r"^(newest|refuse|many)\Z")] = "newest"
+    session_lease_ms: Annotated[int, Meta(ge=3_000, le=3_600_000)] = 60_000  # outlives its node
+    notifications_per_minute: Count = 120  # told to a player; over it: dropped
+
     # The cache over Redis (docs/cache.md).
     cache_near_entries_max: Natural = 10_000  # copies in a node; then the least recently used goes
     cache_near_bytes_max: Natural = 33_554_432  # of all copies; the same

@@ -3,6 +3,7 @@
 GameServerError
 ├── ConfigError          settings are missing, unknown or out of bounds; the process does not start
 ├── TokenRefused         a JWT or ticket is not accepted (HTTP 401/403)
+├── AlreadyConnected     the player has another session, and the policy is to keep it (HTTP 409)
 ├── JoinRefused          a match does not take this player; told to the client as ``Error``
 ├── TicketRefused        matchmaking does not take this ticket (HTTP 400/404/409/429)
 ├── ReplayRefused        a replay is not shown (HTTP 4xx)
@@ -38,6 +39,10 @@ class TokenRefused(GameServerError):
         self.code = code
         self.message = message
         self.status = status
+
+
+class AlreadyConnected(GameServerError):
+    """The player has a session already, on this node or another. The message says what to do."""
 
 
 class JoinRefused(GameServerError):

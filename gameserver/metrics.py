@@ -77,6 +77,11 @@ COUNTERS: dict[str, str] = {
     "sessions_recorded": "Session records written to DynamoDB",
     "sessions_unrecorded": "Changes of session records given up",
     "reads_failed": "Reads of history and leaderboards that failed",
+    "sessions_replaced": "Sessions closed because their player connected elsewhere",
+    "sessions_refused": "Handshakes refused because their player is connected already",
+    "leases_unrenewed": "Times the leases of sessions could not be prolonged",
+    "notifications_told": "Notifications told to sockets of this node",
+    "notifications_dropped": "Notifications told to nobody, and not kept",
     "cache_hits_near": "Cached values found in this process",
     "cache_hits_redis": "Cached values found in Redis",
     "cache_misses": "Cached values not found",
@@ -190,6 +195,11 @@ class Metrics(Collector):
     sessions_recorded: int
     sessions_unrecorded: int
     reads_failed: int
+    sessions_replaced: int
+    sessions_refused: int
+    leases_unrenewed: int
+    notifications_told: int
+    notifications_dropped: int
     cache_hits_near: int
     cache_hits_redis: int
     cache_misses: int

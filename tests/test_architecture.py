@@ -16,6 +16,8 @@ SHARED = PURE_BASE | {
     "gameserver.hot",
     "gameserver.maintenance",
     "gameserver.revocation",
+    "gameserver.notification",
+    "gameserver.whereabouts",
     "gameserver.matchmaking",
     "gameserver.matchmaking_ports",
     "gameserver.listing",
@@ -37,6 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.hosting": PURE_BASE | {"gameserver.ports", "gameserver.game", "gameserver.listing"},
     "gameserver.errors": set(),
     "gameserver.revocation": PURE_BASE | {"gameserver.ports"},
+    "gameserver.notification": PURE_BASE,
+    "gameserver.whereabouts": PURE_BASE | {"gameserver.ports", "gameserver.notification"},
     "gameserver.config": {"gameserver.errors"},
     "gameserver.metrics": set(),
     "gameserver.node": set(),
@@ -75,7 +79,10 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.parts",
         "gameserver.app_cluster",
         "gameserver.app_records",
+        "gameserver.parts_players",
     },
+    "gameserver.parts_players": SHARED
+    | {"gameserver.adapters", "gameserver.cluster", "gameserver.parts", "gameserver.players"},
     "gameserver.parts": SHARED
     | {"gameserver.adapters", "gameserver.cache", "gameserver.cluster", "gameserver.players"},
     "gameserver.app_cluster": SHARED

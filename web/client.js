@@ -17,6 +17,7 @@
 //   event    { seq, tick, kind, player, data }       key events, each once and in order
 //   left     { match, reason }                       left | ended | over | lost | kicked |
 //                                                  game_error | gone
+//   notification { id, kind, player, data, atMs }   news that have nothing to do with the match
 //   paused   { reason }    resumed {}    pong { rttMs }    error { code, message, ref }
 //                                        `maintenance`: it waits, and joins when that is over
 
@@ -35,6 +36,7 @@ const FINAL_CLOSES = {
   4003: "the same player connected elsewhere",
   4007: "removed by an operator",
   4008: "banned by an operator",
+  4009: "the same player is connected already: close that connection first",
 };
 const TOKEN_EXPIRED = 4001;
 
@@ -53,6 +55,7 @@ const PING_EVERY_MS = 2_000;
 const SILENCE_MAX_MS = 8_000;
 const HANDSHAKE_MAX_MS = 8_000;
 const JOIN_ATTEMPTS_MAX = 5;
+const TOLD_MAX = 200;
 const REFRESH_AHEAD_MS = 60_000;
 
 const seatsOf = (list) => list.map(([seat, player, name, connected]) =>
@@ -75,8 +78,16 @@ export function backoffMs(attempt, random = Math.random) {
   return ceiling * (0.5 + random() / 2);
 }
 
+/** Our own name in the URL: a reconnect is then no second client of the player. */
+function named(url) {
+  const full = new URL(url);
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  full.searchParams.set("client", Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""));
+  return full.href;
+}
+
 export class GameClient {
-  #url; #token; #socket = null; #listeners = new Map(); #timers = new Map();
+  #url; #token; #told = new Set(); #socket = null; #listeners = new Map(); #timers = new Map();
   #closed = true; #attempt = 0; #joinAttempt = 0; #freshToken = false; #ref = 0;
   #wish = null;      // what to join: {game, mode} or {match}
   #seat = null;      // what is held: {match, game, mode, epoch, seq}
@@ -84,7 +95,7 @@ export class GameClient {
   #frame = null; #inputSeq = 0; #heardMs = 0;
 
   constructor({ url, token }) {
-    this.#url = url;
+    this.#url = named(url);
     this.#token = token;
     this.welcome = null;
     this.rttMs = null;
@@ -263,6 +274,7 @@ export class GameClient {
       case 10: return this.#emit("resumed", {});
       case 11: return this.#reconnect(rest);
       case 12: return this.#refreshBefore(rest[1], Date.now());
+      case 14: return this.#notified(rest);
       default: return undefined; // a newer server may say more
     }
   }
@@ -361,6 +373,13 @@ export class GameClient {
     // The answer to our own Leave may come while the next seat is asked for already.
     if (ref === 0) this.#wish = this.#seat = this.#frame = null;
     this.#emit("left", { match, reason });
+  }
+
+  #notified([id, kind, player, data, atMs]) {
+    if (this.#told.has(id)) return;
+    this.#told.add(id);
+    if (this.#told.size > TOLD_MAX) this.#told.delete(this.#told.values().next().value);
+    this.#emit("notification", { id, kind, player, data, atMs });
   }
 
   /** The node goes away. The match plays on until the time comes to leave it. */

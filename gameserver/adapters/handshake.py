@@ -1,6 +1,7 @@
 """The opening handshake as values: the bytes of a request in, an answer out. No I/O.
 
     GET /v1/play HTTP/1.1                      also "/"; everything else is 404
+        ?client=<name>                         what the client calls itself, the same at reconnects
     Upgrade: websocket                         without it: 426
     Sec-WebSocket-Protocol: gameserver.v1.msgpack[, bearer.<jwt>]
     Authorization: Bearer <jwt>                or the bearer above, or ?ticket=…: exactly one
@@ -36,6 +37,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from gameserver.ports import Credentials
+from gameserver.whereabouts import CLIENT_PATTERN
 from gameserver.wire.codec import Format
 
 PLAY_PATHS = frozenset({"/", "/v1/play"})
@@ -47,6 +49,7 @@ _OFFER = f"{Format.MSGPACK.value} or {Format.JSON.value}"
 _JWT_KEYS = frozenset({"token", "jwt", "access_token", "id_token", "bearer", "authorization"})
 _LOOKS_LIKE_JWT = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)
 _QUERY_FIELDS_MAX = 16
+_CLIENT = re.compile(CLIENT_PATTERN)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +90,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Credentials
     format: Format
     forwarded_for: str | None
+    from_page: bool
     query: str = ""
 
 
@@ -108,6 +112,11 @@ HEADERS_TOO_LARGE = Answer(
 BAD_CONDITIONS = Answer(
     status=400, code="bad_conditions", message="the network conditions asked for are out of bounds"
 )
+BAD_CLIENT = Answer(
+    status=400,
+    code="bad_client",
+    message="client is 1 to 64 letters, digits or any of - and _, once",
+)
 NOT_HTTP = Answer(status=400, code="bad_request", message="this is not an HTTP/1.1 request")
 TOO_SLOW = Answer(
     status=408, code="too_slow", message="the request did not arrive in time; send it at once"
@@ -117,6 +126,11 @@ EARLY_DATA = Answer(
     code="early_data",
     message="data came before the upgrade was answered (RFC 6455, section 4.1)",
 )
+
+
+def already_connected(message: str) -> Answer:
+    """409: another session of the player stays."""
+    return Answer(status=409, code="already_connected", message=message)
 
 
 class GameProtocol(ServerProtocol):
@@ -170,6 +184,7 @@ def examine(protocol: GameProtocol, head: bytes) -> Opening | Answer:
         credentials=credentials,
         format=chosen,
         forwarded_for=", ".join(hops) if hops else None,
+        from_page="Origin" in request.headers,
         query=query,
     )
 
@@ -244,6 +259,10 @@ def _credentials(request: Request, bearers: Sequence[str], query: str) -> Creden
             return unauthorized("wrong_scheme", "the Authorization scheme must be Bearer")
         tokens.append(token.strip())
     tickets = [value for key, value in fields if key == "ticket"]
+    clients = [value for key, value in fields if key == "client"]
+    if len(clients) > 1 or not all(_CLIENT.fullmatch(value) for value in clients):
+        return BAD_CLIENT
+    client = "".join(clients)
     match tokens, tickets:
         case [], []:
             return unauthorized(
@@ -252,9 +271,9 @@ def _credentials(request: Request, bearers: Sequence[str], query: str) -> Creden
                 f"{BEARER_PREFIX}<jwt>, or ?ticket=<ticket>",
             )
         case [token], []:
-            return Credentials(token=token)
+            return Credentials(token=token, client=client)
         case [], [ticket]:
-            return Credentials(ticket=ticket)
+            return Credentials(ticket=ticket, client=client)
         case _:
             return Answer(
                 status=400, code="many_credentials", message="send exactly one credential"

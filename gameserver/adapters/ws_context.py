@@ -20,7 +20,8 @@ from gameserver.adapters.ws_connection import WsConnection
 from gameserver.adapters.ws_socket import Limits
 from gameserver.config import Config
 from gameserver.metrics import Metrics
-from gameserver.ports import Gate, Identity
+from gameserver.ports import Admission, Gate
+from gameserver.wire.close_codes import ADVICE, CloseCode
 from gameserver.wire.codec import Format
 
 if TYPE_CHECKING:
@@ -103,13 +104,14 @@ class WsContext:
     def upgrade(
         self,
         transport: asyncio.Transport,
-        identity: Identity,
+        admission: Admission | None,
         *,
         format: Format,
         remote: str,
         conditions: Conditions | None = None,
     ) -> None:
-        """Make the socket a connection with a session. The 101 answer has been sent."""
+        """Make the socket a connection with a session; without an admission, close it as one too
+        many of its player. The 101 answer has been sent."""
         if conditions is not None and self.network is not None:
             transport = self.network.between(transport, conditions)
         kind = TlsConnection if isinstance(transport, TlsTransport) else WsConnection
@@ -124,9 +126,14 @@ class WsContext:
         )
         transport.set_protocol(connection)
         self.connections.add(connection)
+        if admission is None:
+            self.metrics.handshakes_refused += 1
+            code = CloseCode.ALREADY_CONNECTED
+            connection.close(code, ADVICE[code].meaning)
+            return
         self.metrics.handshakes_accepted += 1
         try:
-            session = self.gate.open(connection, identity)
+            session = self.gate.open(connection, admission)
         except Exception:
             logger.exception("session could not be opened", extra={"remote": remote})
             connection.fail(StandardCode.INTERNAL_ERROR)

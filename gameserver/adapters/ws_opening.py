@@ -22,8 +22,8 @@ from gameserver.adapters.handshake import Answer, GameProtocol, Opening
 from gameserver.adapters.network_sim import Conditions
 from gameserver.adapters.ws_context import WsContext
 from gameserver.adapters.ws_transport import half_close
-from gameserver.errors import TokenRefused, Unavailable
-from gameserver.ports import Identity, Overloaded
+from gameserver.errors import AlreadyConnected, TokenRefused, Unavailable
+from gameserver.ports import Admission, Overloaded
 
 logger = logging.getLogger(__name__)
 
@@ -168,9 +168,15 @@ class WsOpening(asyncio.Protocol):
 
     async def _admit(self, protocol: GameProtocol, opening: Opening) -> None:
         try:
-            identity = await self._context.gate.admit(opening.credentials)
+            admission = await self._context.gate.admit(opening.credentials)
         except TokenRefused as refused:
             answer = handshake.unauthorized(refused.code, refused.message, status=refused.status)
+        except AlreadyConnected as there:
+            if opening.from_page and self._may_upgrade():
+                # A page is not shown the answer to its handshake, only how a socket closed.
+                self._upgrade(protocol, opening, None)
+                return
+            answer = handshake.already_connected(str(there))
         except Overloaded as over:
             answer = handshake.overloaded(over.code, over.message, retry_after_s=over.retry_after_s)
         except Unavailable:
@@ -182,16 +188,21 @@ class WsOpening(asyncio.Protocol):
             logger.exception("handshake failed", extra={"remote": self._remote})
             answer = Answer(status=500, code="internal_error", message="this is a server error")
         else:
-            if self._state is _State.ADMITTING and not self._transport.is_closing():
-                self._task = None
-                self._upgrade(protocol, opening, identity)
+            if self._may_upgrade():
+                self._upgrade(protocol, opening, admission)
             return
         if self._state is _State.ADMITTING:
             self._task = None
             self._answer(answer)
 
-    def _upgrade(self, protocol: GameProtocol, opening: Opening, identity: Identity) -> None:
+    def _may_upgrade(self) -> bool:
+        return self._state is _State.ADMITTING and not self._transport.is_closing()
+
+    def _upgrade(
+        self, protocol: GameProtocol, opening: Opening, admission: Admission | None
+    ) -> None:
         context, transport = self._context, self._transport
+        self._task = None
         self._stop_admitting()
         self._stop_timer()
         context.openings.discard(self)
@@ -202,7 +213,7 @@ class WsOpening(asyncio.Protocol):
         protocol.parser.close()  # It is a generator that refers back to its protocol.
         context.upgrade(
             transport,
-            identity,
+            admission,
             format=opening.format,
             remote=self._remote,
             conditions=self._conditions,

@@ -17,6 +17,7 @@ from gameserver.ports.nodes import (
     OpenMatch,
 )
 from gameserver.ports.player import (
+    Admission,
     Connection,
     Credentials,
     Gate,
@@ -45,6 +46,7 @@ from gameserver.ports.world import Clock, Entropy
 
 __all__ = [
     "Acquired",
+    "Admission",
     "BusReceiver",
     "Clock",
     "Commit",

@@ -44,10 +44,20 @@ class Tickets(Protocol):
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """What a handshake offers; exactly one of the two is set, else the gate refuses."""
+    """What a handshake offers; exactly one of ``token`` and ``ticket`` is set, else the gate
+    refuses. ``client``: what the client calls itself, or empty."""
 
     token: str | None = None
     ticket: str | None = None
+    client: str = ""
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may connect. ``session_id``: the id that the session is to have, or empty."""
+
+    identity: Identity
+    client: str = ""
+    session_id: SessionId = SessionId("")
 
 
 class Connection(Protocol):
@@ -104,10 +114,10 @@ class Overloaded(Exception):
 class Gate(Protocol):
     """Decides, before the upgrade, who may connect."""
 
-    async def admit(self, credentials: Credentials) -> Identity:
-        """Raises ``TokenRefused``, ``Overloaded`` or ``Unavailable``."""
+    async def admit(self, credentials: Credentials) -> Admission:
+        """Raises ``TokenRefused``, ``AlreadyConnected``, ``Overloaded`` or ``Unavailable``."""
 
-    def open(self, connection: Connection, identity: Identity) -> SessionPort:
+    def open(self, connection: Connection, admission: Admission) -> SessionPort:
         """Start a session on an upgraded connection."""
 
 

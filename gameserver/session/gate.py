@@ -9,15 +9,16 @@ from typing import Any
 
 from gameserver.config import Config
 from gameserver.errors import TokenRefused
-from gameserver.ids import PlayerId
+from gameserver.ids import PlayerId, SessionId
 from gameserver.metrics import Metrics
 from gameserver.operating import Ban, Bans
+from gameserver.notification import Letter
 from gameserver.ports import (
+    Admission,
     Clock,
     Connection,
     Credentials,
     Entropy,
-    Identity,
     Matches,
     Overloaded,
     SessionRecords,
@@ -26,7 +27,9 @@ from gameserver.ports import (
 )
 from gameserver.revocation import Revocation, Revocations
 from gameserver.session.session import Session
-from gameserver.wire.close_codes import CloseCode
+from gameserver.whereabouts import SessionKeeper
+from gameserver.wire import to_client
+from gameserver.wire.close_codes import ADVICE, CloseCode
 from gameserver.wire.frame import PlainToClient
 
 logger = logging.getLogger(__name__)
@@ -36,7 +39,8 @@ DRAIN_SPREAD_MS = 1_000
 
 
 class SessionGate:
-    """Implements ``Gate``: admits identities, opens sessions, sends them away on drain."""
+    """Implements ``Gate`` and ``SessionsHere``: admits identities, opens sessions, sends them away
+    on drain. Without a ``keeper`` players may have as many sessions as they like."""
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class SessionGate:
         revocations: Revocations,
         bans: Bans,
         records: SessionRecords | None = None,
+        keeper: SessionKeeper | None = None,
     ) -> None:
         self._config = config
         self._verifier = verifier
@@ -62,7 +67,8 @@ class SessionGate:
         self._revocations = revocations
         self._records = records
         self._bans = bans
-        self._sessions: set[Session] = set()
+        self._keeper = keeper
+        self._sessions: dict[SessionId, Session] = {}
         self._of_player: dict[PlayerId, set[Session]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied = asyncio.Event()
@@ -79,9 +85,9 @@ class SessionGate:
         """Whether the next socket would be refused for lack of room."""
         return len(self._sessions) >= self._config.sessions_max
 
-    async def admit(self, credentials: Credentials) -> Identity:
-        """The identity that ``credentials`` prove. Raises ``TokenRefused``, ``Overloaded`` or
-        ``Unavailable``."""
+    async def admit(self, credentials: Credentials) -> Admission:
+        """Whom ``credentials`` let in. Raises ``TokenRefused``, ``AlreadyConnected``,
+        ``Overloaded`` or ``Unavailable``."""
         self._check_room()
         try:
             if credentials.token is not None:
@@ -99,12 +105,16 @@ class SessionGate:
             raise
         # Others were admitted meanwhile: look again, so that the limit holds under a storm.
         self._check_room()
-        return identity
+        client, session_id = credentials.client, SessionId("")
+        if self._keeper is not None:
+            session_id = await self._keeper.admitted(identity, client)
+        return Admission(identity=identity, client=client, session_id=session_id)
 
-    def open(self, connection: Connection, identity: Identity) -> Session:
+    def open(self, connection: Connection, admission: Admission) -> Session:
         """Start a session on an upgraded connection."""
+        identity, keeper = admission.identity, self._keeper
         session = Session(
-            session_id=self._entropy.session_id(),
+            session_id=admission.session_id or self._entropy.session_id(),
             connection=connection,
             identity=identity,
             matches=self._matches,
@@ -115,11 +125,14 @@ class SessionGate:
             spawn=self._spawn,
             on_closed=self._forget,
             on_refreshed=None if self._records is None else self._refreshed,
+            on_seat=None if keeper is None else keeper.seated,
         )
-        self._sessions.add(session)
+        self._sessions[session.id] = session
         self._of_player.setdefault(identity.player_id, set()).add(session)
         if self._records is not None:
             self._records.opened(session.id, identity)
+        if keeper is not None:
+            keeper.opened(session.id, identity.player_id, admission.client)
         try:
             self._revocations.check(identity)
         except TokenRefused:  # Between the check and the upgrade.
@@ -152,11 +165,27 @@ class SessionGate:
         for session in sessions:
             session.close(code, reason)
         return len(sessions)
+    def replace(self, session_id: SessionId) -> None:
+        """See ``SessionsHere``."""
+        session = self._sessions.get(session_id)
+        if session is not None:
+            session.close(CloseCode.REPLACED, ADVICE[CloseCode.REPLACED].meaning)
+
+    def deliver(self, player_id: PlayerId, letter: Letter) -> bool:
+        """See ``SessionsHere``."""
+        if player_id not in self._of_player:
+            return False
+        self._metrics.notifications_told += 1
+        news = to_client.Notification(
+            letter.id, letter.kind, letter.sender or None, letter.data, letter.at_ms
+        )
+        self.tell(player_id, news)
+        return True
 
     def drain(self) -> None:
         """Take no more sockets and send every session away, spread over ``DRAIN_SPREAD_MS``."""
         self._draining = True
-        for session in list(self._sessions):
+        for session in list(self._sessions.values()):
             after_ms = int(DRAIN_SPREAD_MS * (0.1 + 0.9 * self._entropy.jitter()))
             session.move_away(after_ms=after_ms, reason="this server is being replaced")
 
@@ -183,7 +212,7 @@ class SessionGate:
             )
 
     def _forget(self, session: Session) -> None:
-        self._sessions.discard(session)
+        self._sessions.pop(session.id, None)
         of_player = self._of_player.get(session.identity.player_id, set())
         of_player.discard(session)
         if not of_player:
@@ -193,6 +222,8 @@ class SessionGate:
         self._metrics.sessions_closed += 1
         if self._records is not None:
             self._records.closed(session.id)
+        if self._keeper is not None:
+            self._keeper.closed(session.id)
 
     def _refreshed(self, session: Session) -> None:
         if self._records is not None:

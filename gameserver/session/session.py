@@ -37,6 +37,8 @@ from gameserver.wire.to_client import ErrorCode
 logger = logging.getLogger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
+OnSeat = Callable[[SessionId, str, str], None]
+"""Told of a session's seat: its game and match, both empty where it has none any more."""
 
 _STRIKES_WINDOW_S = 60.0
 _ERRORS_PER_S = 10.0
@@ -63,6 +65,7 @@ class Session:
         "_metrics",
         "_on_closed",
         "_on_refreshed",
+        "_on_seat",
         "_outgoing",
         "_refreshing",
         "_spawn",
@@ -89,6 +92,7 @@ class Session:
         spawn: Spawn,
         on_closed: Callable[[Session], None],
         on_refreshed: Callable[[Session], None] | None = None,
+        on_seat: OnSeat | None = None,
     ) -> None:
         self.id = session_id
         self.identity = identity
@@ -101,6 +105,7 @@ class Session:
         self._spawn = spawn
         self._on_closed = on_closed
         self._on_refreshed = on_refreshed
+        self._on_seat = on_seat
         self._loop = loop = asyncio.get_running_loop()
         now = loop.time()
         self._bucket = TokenBucket(
@@ -195,6 +200,8 @@ class Session:
         self._state = after(self._state, Change.UNSEATED)
         self._outgoing.stop_frames()
         self._use_game(None)
+        if self._on_seat is not None:
+            self._on_seat(self.id, "", "")
         ref, self._leave_ref = self._leave_ref, 0
         if handle is not None:
             self._send(to_client.Left(ref, handle.match_id, reason))
@@ -287,6 +294,8 @@ class Session:
         self._state = after(self._state, Change.SEATED)
         self._handle = seated.handle
         self._use_game(seated.game)
+        if self._on_seat is not None:
+            self._on_seat(self.id, seated.game.name, seated.handle.match_id)
         self._outgoing.start_frames()
         self._send(seated.joined)
         for missed in seated.missed:

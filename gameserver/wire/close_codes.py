@@ -28,6 +28,7 @@ class CloseCode(IntEnum):
     IDLE = 4006
     KICKED = 4007
     BANNED = 4008
+    ALREADY_CONNECTED = 4009
 
 
 class Advice(NamedTuple):
@@ -56,4 +57,7 @@ ADVICE: dict[CloseCode, Advice] = {
     CloseCode.IDLE: Advice(True, True, "no answer to pings"),
     CloseCode.KICKED: Advice(False, False, "removed by an operator"),
     CloseCode.BANNED: Advice(False, False, "banned by an operator; the reason says until when"),
+    CloseCode.ALREADY_CONNECTED: Advice(
+        False, False, "the same player is connected already; close that connection first"
+    ),
 }

@@ -31,6 +31,7 @@ PlainToClient = (
     | to_client.Reconnect
     | to_client.Refreshed
     | to_client.Matchmaking
+    | to_client.Notification
 )
 """Messages without values of the game, which read the same in both formats."""
 

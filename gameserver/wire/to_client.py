@@ -17,6 +17,7 @@ in the format of the connection.
     [11, after_ms, reason]                             Reconnect
     [12, ref, expires_ms]                              Refreshed
     [13, ticket, game, mode, state, match, until_ms]   Matchmaking
+    [14, id, kind, player, data, at_ms]                Notification
 """
 
 from __future__ import annotations
@@ -201,6 +202,19 @@ class Matchmaking(msgspec.Struct, array_like=True, frozen=True, tag=13):
     until_ms: int
 
 
+class Notification(msgspec.Struct, array_like=True, frozen=True, tag=14):
+    """News for this player that has nothing to do with their match: ``friend_request``,
+    ``friend_accepted`` and whatever else ``kind`` says, with what belongs to it in ``data``.
+    ``player``: who is behind it, or null; ``at_ms``: when it was sent, perhaps long before this
+    connection. The same ``id`` twice is the same notification."""
+
+    id: str
+    kind: str
+    player: str | None
+    data: dict[str, str | int | float | bool | None]
+    at_ms: int
+
+
 ToClient = (
     Welcome
     | Joined
@@ -215,6 +229,7 @@ ToClient = (
     | Reconnect
     | Refreshed
     | Matchmaking
+    | Notification
 )
 
 JSON_NAMES: dict[type[Any], str] = {
@@ -231,4 +246,5 @@ JSON_NAMES: dict[type[Any], str] = {
     Reconnect: "reconnect",
     Refreshed: "refreshed",
     Matchmaking: "matchmaking",
+    Notification: "notification",
 }

@@ -29,6 +29,7 @@ REFUSED = {
     "no credentials": (http_request(token=None), 401, "no_credentials"),
     "expired": (http_request(token="expired"), 401, "expired"),
     "forbidden": (http_request(token="banned"), 403, "banned"),
+    "connected already": (http_request(token="twice"), 409, "already_connected"),
     "basic": (http_request(token=None, Authorization="Basic YTpi"), 401, "wrong_scheme"),
     "full": (http_request(token="full"), 503, "server_full"),
     "store down": (http_request(token="down"), 503, "unavailable"),

@@ -15,12 +15,12 @@ import msgspec
 from gameserver.adapters.network_sim import NetworkSimulation
 from gameserver.adapters.ws_server import WsServer
 from gameserver.config import Config
-from gameserver.errors import StoreUnavailable, TokenRefused
+from gameserver.errors import AlreadyConnected, StoreUnavailable, TokenRefused
 from gameserver.game.contract import Player
 from gameserver.hot import Member
 from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
-from gameserver.ports import Connection, Credentials, Identity, Overloaded
+from gameserver.ports import Admission, Connection, Credentials, Identity, Overloaded
 from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import Format
 from gameserver.wire.ws_frame import server_frame
@@ -113,18 +113,20 @@ class FakeGate:
         self.cancelled = 0
         self.collect: Callable[..., None] | None = None
 
-    async def admit(self, credentials: Credentials) -> Identity:
+    async def admit(self, credentials: Credentials) -> Admission:
         self.asked.append(credentials)
         if credentials.ticket is not None:
             if credentials.ticket not in self.tickets:
                 raise TokenRefused("bad_ticket", "used")
             self.tickets.discard(credentials.ticket)
-            return identity("ticket")
+            return admission("ticket", credentials.client)
         match credentials.token:
             case "expired":
                 raise TokenRefused("expired", "too old")
             case "banned":
                 raise TokenRefused("banned", "not you", status=403)
+            case "twice":
+                raise AlreadyConnected("close the other one")
             case "full":
                 raise Overloaded("server_full", "full", retry_after_s=7)
             case "down":
@@ -140,9 +142,10 @@ class FakeGate:
                     raise
                 finally:
                     self.holding -= 1
-        return identity(credentials.token or "")
+        return admission(credentials.token or "", credentials.client)
 
-    def open(self, connection: Connection, identity: Identity) -> FakeSession:
+    def open(self, connection: Connection, admission: Admission) -> FakeSession:
+        identity = admission.identity
         if identity.name == "unopenable":
             raise RuntimeError("a bug in opening")
         session = FakeSession(self, connection, identity)
@@ -154,10 +157,11 @@ class FakeGate:
         return session
 
 
-def identity(name: str) -> Identity:
-    return Identity(
+def admission(name: str, client: str = "") -> Admission:
+    identity = Identity(
         player_id=PlayerId(name), name=name, groups=(), expires_ms=2**50, token_use="access"
     )
+    return Admission(identity=identity, client=client)
 
 
 class Harness:

@@ -35,10 +35,18 @@ def stack(devstack_dir: Path) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def nodes(tmp_path: Path, devstack_dir: Path) -> Iterator[tuple[Stack, Node, Node]]:
+def settings_of_nodes() -> dict[str, str]:
+    """What ``nodes`` are started with beside the usual; a test's module may have its own."""
+    return {}
+
+
+@pytest.fixture
+def nodes(
+    tmp_path: Path, devstack_dir: Path, settings_of_nodes: dict[str, str]
+) -> Iterator[tuple[Stack, Node, Node]]:
     """Two nodes in a stack of their own, for tests that kill them or let nobody in."""
     settings = on_free_ports(devstack_dir / tmp_path.name)
-    with Stack(settings, extra=Extra(), fsync=False) as stack:
+    with Stack(settings, extra=Extra(gameserver=settings_of_nodes), fsync=False) as stack:
         stack.start(progress=lambda name: None)
         first = next(iter(stack.nodes.values()))
         second = stack.add_node()

@@ -18,6 +18,12 @@ TOLD_S = 10.0
 """For a machine on which all else runs as well; it takes a call to Redis."""
 
 
+@pytest.fixture
+def settings_of_nodes() -> dict[str, str]:
+    """Several sockets of one player are looked at at once."""
+    return {"GAMESERVER_SESSION_POLICY": "many"}
+
+
 async def log_in(http: aiohttp.ClientSession, node: Node, name: str, password: str) -> Any:
     body = {"username": name, "password": password}
     async with http.post(f"{node.api_url}/v1/auth/login", json=body) as answer:

@@ -7,7 +7,7 @@ import msgspec
 from gameserver.config import Config
 from gameserver.ids import SessionId
 from gameserver.metrics import Metrics
-from gameserver.ports import Identity
+from gameserver.ports import Admission, Identity
 from gameserver.session.gate import SessionGate
 from gameserver.wire import codec, from_client
 from gameserver.wire.codec import Format
@@ -48,7 +48,7 @@ async def test_records_follow_a_session() -> None:
         revocations=MemoryRevocations(),
         bans=MemoryBans(),
     )
-    session = gate.open(FakeConnection(Format.MSGPACK), first)
+    session = gate.open(FakeConnection(Format.MSGPACK), Admission(identity=first))
     refresh = from_client.Refresh(ref=1, token="t" * 20)
     session.received(codec.encode_client(refresh, Format.MSGPACK, None))
     await until(lambda: len(records.told) == 2)

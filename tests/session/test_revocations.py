@@ -9,7 +9,7 @@ from gameserver.adapters.wall_clock import SystemEntropy
 from gameserver.config import Config
 from gameserver.errors import TokenRefused
 from gameserver.metrics import Metrics
-from gameserver.ports import Credentials, Identity
+from gameserver.ports import Admission, Credentials, Identity
 from gameserver.revocation import Revocation
 from gameserver.session.gate import SessionGate
 from gameserver.wire.close_codes import CloseCode
@@ -61,7 +61,7 @@ def gate(revocations: MemoryRevocations) -> SessionGate:
 
 def connected(gate: SessionGate, one: Identity) -> FakeConnection:
     connection = FakeConnection()
-    gate.open(connection, one)
+    gate.open(connection, Admission(identity=one))
     return connection
 
 
@@ -80,7 +80,7 @@ async def test_only_what_is_ended_is_closed(gate: SessionGate) -> None:
 async def test_a_revoked_player_is_not_admitted(
     gate: SessionGate, revocations: MemoryRevocations, credentials: Credentials
 ) -> None:
-    assert (await gate.admit(credentials)).player_id == "ann"
+    assert (await gate.admit(credentials)).identity.player_id == "ann"
     await revocations.end_all(who("ann").player_id, reason="ended")
     with pytest.raises(TokenRefused) as refused:
         await gate.admit(credentials)
@@ -90,13 +90,13 @@ async def test_a_revoked_player_is_not_admitted(
 async def test_one_that_is_revoked_between_check_and_upgrade_is_closed(
     gate: SessionGate, revocations: MemoryRevocations
 ) -> None:
-    admitted = await gate.admit(Credentials(token="x"))
+    admitted = (await gate.admit(Credentials(token="x"))).identity
     await revocations.end_session(admitted, reason="signed out")
     assert connected(gate, admitted).closed_with is CloseCode.TOKEN_REVOKED
 
 
 async def test_players_who_are_gone_leave_nothing_behind(gate: SessionGate) -> None:
-    for session in [gate.open(FakeConnection(), who("ann", str(number))) for number in range(3)]:
-        session.closed()
+    for number in range(3):
+        gate.open(FakeConnection(), Admission(identity=who("ann", str(number)))).closed()
     assert not gate._of_player
     gate.revoked(Revocation(who("ann").player_id, "", NOW_MS, "ended"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gameserver.config import Config
 from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
+from gameserver.ports import Admission
 from gameserver.session.gate import SessionGate
 from gameserver.wire import to_client
 from tests.fakes.clock import SeededEntropy
@@ -31,7 +32,7 @@ async def test_every_connection_of_the_player_hears_and_no_other() -> None:
     connections = [FakeConnection() for _ in range(3)]
     players = ("p1", "p1", "p2")
     sessions = [
-        gate.open(connection, identity(player))
+        gate.open(connection, Admission(identity=identity(player)))
         for connection, player in zip(connections, players, strict=True)
     ]
     for connection in connections:

@@ -163,6 +163,14 @@ plain_to_clients = st.one_of(
     st.builds(to_client.Reconnect, counts, words),
     st.builds(to_client.Refreshed, counts, counts),
     st.builds(to_client.Matchmaking, words, words, words, words, words, counts),
+    st.builds(
+        to_client.Notification,
+        words,
+        words,
+        st.none() | words,
+        st.dictionaries(words, st.none() | st.booleans() | counts | finite | words, max_size=3),
+        counts,
+    ),
 )
 
 

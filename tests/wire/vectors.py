@@ -84,6 +84,11 @@ def _to_client(format: Format) -> dict[str, to_client.ToClient]:
         "reconnect": to_client.Reconnect(250, "draining"),
         "refreshed": to_client.Refreshed(6, NOW_MS + 7_200_000),
         "matchmaking": to_client.Matchmaking("t1", "arena", "duel", "matched", MATCH, 0),
+        "notification": to_client.Notification("0f3a", "friend_request", PLAYER, {}, NOW_MS),
+        "notification with data": to_client.Notification(
+            "0f3b", "party_invite", PLAYER, {"party": "p1", "size": 3, "open": True}, NOW_MS
+        ),
+        "notification of nobody": to_client.Notification("0f3c", "gift", None, {"é": None}, NOW_MS),
     }
 
 
