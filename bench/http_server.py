@@ -164,6 +164,7 @@ def services(key: RSAPrivateKey, profiles: Profiles) -> Services:
         matchmaking=anything,
         ready=lambda: None,
         profiles=profiles,
+        notifier=anything,
     )
 
 

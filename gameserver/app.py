@@ -229,7 +229,15 @@ class App:
         )
 
         history, boards = await app_records.build(stack, config, cache, keys, metrics)
-        company = await Company.build(base, stack, cluster=cluster, queues=matchmaking, keys=keys)
+        company = await Company.build(
+            base,
+            stack,
+            cluster=cluster,
+            queues=matchmaking,
+            keys=keys,
+            cache=cache,
+            profiles=profiles,
+        )
         self._gate = SessionGate(
             config=config,
             verifier=verifier,
@@ -267,7 +275,9 @@ class App:
                 answers=RedisAnswers(redis, prefix=config.redis_prefix, metrics=metrics, keys=keys),
                 matchmaking=matchmaking,
                 ready=self._not_ready,
+                notifier=company.notifier,
                 profiles=profiles,
+                friends=company.friends,
             )
         )
         self.http_port = await api.start()

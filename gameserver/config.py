@@ -114,6 +114,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     session_policy: Annotated[str, Meta(pattern=r"^(newest|refuse|many)\Z")] = "newest"
     session_lease_ms: Annotated[int, Meta(ge=3_000, le=3_600_000)] = 60_000  # outlives its node
     notifications_per_minute: Count = 120  # told to a player; over it: dropped
+    friends_table: TableName = ""  # in DynamoDB; empty: no friends
+    friends_max: Count = 200  # of a player; over it: 409
+    friend_requests_max: Count = 100  # made by a player, and made to one; over it: 409
+    blocks_max: Count = 200  # of a player; over it: 409
 
     # The cache over Redis (docs/cache.md).
     cache_near_entries_max: Natural = 10_000  # copies in a node; then the least recently used goes

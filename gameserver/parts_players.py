@@ -6,23 +6,30 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from gameserver.adapters.data_keys import DataKeys
+from gameserver.adapters.dynamodb import DynamoDb
+from gameserver.adapters.dynamodb_friends import DynamoFriends
 from gameserver.adapters.redis_connected import RedisConnected
+from gameserver.cache.port import Cache
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.matchmaking_ports import Matchmaking
 from gameserver.parts import Base
 from gameserver.players.finder import PlayerFinder
+from gameserver.players.friends import Bounds, Friends
 from gameserver.players.keeper import Keeper
 from gameserver.players.notifier import PlayerNotifier
+from gameserver.players.port import ProfileDesk
 from gameserver.whereabouts import SessionPolicy, SessionsHere
 
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """Built before the sockets' gate, which ``start`` is given."""
+    """Built before the sockets' gate, which ``start`` is given. ``friends``: ``None`` where no
+    table is set for them."""
 
     keeper: Keeper
     notifier: PlayerNotifier
     finder: PlayerFinder
+    friends: Friends | None
 
     @classmethod
     async def build(
@@ -33,6 +40,8 @@ class Company:
         cluster: ClusterMatches,
         queues: Matchmaking,
         keys: DataKeys | None,
+        cache: Cache,
+        profiles: ProfileDesk | None,
     ) -> Company:
         """Raises ``StoreUnavailable``."""
         config, policy = base.config, SessionPolicy(base.config.session_policy)
@@ -61,7 +70,24 @@ class Company:
         )
         stack.push_async_callback(keeper.stop)
         stack.push_async_callback(notifier.stop)
-        return cls(keeper=keeper, notifier=notifier, finder=PlayerFinder(store, queues))
+        finder, friends = PlayerFinder(store, queues), None
+        if config.friends_table:
+            db = await stack.enter_async_context(DynamoDb(config, metrics=base.metrics))
+            friends = Friends(
+                DynamoFriends(db, table=config.friends_table),
+                finder,
+                notifier,
+                cache,
+                profiles=profiles,
+                bounds=Bounds(
+                    friends=config.friends_max,
+                    requests=config.friend_requests_max,
+                    blocks=config.blocks_max,
+                ),
+                clock=base.clock,
+                blocks_ttl_ms=config.profile_ttl_ms,
+            )
+        return cls(keeper=keeper, notifier=notifier, finder=finder, friends=friends)
 
     def start(self, here: SessionsHere) -> None:
         """``here``: the sockets of this node."""

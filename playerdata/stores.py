@@ -2,8 +2,8 @@
 
 postgresql     events, matches, players, ratings, boards, parked letters
 dead-letters   the dead-letter queue
-dynamodb       profiles, sessions
-redis          where the player sits
+dynamodb       profiles, sessions, friends
+redis          where the player sits and is connected, notifications that wait
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ SHARED = PURE_BASE | {
     "gameserver.revocation",
     "gameserver.notification",
     "gameserver.whereabouts",
+    "gameserver.friendship",
     "gameserver.matchmaking",
     "gameserver.matchmaking_ports",
     "gameserver.listing",
@@ -41,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.revocation": PURE_BASE | {"gameserver.ports"},
     "gameserver.notification": PURE_BASE,
     "gameserver.whereabouts": PURE_BASE | {"gameserver.ports", "gameserver.notification"},
+    "gameserver.friendship": PURE_BASE | {"gameserver.whereabouts"},
     "gameserver.config": {"gameserver.errors"},
     "gameserver.metrics": set(),
     "gameserver.node": set(),
@@ -82,7 +84,13 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.parts_players",
     },
     "gameserver.parts_players": SHARED
-    | {"gameserver.adapters", "gameserver.cluster", "gameserver.parts", "gameserver.players"},
+    | {
+        "gameserver.adapters",
+        "gameserver.cache",
+        "gameserver.cluster",
+        "gameserver.parts",
+        "gameserver.players",
+    },
     "gameserver.parts": SHARED
     | {"gameserver.adapters", "gameserver.cache", "gameserver.cluster", "gameserver.players"},
     "gameserver.app_cluster": SHARED

@@ -29,6 +29,8 @@ Item = dict[str, dict[str, Any]]
 TRIES = 3
 CONNECTIONS_MAX = 32
 _REFUSED = "ConditionalCheckFailedException"
+_CANCELLED = "TransactionCanceledException"
+_OVERTAKEN = {"ConditionalCheckFailed", "TransactionConflict"}
 
 
 class DynamoDb(AwsClient):
@@ -89,6 +91,19 @@ class DynamoDb(AwsClient):
             return False
         return True
 
+    async def transact(self, *writes: Mapping[str, Any]) -> bool:
+        """All of ``writes`` (``TransactWriteItems``) or none; false where a condition does not
+        hold, or another transaction is at one of the items. Raises ``TableUnavailable``."""
+        try:
+            await self._call("transact_write_items", TransactItems=list(writes))
+        except ClientError as refused:
+            reasons: Any = refused.response.get("CancellationReasons", ())
+            codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
+            if not codes or not codes <= _OVERTAKEN:
+                raise self._failed("transact_write_items", " ".join(sorted(codes))) from refused
+            return False
+        return True
+
     async def query(
         self, table: str, name: str, value: str, *, items_max: int | None = None
     ) -> list[Item]:
@@ -119,7 +134,7 @@ class DynamoDb(AwsClient):
                 return answer
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
-            if code == _REFUSED:
+            if code in (_REFUSED, _CANCELLED):
                 self._metrics.table_conflicts += 1
                 raise
             raise self._failed(operation, code) from error

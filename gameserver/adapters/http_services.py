@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from gameserver.adapters.http_auth import Accounts
 from gameserver.adapters.http_idempotency import AnswerStore
 from gameserver.config import Config
+from gameserver.friendship import FriendDesk
 from gameserver.hosting import Hosting
 from gameserver.listing import Bulletin
 from gameserver.matchmaking_ports import Matchmaking
 from gameserver.metrics import Metrics
+from gameserver.notification import Notifier
 from gameserver.operating import AuditLog, Bans, Operations
 from gameserver.players.port import ProfileDesk
 from gameserver.ports import Clock, MaintenanceControl, Replays, Tickets, TokenVerifier
@@ -22,8 +24,8 @@ from gameserver.revocation import Revocations
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """One field for each part of the server that an endpoint may ask something of. ``ready``
-    answers why no new sockets are accepted, or ``None``; ``profiles`` is ``None`` where none are
-    kept, ``history`` and ``boards`` where no database is set."""
+    answers why no new sockets are accepted, or ``None``; ``profiles`` and ``friends`` are ``None``
+    where none are kept, ``history`` and ``boards`` where no database is set."""
 
     config: Config
     clock: Clock
@@ -44,4 +46,6 @@ class Services:
     answers: AnswerStore
     matchmaking: Matchmaking
     ready: Callable[[], str | None]
+    notifier: Notifier
     profiles: ProfileDesk | None = None
+    friends: FriendDesk | None = None

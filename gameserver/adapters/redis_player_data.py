@@ -2,8 +2,11 @@
 
     <prefix>:seat:<player>              the match they sit in
     <prefix>:cache:profile.1:<player>   the cached profile, its sensitive fields sealed
+    <prefix>:cache:blocks.1:<player>    the cached list of whom they have blocked
     <prefix>:{p:<player>}:t, :x         their matchmaking ticket, and a penalty, by id
     <prefix>:guess:p:<player>           how many wrong codes of matches they gave, for ten minutes
+    <prefix>:{c<n>}:s:<player>          the session that is theirs, while it lasts
+    <prefix>:{c<n>}:l:<player>          notifications that wait for them, sealed
 
 The keys are named rather than searched for: a scan would walk through all matches. Tickets to
 connect with name nobody, and end within seconds. What a running match knows of its players goes
@@ -19,9 +22,10 @@ from typing import Any, cast
 
 from gameserver.adapters.redis_cache import key_prefix
 from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_connected import connected_key, letters_key
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import PlayerId
-from gameserver.players.port import CACHE_KIND
+from gameserver.players.port import BLOCKS_KIND, CACHE_KIND
 
 
 def seat_key(prefix: str, player_id: PlayerId) -> str:
@@ -37,6 +41,9 @@ async def redis_player_data(client: Client, prefix: str, player_id: PlayerId) ->
         f"{prefix}:{{p:{player_id}}}:t",
         f"{prefix}:{{p:{player_id}}}:x",
         f"{prefix}:guess:p:{player_id}",
+        f"{key_prefix(prefix)}{BLOCKS_KIND}:{player_id}",
+        connected_key(prefix, player_id),
+        letters_key(prefix, player_id),
     )
     found: dict[str, bytes] = {}
     with _calls():

@@ -20,6 +20,7 @@ ADMIN_PASSWORD = "Demo-Operator-1"
 KMS_ALIAS = "alias/gameserver-sensitive"
 PROFILES_TABLE = "gameserver-profiles"
 SESSIONS_TABLE = "gameserver-sessions"
+FRIENDS_TABLE = "gameserver-friends"
 _NO_CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
 
@@ -116,7 +117,11 @@ def _key(kms: Any) -> str:
 
 def _tables(dynamodb: Any) -> dict[str, str]:
     existing = set(dynamodb.list_tables()["TableNames"])
-    keys = {PROFILES_TABLE: ("player_id",), SESSIONS_TABLE: ("player_id", "session_id")}
+    keys = {
+        PROFILES_TABLE: ("player_id",),
+        SESSIONS_TABLE: ("player_id", "session_id"),
+        FRIENDS_TABLE: ("player_id", "other_id"),
+    }
     for table, names in keys.items():
         if table in existing:
             continue
@@ -132,4 +137,8 @@ def _tables(dynamodb: Any) -> dict[str, str]:
     ttl = {"Enabled": True, "AttributeName": "expires_at"}
     if SESSIONS_TABLE not in existing:
         dynamodb.update_time_to_live(TableName=SESSIONS_TABLE, TimeToLiveSpecification=ttl)
-    return {"profiles_table": PROFILES_TABLE, "sessions_table": SESSIONS_TABLE}
+    return {
+        "profiles_table": PROFILES_TABLE,
+        "sessions_table": SESSIONS_TABLE,
+        "friends_table": FRIENDS_TABLE,
+    }

@@ -225,6 +225,7 @@ class Stack:
                 "GAMESERVER_KMS_ENDPOINT_URL": self.moto.endpoint_url,
                 "GAMESERVER_PROFILES_TABLE": self.moto.identity["profiles_table"],
                 "GAMESERVER_SESSIONS_TABLE": self.moto.identity["sessions_table"],
+                "GAMESERVER_FRIENDS_TABLE": self.moto.identity["friends_table"],
                 "GAMESERVER_DYNAMODB_ENDPOINT_URL": self.moto.endpoint_url,
                 "GAMESERVER_RECORDINGS_DSN": self.postgres_dsn,
                 "GAMESERVER_DRAIN_MS": "5000",

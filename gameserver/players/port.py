@@ -133,6 +133,10 @@ CACHE_KIND = "profile.1"
 """Starts the key of a cached ``StoredProfile``; a change that breaks its readers counts it up."""
 
 
+BLOCKS_KIND = "blocks.1"
+"""The same for whom a player has blocked."""
+
+
 def sealed_for(player_id: PlayerId) -> dict[str, str]:
     """What a sealed field of a profile is bound to, beside its own name."""
     return {"table": "profiles", "player_id": player_id}

@@ -11,8 +11,8 @@ from gameserver.config import Config
 from gameserver.errors import TokenRefused
 from gameserver.ids import PlayerId, SessionId
 from gameserver.metrics import Metrics
-from gameserver.operating import Ban, Bans
 from gameserver.notification import Letter
+from gameserver.operating import Ban, Bans
 from gameserver.ports import (
     Admission,
     Clock,
@@ -165,6 +165,7 @@ class SessionGate:
         for session in sessions:
             session.close(code, reason)
         return len(sessions)
+
     def replace(self, session_id: SessionId) -> None:
         """See ``SessionsHere``."""
         session = self._sessions.get(session_id)

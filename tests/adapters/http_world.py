@@ -22,6 +22,7 @@ from gameserver.adapters.http_services import Services
 from gameserver.adapters.wall_clock import WallClock
 from gameserver.config import Config
 from gameserver.errors import TokenRefused
+from gameserver.friendship import FriendDesk
 from gameserver.games.arena import Arena
 from gameserver.ids import MatchId, PlayerId
 from gameserver.listing import Catalogue, Listed, Visibility
@@ -35,6 +36,7 @@ from tests.fakes.memory_calls import MemoryCalls
 from tests.fakes.memory_hosting import MemoryHosting
 from tests.fakes.memory_maintenance import MemoryMaintenance
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
+from tests.fakes.memory_notifier import MemoryNotifier
 from tests.fakes.memory_operating import MemoryAudit, MemoryBans, MemoryOperations
 from tests.fakes.memory_recordings import MemoryRecordings
 from tests.fakes.memory_records import MemoryRecords
@@ -94,6 +96,8 @@ class World:
     nodes: MemoryCalls = field(default_factory=MemoryCalls)
     passes: dict[str, Identity] = field(default_factory=dict)
     recordings: MemoryRecordings = field(default_factory=MemoryRecordings)
+    friends: FriendDesk | None = None
+    notifier: MemoryNotifier = field(default_factory=MemoryNotifier)
 
     async def current(self) -> Catalogue:
         return Catalogue(self.running)
@@ -238,7 +242,9 @@ def services_of(world: World, **settings: Any) -> Services:
             closed=lambda: None,
         ),
         ready=lambda: world.reason,
+        notifier=world.notifier,
         profiles=world.profiles,
+        friends=world.friends,
     )
 
 

@@ -71,4 +71,4 @@ async def test_tables_that_are_away_or_not_named(moto: Moto) -> None:
         with pytest.raises(Unavailable, match="DynamoDB"):
             await traces.erase("p")
     async with DynamoTraces(Config(), metrics=Metrics()) as traces:
-        assert await traces.erase("p") == {"profiles": 0, "sessions": 0}
+        assert await traces.erase("p") == {"profiles": 0, "sessions": 0, "friends": 0}

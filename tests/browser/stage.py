@@ -33,6 +33,7 @@ from tests.fakes.memory_answers import MemoryAnswers
 from tests.fakes.memory_calls import MemoryCalls
 from tests.fakes.memory_hosting import MemoryHosting
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
+from tests.fakes.memory_notifier import MemoryNotifier
 from tests.fakes.memory_operating import MemoryAudit, MemoryBans, MemoryOperations
 from tests.fakes.memory_recordings import MemoryRecordings
 from tests.fakes.memory_revocations import MemoryRevocations
@@ -127,6 +128,7 @@ class Stage:
                     closed=lambda: None,
                 ),
                 ready=lambda: self.not_ready,
+                notifier=MemoryNotifier(),
             )
         )
         self.api_url = f"http://127.0.0.1:{await api.start()}"

@@ -10,7 +10,7 @@ from gameserver.ids import PlayerId, SessionId
 from gameserver.players.port import SESSIONS_LISTED_MAX, SessionRecord, StoredProfile
 
 
-class _Faults:
+class Faults:
     """``down``: every call fails; ``gate``: calls wait for it; ``calls`` counts them."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class _Faults:
             raise TableUnavailable("the table is down")
 
 
-class MemoryProfiles(_Faults):
+class MemoryProfiles(Faults):
     """Implements ``players.port.ProfileStore``."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class MemoryProfiles(_Faults):
         return self.profiles.get(profile.player_id) == profile
 
 
-class MemorySessions(_Faults):
+class MemorySessions(Faults):
     """Implements ``players.port.SessionStore``."""
 
     def __init__(self, wall_ms: Callable[[], int]) -> None:
