@@ -34,6 +34,7 @@ from gameserver.adapters.sealing import KmsSealer
 from gameserver.adapters.sqs import SqsQueue
 from gameserver.adapters.wall_clock import SystemEntropy, WallClock, process_cpu_s
 from gameserver.adapters.ws_server import WsServer
+from gameserver.app_players import Company
 from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.revocations import GuardedVerifier
@@ -50,7 +51,6 @@ from gameserver.match.unsealed import Unsealed
 from gameserver.metrics import Metrics
 from gameserver.node import Node, NodeChange
 from gameserver.parts import Base
-from gameserver.parts_players import Company
 from gameserver.ports import Clock, MatchStore
 from gameserver.replay.theatre import Theatre
 from gameserver.session.gate import SessionGate
@@ -230,13 +230,7 @@ class App:
 
         history, boards = await app_records.build(stack, config, cache, keys, metrics)
         company = await Company.build(
-            base,
-            stack,
-            cluster=cluster,
-            queues=matchmaking,
-            keys=keys,
-            cache=cache,
-            profiles=profiles,
+            base, stack, cluster=cluster, queues=matchmaking, keys=keys, cache=cache, known=profiles
         )
         self._gate = SessionGate(
             config=config,

@@ -81,9 +81,9 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.parts",
         "gameserver.app_cluster",
         "gameserver.app_records",
-        "gameserver.parts_players",
+        "gameserver.app_players",
     },
-    "gameserver.parts_players": SHARED
+    "gameserver.app_players": SHARED
     | {
         "gameserver.adapters",
         "gameserver.cache",

@@ -23,11 +23,6 @@ FOUND_S = 20.0
 ANN, BEN = 11, 12
 
 
-@pytest.fixture
-def settings_of_nodes(request: pytest.FixtureRequest) -> dict[str, str]:
-    return {"GAMESERVER_SESSION_POLICY": getattr(request, "param", "newest")}
-
-
 def token(stack: Stack, number: int) -> str:
     return stack.moto.cognito().token(bot_player(number), username=bot_name(number))
 
@@ -64,7 +59,9 @@ async def told(connection: ClientConnection, kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(120)
-async def test_one_session_and_friends_over_two_nodes(nodes: tuple[Stack, Node, Node]) -> None:
+async def test_one_session_and_friends_over_two_nodes(
+    nodes: tuple[Stack, Node, Node], settings_of_nodes: dict[str, str]
+) -> None:
     stack, first, second = nodes
     ann_id, ben_id = bot_player(ANN), bot_player(BEN)
     async with asking(stack, ANN) as ann, asking(stack, BEN) as ben:
@@ -75,7 +72,7 @@ async def test_one_session_and_friends_over_two_nodes(nodes: tuple[Stack, Node, 
 
         async def until_at(where: str) -> Any:
             async with asyncio.timeout(FOUND_S):
-                while (found := await place())["where"] != where:
+                while (found := await place())["where"] != where:  # noqa: ASYNC110 (elsewhere)
                     await asyncio.sleep(0.05)
             return found
 
@@ -102,26 +99,28 @@ async def test_one_session_and_friends_over_two_nodes(nodes: tuple[Stack, Node, 
                 found = await until_at("match")
                 assert (found["game"], found["match"]) == ("arena", joined["match"])
         await until_at("offline")
+    settings_of_nodes["GAMESERVER_SESSION_POLICY"] = "refuse"
+    third = stack.add_node()
+    await asyncio.to_thread(stack.start, third.name)
+    await is_refused_until_its_node_is_killed(stack, first, third)
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("settings_of_nodes", ["refuse"], indirect=True)
-async def test_a_second_connection_is_refused_until_its_node_is_killed(
-    nodes: tuple[Stack, Node, Node],
-) -> None:
-    stack, first, second = nodes
+async def is_refused_until_its_node_is_killed(stack: Stack, first: Node, second: Node) -> None:
+    """``second`` refuses a second connection, ``first`` does not."""
     async with socket(stack, first, ANN, "tab-1") as there:
         await told(there, "welcome")
-        for node in (first, second):
-            with pytest.raises(InvalidStatus) as refused:
-                await socket(stack, node, ANN, "tab-2")
-            assert refused.value.response.status_code == 409
-            error = json.loads(refused.value.response.body)["error"]
-            assert error["code"] == "already_connected"
-            assert "close that connection" in error["message"]
+        await asyncio.sleep(1.5)  # The nodes hear of one another.
+        with pytest.raises(InvalidStatus) as refused:
+            await socket(stack, second, ANN, "tab-2")
+        assert refused.value.response.status_code == 409
+        error = json.loads(refused.value.response.body)["error"]
+        assert error["code"] == "already_connected"
+        assert "close that connection" in error["message"]
+        async with socket(stack, second, ANN, "tab-1") as moved:
+            await told(moved, "welcome")
+            assert (await closed_with(there))[0] == CloseCode.REPLACED
         async with socket(stack, first, ANN, "tab-1") as again:
             await told(again, "welcome")
-            assert (await closed_with(there))[0] == CloseCode.REPLACED
             await asyncio.to_thread(stack.kill, first.name)
             async with asyncio.timeout(FOUND_S):
                 while True:

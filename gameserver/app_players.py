@@ -41,9 +41,9 @@ class Company:
         queues: Matchmaking,
         keys: DataKeys | None,
         cache: Cache,
-        profiles: ProfileDesk | None,
+        known: ProfileDesk | None,
     ) -> Company:
-        """Raises ``StoreUnavailable``."""
+        """``known``: tells players that there are from others. Raises ``StoreUnavailable``."""
         config, policy = base.config, SessionPolicy(base.config.session_policy)
         store = await stack.enter_async_context(
             RedisConnected.connect(config, metrics=base.metrics, keys=keys)
@@ -78,7 +78,7 @@ class Company:
                 finder,
                 notifier,
                 cache,
-                profiles=profiles,
+                profiles=known,
                 bounds=Bounds(
                     friends=config.friends_max,
                     requests=config.friend_requests_max,
