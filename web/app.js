@@ -224,6 +224,12 @@ function listen(to) {
   to.on("paused", () => hud.banner("The match stands still for a moment…"));
   to.on("resumed", () => hud.banner(null));
   to.on("error", onError);
+  to.on("notification", onNotification);
+}
+
+function onNotification({ kind, player }) {
+  const news = { friend_request: " asks to be friends", friend_accepted: " is your friend now" };
+  if (kind in news) hud.tell("", nameOf(player), news[kind]);
 }
 
 function onError({ code, message }) {

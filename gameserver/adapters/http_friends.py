@@ -72,6 +72,12 @@ class OtherAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     player_id: Player
 
 
+class FriendWanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is asked to be a friend."""
+
+    player_id: Player
+
+
 class FriendAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Yes or no to a request."""
 
@@ -120,7 +126,7 @@ async def _list(services: Services, call: Call[FriendsAsked, Nothing]) -> Friend
     return FriendsShown(players=[_shown(each) for each in located], total=len(found), next=after)
 
 
-async def _request(services: Services, call: Call[Nothing, OtherAsked]) -> TieShown:
+async def _request(services: Services, call: Call[Nothing, FriendWanted]) -> TieShown:
     return await _act(services, call, call.body.player_id, Act.REQUEST)
 
 
@@ -146,7 +152,7 @@ async def _unblock(services: Services, call: Call[OtherAsked, Nothing]) -> Reply
 
 async def _act(
     services: Services,
-    call: Call[OtherAsked, Nothing] | Call[Nothing, OtherAsked] | Call[OtherAsked, FriendAnswer],
+    call: Call[OtherAsked, Nothing] | Call[Nothing, FriendWanted] | Call[OtherAsked, FriendAnswer],
     other: str,
     act: Act,
 ) -> TieShown:
@@ -196,7 +202,7 @@ ENDPOINTS = (
         caller=Caller.PLAYER,
         rate=Rate.WRITE,
         handler=_request,
-        body=OtherAsked,
+        body=FriendWanted,
         answers={201: TieShown},
         problems=(
             NO_FRIENDS, ONESELF, YOU_BLOCK_THEM, LIST_FULL, THEIR_LIST_FULL, UNKNOWN_PLAYER,

@@ -47,25 +47,29 @@ class Players(World):
         )
 
 
+def friends_of(world: World, connected: MemoryConnected, *, blocks: int = 100) -> Friends:
+    """Friends in memory; notifications go to the world's notifier."""
+    cache = SharedCache(
+        MemoryCacheHub().store(), Config(), entropy=SeededEntropy(1), metrics=Metrics()
+    )
+    return Friends(
+        MemoryFriends(),
+        PlayerFinder(connected, services_of(world).matchmaking),
+        world.notifier,
+        cache,
+        profiles=None,
+        bounds=Bounds(friends=100, requests=100, blocks=blocks),
+        clock=LoopClock(lambda: 0),
+        blocks_ttl_ms=60_000,
+    )
+
+
 class Town:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.world = Players()
         self.connected = MemoryConnected(lambda: loop.time() * 1000)
-        cache = SharedCache(
-            MemoryCacheHub().store(), Config(), entropy=SeededEntropy(1), metrics=Metrics()
-        )
-        queues = services_of(self.world).matchmaking
-        self.world.friends = Friends(
-            MemoryFriends(),
-            PlayerFinder(self.connected, queues),
-            self.world.notifier,
-            cache,
-            profiles=None,
-            bounds=Bounds(friends=100, requests=100, blocks=1),
-            clock=LoopClock(lambda: 0),
-            blocks_ttl_ms=60_000,
-        )
+        self.world.friends = friends_of(self.world, self.connected, blocks=1)
         self.ask: Client
 
     async def __call__(

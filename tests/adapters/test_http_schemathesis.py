@@ -20,7 +20,9 @@ from schemathesis.checks import CHECKS
 from gameserver.adapters.http_endpoints import ENDPOINTS, openapi
 from gameserver.config import Config
 from tests.adapters.http_world import Operators, info, serving
+from tests.adapters.test_http_friends import friends_of
 from tests.adapters.test_http_profiles import desk
+from tests.fakes.memory_connected import MemoryConnected
 from tests.fakes.memory_tables import MemoryProfiles
 
 REQUESTS = 170
@@ -52,6 +54,7 @@ def url() -> Iterator[str]:
 
     async def serve() -> None:
         world.profiles = desk(MemoryProfiles())
+        world.friends = friends_of(world, MemoryConnected(lambda: loop.time() * 1000))
         no_limits = dict.fromkeys(LIMITS, MANY)
         async with serving(world, **no_limits) as ask:
             started.append(ask.url)
