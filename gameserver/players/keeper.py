@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from itertools import chain, islice, takewhile
 
 import msgspec
 
@@ -45,7 +46,8 @@ REPLACED = "replaced"
 RETRY_S = 0.5
 CHANGES_S = 0.5
 """How often seats taken and left are told, and leases looked at."""
-RENEWED_AT_ONCE = 2_000
+AT_ONCE = 100
+"""Of one call, so that no tick waits while it is put together."""
 RESERVED_S = 10.0
 """A handshake that was admitted has been upgraded by then, or never will be."""
 TOLD_TRIES = 3
@@ -214,7 +216,8 @@ class Keeper:
         while True:
             await asyncio.sleep(CHANGES_S * (0.9 + self._entropy.jitter() / 5))
             try:
-                await self._renew()
+                while await self._renew() == AT_ONCE:
+                    pass
             except StoreUnavailable:
                 self._metrics.leases_unrenewed += 1
             except Exception:
@@ -224,7 +227,7 @@ class Keeper:
 
     async def _claim(self) -> None:
         while self._claims:
-            taken = dict(self._claims)
+            taken = dict(islice(self._claims.items(), AT_ONCE))
             # Whatever comes of it: a claim that is made again must not win over a newer one.
             self._claims |= dict.fromkeys(taken, How.LATER)
             entries = {session: self._entries[session] for session in taken}
@@ -244,18 +247,15 @@ class Keeper:
                     self._wake.set()
                 self._settle(session, entry, answer)
 
-    async def _renew(self) -> None:
+    async def _renew(self) -> int:
+        """Write what has changed and leases that are due, ``AT_ONCE`` at most; how many."""
         now = self._loop.time()
-        sessions = list(self._changed)[:RENEWED_AT_ONCE]
-        for session, due in self._due.items():
-            if due > now or len(sessions) >= RENEWED_AT_ONCE:
-                break
-            if session not in self._changed:
-                sessions.append(session)
-        entries = {one: self._entries[one] for one in sessions if self._entries[one].claimed}
+        due = takewhile(lambda session: self._due[session] <= now, self._due)
+        waiting = (one for one in self._changed if self._entries[one].claimed)
+        entries = {one: self._entries[one] for one in islice(chain(waiting, due), AT_ONCE)}
         written = {session: entry.connected for session, entry in entries.items()}
         if not entries:
-            return
+            return 0
         claims = [
             Claim(player_id=entry.player_id, connected=entry.connected, how=How.LATER)
             for entry in entries.values()
@@ -271,18 +271,20 @@ class Keeper:
             self._due.pop(session, None)
             self._due[session] = self._renewal()
             self._settle(session, entry, answer)
+        return len(entries)
 
     async def _release(self) -> None:
         while self._releases:
-            ended = dict(self._releases)
+            ended = dict(islice(self._releases.items(), AT_ONCE))
             await self._store.release([(player, session) for session, player in ended.items()])
             for session in ended:
                 self._releases.pop(session, None)
 
     async def _collect(self) -> None:
         while self._letters:
-            players = list(self._letters)
-            self._letters.clear()
+            players = list(islice(self._letters, AT_ONCE))
+            for player in players:
+                del self._letters[player]
             for player, letters in zip(players, await self._store.collect(players), strict=True):
                 for letter in letters:
                     if not self._here.deliver(player, letter):
