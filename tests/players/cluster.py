@@ -100,12 +100,13 @@ class Town:
         self.store = MemoryConnected(lambda: loop.time() * 1000)
         self.nodes: dict[str, Node] = {}
         self.lost = 0
+        self._made = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, *, skew_s: float = 0.0) -> Node:
-        number = len(self.nodes) + 1
-        name = f"n{number}"
-        node = self.nodes[name] = Node(self, name, number, skew_s=skew_s)
+        self._made += 1
+        name = f"n{self._made}"
+        node = self.nodes[name] = Node(self, name, self._made, skew_s=skew_s)
         return node
 
     async def kill(self, node: Node) -> None:
