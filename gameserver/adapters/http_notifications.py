@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
 import msgspec
@@ -13,8 +12,6 @@ from gameserver.adapters.http_routes import Call, Caller, Endpoint, Rate, Reply
 from gameserver.adapters.http_services import Services
 from gameserver.ids import PlayerId
 from gameserver.notification import KEEP_MS_MAX, Notification
-
-logger = logging.getLogger(__name__)
 
 BAD_NOTIFICATION = Kind("bad_notification", 422, "A notification cannot be like this.")
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -43,10 +40,6 @@ async def _notify(services: Services, call: Call[NotifiedAsked, NotificationBody
     except ValueError as error:
         raise Problem(BAD_NOTIFICATION, f"A notification cannot be like this: {error}.") from None
     services.notifier.notify(player, told)
-    logger.info(
-        "notified",
-        extra={"player_id": player, "kind": body.kind, "by": call.player.player_id},
-    )
     return Reply(status=202)
 
 
