@@ -24,7 +24,7 @@ Player = Annotated[str, Meta(pattern=r"^[!-~]{1,128}$")]
 
 NO_FRIENDS = Kind("no_friends", 404, "This server keeps no friends.")
 ONESELF = Kind("oneself", 422, "This is you.")
-NOT_ASKED = Kind("not_asked", 409, "This player has not asked you.")
+NOT_ASKED = Kind("no_request", 409, "This player has not asked you.")
 YOU_BLOCK_THEM = Kind("you_block_them", 409, "You have blocked this player; unblock them first.")
 LIST_FULL = Kind("list_full", 409, "Your list is full.")
 THEIR_LIST_FULL = Kind("their_list_full", 409, "The other player's list is full.")

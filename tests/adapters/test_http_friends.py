@@ -162,7 +162,7 @@ async def test_a_block(town: Town) -> None:
 
 REFUSED: dict[str, tuple[str, str, dict[str, object] | None, int, str]] = {
     "oneself": ("POST", "/v1/friends", {"player_id": "ann"}, 422, "oneself"),
-    "not asked": ("POST", "/v1/friends/ben/answer", {"accept": True}, 409, "not_asked"),
+    "not asked": ("POST", "/v1/friends/ben/answer", {"accept": True}, 409, "no_request"),
     "blocked": ("POST", "/v1/friends", {"player_id": "eve"}, 409, "you_block_them"),
     "no id": ("POST", "/v1/friends", {"player_id": "a b"}, 400, "bad_body"),
     "long id": ("DELETE", "/v1/friends/" + "x" * 129, None, 404, "not_found"),
