@@ -59,6 +59,8 @@ lock: $(STAMP) ## Write the lock files anew from pyproject.toml
 	$(PY) -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print(*p['dependency-groups']['dev'], sep='\n')" > $(VENV)/dev.in
 	$(VENV)/bin/uv pip compile -q $(VENV)/run.in $(VENV)/dev.in $(LOCK_OPTIONS) -o requirements-dev.lock
 	$(VENV)/bin/uv pip compile -q $(VENV)/run.in -c requirements-dev.lock $(LOCK_OPTIONS) -o requirements.lock
+	$(PY) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')" > $(VENV)/build.in
+	$(VENV)/bin/uv pip compile -q $(VENV)/build.in -c requirements-dev.lock $(LOCK_OPTIONS) -o requirements-build.lock
 
 format: $(STAMP) ## Format and fix what can be fixed
 	$(PY) -m ruff format .

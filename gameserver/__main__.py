@@ -7,17 +7,14 @@ import json
 import logging
 import os
 import socket
-import ssl
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 
 import msgspec
 import uvloop
 
-from gameserver import cli_maintenance, cli_matchmaking, cli_new, cli_replay
+from gameserver import cli_maintenance, cli_matchmaking, cli_new, cli_replay, healthcheck
 from gameserver.adapters import json_log
 from gameserver.adapters.http_endpoints import openapi
 from gameserver.app import App
@@ -157,18 +154,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _healthcheck(arguments: argparse.Namespace) -> int:
-    config = load(os.environ)
-    scheme = "https" if config.tls_cert_file else "http"
-    url = f"{scheme}://127.0.0.1:{config.http_port}/healthz"
-    try:
-        # The certificate names the public host, not the loopback address asked here.
-        with urllib.request.urlopen(
-            url, timeout=3, context=ssl._create_unverified_context()
-        ) as answer:
-            return 0 if answer.status == 200 else EXIT_FAILED
-    except (urllib.error.URLError, TimeoutError) as error:
-        print(f"gameserver: {url} does not answer: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    return healthcheck.main()
 
 
 if __name__ == "__main__":
