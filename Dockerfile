@@ -36,6 +36,10 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="gameserver" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/gameserver /opt/gameserver
+COPY deploy/trust /etc/gameserver/trust
+# The one place that a task may write to, if it makes its certificate itself: a volume, else unused.
+RUN install -d -o 65532 -g 65532 -m 700 /tls
+VOLUME /tls
 ENV PATH=/opt/gameserver/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1

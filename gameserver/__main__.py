@@ -14,7 +14,14 @@ from collections.abc import Sequence
 import msgspec
 import uvloop
 
-from gameserver import cli_maintenance, cli_matchmaking, cli_new, cli_replay, healthcheck
+from gameserver import (
+    cli_certificate,
+    cli_maintenance,
+    cli_matchmaking,
+    cli_new,
+    cli_replay,
+    healthcheck,
+)
 from gameserver.adapters import json_log
 from gameserver.adapters.http_endpoints import openapi
 from gameserver.app import App
@@ -78,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("--steps", type=_steps, default=2_000, help="default: %(default)s")
             verb.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     cli_new.add_to(verbs)
+    cli_certificate.add_to(verbs)
     cli_maintenance.add_to(verbs)
     cli_matchmaking.add_to(verbs)
     cli_replay.add_to(verbs)
