@@ -1,7 +1,7 @@
 """The container image, built and entered without a container engine's daemon.
 
-    buildah (chroot isolation) ──► image ──mount──► unshare: own mounts and processes
-                                                     └─ read-only root, uid 65532, process 1
+buildah (chroot isolation) ──► image ──mount──► unshare: own mounts and processes
+                                                 └─ read-only root, uid 65532, process 1
 """
 
 from __future__ import annotations

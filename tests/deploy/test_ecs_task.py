@@ -68,7 +68,9 @@ def test_the_task_is_confined_and_keeps_its_secrets_out_of_sight(file: str, name
         assert one["logConfiguration"]["logDriver"] == "awslogs"
     main = container(task, name)
     assert main["ulimits"] == [{"name": "nofile", "softLimit": 65_536, "hardLimit": 65_536}]
-    assert all(entry["valueFrom"].startswith("arn:aws:secretsmanager:") for entry in main["secrets"])
+    assert all(
+        entry["valueFrom"].startswith("arn:aws:secretsmanager:") for entry in main["secrets"]
+    )
     # A log that cannot be written must not stop the loop.
     assert main["logConfiguration"]["options"]["mode"] == "non-blocking"
     assert task["taskRoleArn"] != task["executionRoleArn"]

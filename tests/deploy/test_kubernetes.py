@@ -159,8 +159,15 @@ def test_only_what_must_talk_may_talk(resources: Resources) -> None:
         name: {port["port"] for rule in spec.get("egress", ()) for port in rule["ports"]}
         for name, spec in policies.items()
     }
-    assert out == {"nobody": set(), "names": {53}, "server": {6379, 5432, 443}, "worker": {5432, 443}}
+    assert out == {
+        "nobody": set(),
+        "names": {53},
+        "server": {6379, 5432, 443},
+        "worker": {5432, 443},
+    }
     # 443 may go anywhere but to the node's own credentials.
     for name in ("server", "worker"):
-        (open_rule,) = [rule for rule in policies[name]["egress"] if rule["ports"][0]["port"] == 443]
+        (open_rule,) = [
+            rule for rule in policies[name]["egress"] if rule["ports"][0]["port"] == 443
+        ]
         assert open_rule["to"][0]["ipBlock"]["except"] == ["169.254.169.254/32"]
