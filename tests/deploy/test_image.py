@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -126,7 +127,8 @@ async def test_server_worker_and_swarm_of_one_image_play_a_match(
             program.begin()
         for program in programs:
             program.wait_ready()
-        swarm = subprocess.run(
+        swarm = await asyncio.to_thread(
+            subprocess.run,
             image.command(
                 *("botswarm", "--url", f"ws://{LOOPBACK}:{ports['ws']}", "--tokens", "-"),
                 *("--bots", "8", "--mode", "quick", "--duration", "2", "--finish", "40"),
