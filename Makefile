@@ -78,10 +78,16 @@ kills: $(COMPILED) ## Kill workers KILLS=500 times while they drain events with 
 failover: $(COMPILED) ## Measure what players notice when nodes are killed and exchanged
 	@$(PY) -m bench.failover $(ARGS)
 
+sbom: $(STAMP) ## Write what is in the image as CycloneDX: artifacts/sbom.json
+	@$(PY) -m deploy.sbom $(ARGS)
+
+audit: $(STAMP) ## Known vulnerabilities of what is locked; asks the package index
+	@$(PY) -m deploy.audit
+
 clean: ## Remove the venv, caches and the development data
 	@if [ -x $(PY) ]; then $(PY) -m gameserver.devstack clean; fi
 	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f gameserver/*/*.so
 
-.PHONY: help setup run swarm test sim chaos check lock bench failover format clean
+.PHONY: help setup run swarm test sim chaos check lock bench failover format clean sbom audit

@@ -23,8 +23,10 @@ VALUES = {
     "REDIS_HOST": "clustercfg.gameserver.abc123.euc1.cache.amazonaws.com",
     "POSTGRES_HOST": "gameserver.abc123.eu-central-1.rds.amazonaws.com",
 }
+_READER = "postgresql://reader:canary@db.example.com/gameserver"
 SECRETS = {
-    "GAMESERVER_RECORDINGS_DSN": "postgresql://reader:canary@db.example.com/gameserver",
+    "GAMESERVER_POSTGRES_DSN": _READER,
+    "GAMESERVER_RECORDINGS_DSN": _READER,
     "WORKER_ERASURE_KEY": "canary" * 8,
 }
 GIB = 1_024

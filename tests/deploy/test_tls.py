@@ -222,6 +222,7 @@ def _server_settings(hops: Hops, queue: SqsQueue, moto: Moto) -> dict[str, str]:
         "GAMESERVER_PROFILES_TABLE": moto.identity["profiles_table"],
         "GAMESERVER_SESSIONS_TABLE": moto.identity["sessions_table"],
         "GAMESERVER_DYNAMODB_ENDPOINT_URL": at["dynamodb"],
+        "GAMESERVER_POSTGRES_DSN": hops.postgres.url(),
         "GAMESERVER_RECORDINGS_DSN": hops.postgres.url(),
         "GAMESERVER_DRAIN_MS": "5000",
     }
