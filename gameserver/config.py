@@ -280,8 +280,19 @@ def _check(config: Config) -> None:
     }
     for name, allowed in schemes.items():
         value = getattr(config, name)
-        if value and (urlsplit(value).scheme not in allowed or not urlsplit(value).netloc):
+        if value and not _is_url(value, allowed):
             raise ConfigError(f"{PREFIX}{name.upper()} must be a URL with {' or '.join(allowed)}")
+
+
+def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(value)
+        # A DSN may name a unix socket by its query, so it needs no host.
+        named = bool(parts.hostname) or (bool(parts.netloc) and "postgres" in schemes)
+        # What stands for a port may be a password whose host was forgotten.
+        return parts.scheme in schemes and named and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _check_iam(config: Config) -> None:

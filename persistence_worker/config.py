@@ -171,7 +171,9 @@ def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(value)
         # A DSN may name a unix socket by its query, so it needs no host.
-        return parts.scheme in schemes and bool(parts.netloc or "host=" in parts.query)
+        # What stands for a port may be a password whose host was forgotten: asking for it raises.
+        named = bool(parts.netloc or "host=" in parts.query) and parts.port != 0
+        return parts.scheme in schemes and named
     except ValueError:
         return False
 
