@@ -103,16 +103,21 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.cli_maintenance": SHARED | {"gameserver.adapters"},
     "gameserver.scaffold": PURE_BASE,
     "gameserver.cli_new": {"gameserver.scaffold"},
+    "gameserver.cli_certificate": set(),
+    # Called every few seconds beside a server: it loads next to nothing.
+    "gameserver.healthcheck": {"gameserver.config", "gameserver.errors"},
     "gameserver.cli_matchmaking": SHARED | {"gameserver.lobby"},
     "gameserver.__main__": SHARED
     | {
         "gameserver.app",
         "gameserver.adapters.json_log",
         "gameserver.adapters.http_endpoints",
+        "gameserver.cli_certificate",
         "gameserver.cli_maintenance",
         "gameserver.cli_matchmaking",
         "gameserver.cli_new",
         "gameserver.cli_replay",
+        "gameserver.healthcheck",
     },
     "gameserver.devstack": SHARED
     | {"gameserver.games", "botswarm", "gameserver.adapters.network_sim"},
@@ -145,6 +150,8 @@ IMPURE_ALLOWED = (
     "gameserver.adapters",
     "gameserver.devstack",
     "gameserver.__main__",
+    "gameserver.healthcheck",
+    "gameserver.cli_certificate",
     "gameserver.cli_maintenance",
     "gameserver.cli_new",
     "gameserver.scaffold",
