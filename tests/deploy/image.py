@@ -29,6 +29,7 @@ set -e
 mount --bind "$0" "$0"
 mount --rbind /dev "$0/dev"
 mount -t proc proc "$0/proc"
+mount -t tmpfs -o "size=1m,mode=700,uid=$1,gid=$1" tls "$0/tls"
 mount -o remount,bind,ro "$0"
 user=$1; shift
 exec chroot --userspec="$user:$user" "$0" "$@"
