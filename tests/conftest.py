@@ -38,6 +38,7 @@ os.environ.pop("AWS_PROFILE", None)
 REDIS_PREFIX = "t"
 
 SLOW_FIRST = (
+    "tests/deploy/test_image.py",
     "tests/worker/test_dlq.py",
     "tests/playerdata",
     "tests/chaos",
@@ -46,6 +47,7 @@ SLOW_FIRST = (
     "tests/sim",
     "tests/worker",
     "tests/browser",
+    "tests/deploy",
     "tests/devstack",
     "tests/scaffold",
 )

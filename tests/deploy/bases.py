@@ -14,6 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ def storage() -> Iterator[Path]:
         if path.exists() and _size(path) > _STORAGE_BYTES_MAX:
             # Layers of earlier builds: made anew in a minute.
             shutil.rmtree(path)
+        buildah(path, "rm", "--all")  # Of a run that was killed.
         with ThreadPoolExecutor() as threads:
             tars = dict(zip(BASES, threads.map(_fetched, BASES), strict=True))
         for name, tar in tars.items():
@@ -72,7 +74,9 @@ def storage() -> Iterator[Path]:
 
 def buildah(at: Path, *words: str | Path) -> str:
     """What one command of buildah prints. Raises ``CalledProcessError``, its output shown."""
-    command = ["buildah", "--root", at, "--runroot", at.with_name("run"), *words]
+    # What is mounted is remembered where a restart of the machine forgets it as well.
+    run = Path(tempfile.gettempdir()) / f"gameserver-image-{os.getuid()}"
+    command = ["buildah", "--root", at, "--runroot", run, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise AssertionError(f"buildah {words[0]}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")

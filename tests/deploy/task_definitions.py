@@ -17,6 +17,7 @@ VALUES = {
     "ACCOUNT_ID": "123456789012",
     "REGION": "eu-central-1",
     "IMAGE": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/gameserver:1.2.3",
+    "METRICS_IMAGE": "public.ecr.aws/cloudwatch-agent/cloudwatch-agent:1.2.3",
     "DOMAIN": "play.example.com",
     "USER_POOL_ID": "eu-central-1_AbCdEfGhI",
     "USER_POOL_CLIENT_ID": "1h57kf5cpq17m0eml12EXAMPLE",
