@@ -13,11 +13,14 @@ from botocore.session import get_session
 from botocore.validate import ParamValidator
 
 ROOT = Path(__file__).parent.parent.parent
+_SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret"
 VALUES = {
     "ACCOUNT_ID": "123456789012",
     "REGION": "eu-central-1",
     "IMAGE": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/gameserver:1.2.3",
     "METRICS_IMAGE": "public.ecr.aws/cloudwatch-agent/cloudwatch-agent:1.2.3",
+    "READER_DSN_ARN": f"{_SECRET}:gameserver/reader-dsn-a1b2c3",
+    "ERASURE_KEY_ARN": f"{_SECRET}:gameserver/erasure-key-d4e5f6",
     "DOMAIN": "play.example.com",
     "USER_POOL_ID": "eu-central-1_AbCdEfGhI",
     "USER_POOL_CLIENT_ID": "1h57kf5cpq17m0eml12EXAMPLE",
