@@ -154,6 +154,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ticks_behind_max: Count = 3  # further behind: time is skipped and counted
     grace_ms: Millis = 30_000  # a disconnected player's seat is kept this long
     empty_match_ms: Millis = 10_000  # a match without players ends as `abandoned`
+    spectators_max: Natural = 100  # per match, without a seat; over it: Error match_full
+    spectate_bytes_max: Bytes = 4_194_304  # per match, views held back for them; then every other
     lease_ttl_ms: Annotated[int, Meta(ge=500, le=60_000)] = 2_000
     checkpoint_interval_ms: Millis = 1_000
     uncommitted_events_max: Count = 512  # per match: it pauses until they are committed

@@ -20,9 +20,10 @@ class Arrival:
     """An answer, and what came right behind it: whoever asked runs a turn of the loop later, and
     must not miss what is told in between."""
 
-    __slots__ = ("frame", "gone", "joined", "link", "missed")
+    __slots__ = ("channel", "frame", "gone", "joined", "link", "missed")
 
-    def __init__(self, answer: messages.JoinAnswer) -> None:
+    def __init__(self, answer: messages.JoinAnswer, channel: str) -> None:
+        self.channel = channel
         self.link = answer.link
         self.joined = answer.joined
         self.missed = list(answer.missed)
@@ -35,16 +36,20 @@ class Desk:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._open: dict[int, tuple[str, asyncio.Future[Arrival]]] = {}
+        self._open: dict[int, tuple[str, asyncio.Future[Arrival], bool]] = {}
         self._arrivals: dict[int, tuple[str, Arrival]] = {}
 
     async def ask(
-        self, owner: str, link: int, request: from_client.Join, identity: Identity
+        self, owner: str, link: int, request: from_client.Entry, identity: Identity
     ) -> Arrival:
         """Raises ``JoinRefused``, or ``TimeoutError`` after ``ANSWER_S``."""
         future: asyncio.Future[Arrival] = asyncio.get_running_loop().create_future()
-        self._open[link] = question = owner, future
-        self._send(owner, messages.AskJoin(link, messages.SeatWanted.of(request), identity))
+        watching = isinstance(request, from_client.Watch)
+        self._open[link] = question = owner, future, watching
+        if isinstance(request, from_client.Watch):
+            self._send(owner, messages.AskWatch(link, request, identity))
+        else:
+            self._send(owner, messages.AskJoin(link, messages.SeatWanted.of(request), identity))
         try:
             async with asyncio.timeout(ANSWER_S):
                 arrival = await future
@@ -61,12 +66,12 @@ class Desk:
 
     def answered(self, node: str, said: messages.JoinAnswer | messages.JoinRefusal) -> None:
         """``node`` has answered; a former owner may do so when another one has been asked."""
-        asked, future = self._open.get(said.link, ("", None))
+        asked, future, watching = self._open.get(said.link, ("", None, False))
         if future is None or future.done() or asked != node:
             if isinstance(said, messages.JoinAnswer):
                 self._send(node, messages.LetGo(said.link))  # Nobody waits for it any more.
         elif isinstance(said, messages.JoinAnswer):
-            arrival = Arrival(said)
+            arrival = Arrival(said, messages.channel(said.joined.match, watching=watching))
             self._arrivals[said.link] = (node, arrival)
             future.set_result(arrival)
         else:
@@ -82,9 +87,9 @@ class Desk:
             match said:
                 case messages.SeatGone():
                     arrival.gone = arrival.gone or said.link == arrival.link
-                case messages.Tell() if said.match == arrival.joined.match:
+                case messages.Tell() if said.match == arrival.channel:
                     arrival.missed.append(said.payload)
-                case messages.ShowFrame() if said.match == arrival.joined.match:
+                case messages.ShowFrame() if said.match == arrival.channel:
                     if said.link in (0, arrival.link):
                         arrival.frame = said.frame
                 case _:

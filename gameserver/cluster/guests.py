@@ -22,13 +22,14 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class Party:
-    """The guests of one match from one node: what all of them see is sent once."""
+    """The guests of one match from one node, or its spectators there: what all of them see is sent
+    once."""
 
-    __slots__ = ("_bus", "_frame", "_match", "_node", "_told", "size")
+    __slots__ = ("_bus", "_frame", "_node", "_told", "channel", "size")
 
-    def __init__(self, bus: NodeBus, match: str, node: str) -> None:
+    def __init__(self, bus: NodeBus, channel: str, node: str) -> None:
         self._bus = bus
-        self._match = match
+        self.channel = channel
         self._node = node
         self._frame: Frame | None = None
         self._told: Broadcast | None = None
@@ -40,28 +41,29 @@ class Party:
             if frame is self._frame:
                 return
             self._frame = frame
-        shown = messages.ShowFrame(self._match, link, frame.packed())
+        shown = messages.ShowFrame(self.channel, link, frame.packed())
         self._bus.send(
             self._node,
             messages.encode(shown),
-            replaces=f"{self._match}/{link}" if link else self._match,
+            replaces=f"{self.channel}/{link}" if link else self.channel,
         )
 
     def tell(self, message: Broadcast, epoch: int) -> None:
         if message is not self._told:
             self._told = message
-            told = messages.Tell(self._match, epoch, message.packed())
+            told = messages.Tell(self.channel, epoch, message.packed())
             self._bus.send(self._node, messages.encode(told))
 
 
 class Guest:
     """Implements ``ports.Subscriber`` for one player elsewhere."""
 
-    __slots__ = ("_guests", "epoch", "game", "handle", "link", "node", "party")
+    __slots__ = ("_guests", "epoch", "game", "handle", "link", "node", "party", "watching")
 
     line = None
 
-    def __init__(self, guests: Guests, node: str, link: int) -> None:
+    def __init__(self, guests: Guests, node: str, link: int, *, watching: bool) -> None:
+        self.watching = watching
         self._guests = guests
         self.node = node
         self.link = link
@@ -72,7 +74,8 @@ class Guest:
 
     def frame(self, frame: Frame) -> None:
         if self.party is not None and self.game is not None:
-            self.party.show(frame, self.link if self.game.hidden else 0)
+            own = self.game.hidden and not self.watching
+            self.party.show(frame, self.link if own else 0)
 
     def announce(self, message: Broadcast) -> None:
         if self.party is not None:
@@ -123,7 +126,7 @@ class Guests:
     def received(self, node: str, message: messages.Message) -> None:
         """What an edge asks."""
         match message:
-            case messages.AskJoin():
+            case messages.AskJoin() | messages.AskWatch():
                 self._spawn(self._join(node, message))
             case messages.GiveInput():
                 self._input(node, message)
@@ -151,11 +154,12 @@ class Guests:
             self._pop(guest.node, guest.link)
             self._bus.send(guest.node, messages.encode(messages.SeatGone(guest.link, reason)))
 
-    async def _join(self, node: str, asked: messages.AskJoin) -> None:
+    async def _join(self, node: str, asked: messages.AskJoin | messages.AskWatch) -> None:
         try:
             if len(self._guests) >= self._max:
                 raise JoinRefused(ErrorCode.SERVER_FULL, "this node has no room for guests")
-            guest = Guest(self, node, asked.link)
+            watching = isinstance(asked, messages.AskWatch)
+            guest = Guest(self, node, asked.link, watching=watching)
             self._pop(node, asked.link)  # Its match will call it replaced: nobody must hear that.
             seated = await self._matches.join(asked.request.join(), asked.identity, guest)
         except JoinRefused as refused:
@@ -170,9 +174,10 @@ class Guests:
 
     def _welcome(self, guest: Guest, seated: Seated) -> None:
         match_id = seated.handle.match_id
-        party = self._parties.get((match_id, guest.node))
+        channel = messages.channel(match_id, watching=guest.watching)
+        party = self._parties.get((channel, guest.node))
         if party is None:
-            party = self._parties[match_id, guest.node] = Party(self._bus, match_id, guest.node)
+            party = self._parties[channel, guest.node] = Party(self._bus, channel, guest.node)
         party.size += 1
         guest.party, guest.handle, guest.game = party, seated.handle, seated.game
         guest.epoch = seated.joined.epoch
@@ -203,6 +208,6 @@ class Guests:
         if guest is not None and guest.party is not None and guest.handle is not None:
             guest.party.size -= 1
             if not guest.party.size:
-                self._parties.pop((guest.handle.match_id, node), None)
+                self._parties.pop((guest.party.channel, node), None)
             guest.party = None
         return guest

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from gameserver.cluster import messages
 from gameserver.game.contract import AnyGame, LeaveReason
 from gameserver.hot import Line
 from gameserver.ids import MatchId
@@ -52,11 +53,20 @@ class Link:
         "number",
         "owner",
         "seeking",
+        "watching",
     )
 
     def __init__(
-        self, cluster: ClusterMatches, number: int, identity: Identity, session: Subscriber
+        self,
+        cluster: ClusterMatches,
+        number: int,
+        identity: Identity,
+        session: Subscriber,
+        *,
+        watching: bool,
     ) -> None:
+        self.watching = watching
+        """It is a spectator's: without a seat, and behind the match by what its game says."""
         self._cluster = cluster
         self._session = session
         self.number = number
@@ -83,14 +93,22 @@ class Link:
         self.owner = owner
         self._seat = None if owner else seated.handle
         frame = seated.frame
-        self._epoch, self._tick = joined.epoch, joined.tick
+        # A spectator's frames may be older than the match is.
+        self._epoch, self._tick = joined.epoch, -1 if self.watching else joined.tick
         if frame is not None:  # It may have come behind the answer.
             self._epoch, self._tick = max((joined.epoch, joined.tick), (frame.epoch, frame.tick))
         self._input_seq = joined.input_seq
         self._seq = max(joined.seq, *(missed.seq for missed in seated.missed), 0)
 
-    def resumption(self) -> from_client.Join:
+    @property
+    def channel(self) -> str:
+        """See ``messages.channel``."""
+        return messages.channel(self.match, watching=self.watching)
+
+    def resumption(self) -> from_client.Entry:
         """What to ask for to go on where the session stands."""
+        if self.watching:
+            return from_client.Watch(0, self.match)
         return from_client.Join(
             match=self.match, resume=from_client.Resume(max(self._epoch, 0), self._seq)
         )
@@ -113,12 +131,14 @@ class Link:
             seated.handle.detach()
             self.lost()
             return
-        if not seated.joined.resumed:
+        if not seated.joined.resumed and not self.watching:
             seated.handle.detach()
             self.over(MOVED)
             return
         seen, seen_seq = (self._epoch, self._tick), self._seq
         self.took(seated, owner)
+        if self.watching:
+            self._epoch, self._tick = max(seen, (self._epoch, self._tick))
         for missed in seated.missed:
             if missed.pauses:
                 self._paused = True
@@ -207,7 +227,7 @@ class Link:
         owner took this node for gone in between, the match tells them all again."""
         if epoch < self._epoch or self.seeking:
             return
-        if message.seq > self._seq + 1:
+        if message.seq > self._seq + 1 and not self.watching:
             self.lost()
         else:
             self.announce(message)

@@ -133,12 +133,13 @@ class ClusterMatches:
     # ── joining ──────────────────────────────────────────────────────────────────────────────
 
     async def join(
-        self, request: from_client.Join, identity: Identity, subscriber: Subscriber
+        self, request: from_client.Entry, identity: Identity, subscriber: Subscriber
     ) -> Seated:
         """See ``ports.Matches``."""
         request = await self.door.passed(request, identity)
         self._numbers += 1
-        link = Link(self, self._numbers, identity, subscriber)
+        watching = isinstance(request, from_client.Watch)
+        link = Link(self, self._numbers, identity, subscriber, watching=watching)
         self._links[link.number] = link
         try:
             seated, owner = await self._place(request, link)
@@ -147,13 +148,13 @@ class ClusterMatches:
             raise
         link.took(seated, owner)
         if owner:
-            self._by_match.setdefault((owner, link.match), {})[link.number] = link
+            self._by_match.setdefault((owner, link.channel), {})[link.number] = link
         return msgspec.structs.replace(seated, handle=link)
 
-    async def _place(self, request: from_client.Join, link: Link) -> tuple[Seated, str]:
+    async def _place(self, request: from_client.Entry, link: Link) -> tuple[Seated, str]:
         if not self.has_peers:
             return await self.local.join(request, link.identity, link), ""
-        if request.match:
+        if isinstance(request, from_client.Watch) or request.match:
             return await self.find(request, link)
         kept = await self._kept_seat(request, link)
         if kept is not None:
@@ -203,7 +204,7 @@ class ClusterMatches:
         return None
 
     async def find(
-        self, request: from_client.Join, link: Link, *, again: int = ASKED_AGAIN
+        self, request: from_client.Entry, link: Link, *, again: int = ASKED_AGAIN
     ) -> tuple[Seated, str]:
         """A seat in the match that ``request`` names, on whatever node has it, or here if nobody
         has. Raises ``JoinRefused``, ``StoreUnavailable``."""
@@ -230,7 +231,7 @@ class ClusterMatches:
             await asyncio.sleep(PAUSE_S * (0.5 + self.entropy.jitter()))
         raise refused
 
-    async def ask(self, owner: str, request: from_client.Join, link: Link) -> Seated:
+    async def ask(self, owner: str, request: from_client.Entry, link: Link) -> Seated:
         """A seat of ``owner``. Raises ``JoinRefused``, ``TimeoutError``."""
         self._heard.setdefault(owner, self._loop.time())
         given = await self._desk.ask(owner, link.number, request, link.identity)
@@ -275,7 +276,7 @@ class ClusterMatches:
     def settled(self, link: Link) -> None:
         """The seeker has found it."""
         if link.owner and not link.closed:
-            self._by_match.setdefault((link.owner, link.match), {})[link.number] = link
+            self._by_match.setdefault((link.owner, link.channel), {})[link.number] = link
 
     def _unlist(self, link: Link) -> None:
         for key, links in list(self._by_match.items()):

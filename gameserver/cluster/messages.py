@@ -1,7 +1,7 @@
 """What nodes say to each other, as closed unions.
 
     edge (has the player's socket)                         owner (runs the match)
-      AskJoin ───────────────────────────────────────────►
+      AskJoin, AskWatch ─────────────────────────────────►
       ◄─────────────────────────────── JoinAnswer, or JoinRefusal
       GiveInput, GiveUp, LetGo ──────────────────────────►
       ◄────────────────── ShowFrame (one for all its players), Tell, SeatGone
@@ -138,6 +138,21 @@ class Note(msgspec.Struct, array_like=True, tag=14, frozen=True):
     body: bytes
 
 
+class AskWatch(msgspec.Struct, array_like=True, tag=15, frozen=True):
+    """Let a player of the sender watch. Spectators of a match on a node are told together, under
+    ``channel``."""
+
+    link: int
+    request: from_client.Watch
+    identity: Identity
+
+
+def channel(match: str, *, watching: bool) -> str:
+    """Whom ``ShowFrame.match`` and ``Tell.match`` mean: the players of a match on the receiving
+    node, or its spectators there, who may be shown less, and later."""
+    return f"{match}~watch" if watching else match
+
+
 Message = (
     AskJoin
     | GiveInput
@@ -153,6 +168,7 @@ Message = (
     | Ask
     | Reply
     | Note
+    | AskWatch
 )
 
 _encode = msgspec.msgpack.Encoder().encode

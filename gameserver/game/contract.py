@@ -203,6 +203,10 @@ class Game(Generic[StateT, InputT, ViewT]):
     hidden: ClassVar[bool] = False
     """True where ``view_for`` is overridden: each player gets a view of their own."""
 
+    spectate_delay_ms: ClassVar[int | None] = None
+    """Who has no seat may watch, and sees everything so many ms late; 0: at once. ``None``: nobody
+    may. A hidden game that may be watched says in ``view_public`` what then is seen."""
+
     recorded: ClassVar[bool] = False
     """True: what its matches consume is stored, so that they can be replayed (docs/replay.md)."""
 
@@ -234,6 +238,16 @@ class Game(Generic[StateT, InputT, ViewT]):
 
     def view_for(self, state: StateT, player: Player) -> ViewT:
         """What one player may see; called instead of ``view`` where ``hidden`` is true."""
+        return self.view(state)
+
+    def view_public(self, state: StateT) -> ViewT:
+        """What spectators may see: never more than any opponent might know.
+
+        The same as ``view`` where nothing is hidden. A hidden game has no public view unless it
+        states one here, and without one it cannot be watched.
+        """
+        if self.hidden:
+            raise NotImplementedError
         return self.view(state)
 
     def wake_at(self, state: StateT) -> int | None:

@@ -39,6 +39,8 @@ EVENT_BYTES_MAX = 60_000
 """Of an event's data: leaves room for the rest of a record (64 KiB)."""
 
 LOOK_EVERY = 16
+SPECTATORS = -1
+"""Their place among the views of seats."""
 """Steps between two looks at what is slow to check: views per player, purity, secrets."""
 
 MakeInput = Callable[[SeededRandom], Any]
@@ -370,8 +372,10 @@ class _Play:
         return encoded
 
     def _views(self, state: Any) -> dict[int | None, bytes]:
-        """What everyone sees, by seat; ``None``: the spectators."""
+        """What everyone sees, by seat; ``None``: who has none."""
         views: dict[int | None, bytes] = {None: self._encoded(self._call("view", state))}
+        if self.game.hidden and self.game.spectate_delay_ms is not None:
+            views[SPECTATORS] = self._encoded(self._call("view_public", state))
         see = partial(self._call, "view_for" if self.game.hidden else "view")
         for seat, player in self.seated.items():
             given = (state, player) if self.game.hidden else (state,)
@@ -396,5 +400,5 @@ class _Play:
                 self._require(
                     viewer == seat or encoded == views[viewer],
                     f"what only seat {seat} may know shows in the view of "
-                    f"{'spectators' if viewer is None else f'seat {viewer}'}",
+                    f"{'spectators' if viewer in (None, SPECTATORS) else f'seat {viewer}'}",
                 )

@@ -17,6 +17,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PLAYERS_MAX = 1000
 _TICK_RATE_MAX = 128
+_DELAY_MS_MAX = 600_000
 
 
 def problems(game: type[Any]) -> list[str]:
@@ -49,6 +50,12 @@ def _names(game: type[Any]) -> Iterator[str]:
     version = getattr(game, "version", None)
     if type(version) is not int or not 0 <= version < 2**31:
         yield f"version must be a whole number from 0 to 2147483647; it is {version!r}"
+    delay = getattr(game, "spectate_delay_ms", None)
+    if delay is not None and (type(delay) is not int or not 0 <= delay <= _DELAY_MS_MAX):
+        yield (
+            f"spectate_delay_ms must be a whole number of ms from 0 to {_DELAY_MS_MAX}, or None "
+            f"where nobody may watch; it is {delay!r}"
+        )
 
 
 def _modes(game: type[Any]) -> Iterator[str]:
@@ -94,6 +101,13 @@ def _methods(game: type[Any]) -> Iterator[str]:
         yield "hidden is true, so view_for() must be overridden: it says what one player may see"
     if not game.hidden and overridden("view_for"):
         yield "view_for() is overridden but never called: set hidden = True"
+    if game.hidden and game.spectate_delay_ms is not None and not overridden("view_public"):
+        yield (
+            "a hidden game that may be watched must override view_public(): what spectators see; "
+            "without it, leave spectate_delay_ms at None"
+        )
+    if not game.hidden and overridden("view_public"):
+        yield "view_public() is overridden but never called: spectators see view()"
 
 
 def _struct(game: type[Any], part: str) -> Iterator[str]:

@@ -124,6 +124,7 @@ class Arena(Game[ArenaState, Move, ArenaView]):
     name = "arena"
     tick_rate = TICK_RATE
     recorded = True
+    spectate_delay_ms = 0
     modes: ClassVar = {
         "standard": Mode(
             players_max=8,

@@ -172,6 +172,7 @@ class LiarsDice(Game[DiceState, Act, DiceView]):
     tick_rate = 0
     hidden = True
     recorded = True
+    spectate_delay_ms = 0
     modes: ClassVar = {
         "standard": Mode(
             players_max=6,
@@ -245,6 +246,9 @@ class LiarsDice(Game[DiceState, Act, DiceView]):
 
     def view(self, state: DiceState) -> DiceView:
         return _view(state, [])
+
+    def view_public(self, state: DiceState) -> DiceView:
+        return self.view(state)
 
     def view_for(self, state: DiceState, player: Player) -> DiceView:
         hand = state.hands.get(player.seat)

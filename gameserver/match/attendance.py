@@ -13,6 +13,7 @@ from gameserver.game.contract import LeaveReason, Player, Refused
 from gameserver.hot import Given, Member, collect, spread
 from gameserver.ids import PlayerId
 from gameserver.match.checkpoint import Checkpoint, SeatHolder
+from gameserver.match.gallery import Gallery
 from gameserver.match.reserved import Reserved
 from gameserver.match.roster import Roster
 from gameserver.match.seat import Seat
@@ -66,6 +67,8 @@ class Attendance:
         self._polls = runner.game.tick_rate >= POLL_RATE_MIN
         self._polling = False
         self._shown: Frame | None = None
+        self._config = config
+        self._gallery: Gallery | None = None
         for holder in origin.seats:
             self._expect(holder)
 
@@ -114,7 +117,7 @@ class Attendance:
         if runner.over:
             raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {runner.match_id} is over")
         try:
-            frame = self._frame(member)
+            frame = self.frame_for(member)
         except Exception as error:
             runner.fail(error)
             raise JoinRefused(ErrorCode.UNAVAILABLE, "the match has failed") from error
@@ -199,6 +202,20 @@ class Attendance:
             missed.append(paused)
         return Seated(handle=seat, game=runner.game, joined=joined, missed=missed, frame=frame)
 
+    def watch(self, request: from_client.Watch, subscriber: Subscriber) -> Seated:
+        """See the match without a seat. Raises ``JoinRefused``."""
+        runner = self._runner
+        if runner.over:
+            raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {runner.match_id} is over")
+        if self._gallery is None:
+            self._gallery = Gallery(runner, self.roster, config=self._config)
+        return self._gallery.admit(request, subscriber)
+
+    @property
+    def spectators(self) -> int:
+        """Those who watch without a seat."""
+        return 0 if self._gallery is None else len(self._gallery)
+
     def leave(self, member: Member, reason: LeaveReason) -> None:
         """Free the seat. Nobody calls back to the one who leaves: who asked for it knows."""
         runner = self._runner
@@ -267,6 +284,8 @@ class Attendance:
             self._watcher.seat_freed(self._runner, member.player.id)
             if subscriber is not None:
                 self._tell(subscriber.left, reason)
+        if self._gallery is not None:
+            self._gallery.left(reason)
 
     # ── waiting ──────────────────────────────────────────────────────────────────────────────
 
@@ -319,6 +338,8 @@ class Attendance:
         self.stop_waiting()
         for member in self.roster:
             member.handle = None
+        if self._gallery is not None:
+            self._gallery.stop()
 
     # ── reading at the tick ──────────────────────────────────────────────────────────────────
 
@@ -357,7 +378,7 @@ class Attendance:
         if self._runner.game.hidden:
             for member in self.roster.audience:
                 if member.subscriber is not None:
-                    self._tell(member.subscriber.frame, self._frame(member))
+                    self._tell(member.subscriber.frame, self.frame_for(member))
             return
         frame = self._runner.play.frame(self.roster.acks, None)
         frame.expect(self._shown)
@@ -381,9 +402,14 @@ class Attendance:
             if member.subscriber is not None:
                 self._tell(member.subscriber.announce, message)
 
-    def _frame(self, member: Member) -> Frame:
-        runner = self._runner
-        return runner.play.frame(self.roster.acks, member.player if runner.game.hidden else None)
+    def frame_for(self, member: Member) -> Frame:
+        """What ``member`` sees now. Raises whatever the game's view does."""
+        play = self._runner.play
+        if not self._runner.game.hidden:
+            return play.frame(self.roster.acks, None)
+        if member is self.roster.gallery:
+            return play.public_frame(self.roster.acks)
+        return play.frame(self.roster.acks, member.player)
 
     def _tell(self, tell: Callable[[ToldT], None], what: ToldT) -> None:
         """A defect in one session must not end the match of the others."""

@@ -78,6 +78,8 @@ def _fitting(runner: Runner, game: AnyGame) -> Any:
         views = [game.view(state)]
         if game.hidden:
             views += [game.view_for(state, member.player) for member in runner.attendance.roster]
+            if game.spectate_delay_ms is not None:
+                views.append(game.view_public(state))
         for view in views:
             msgspec.msgpack.encode(view)
         if not game.tick_rate:

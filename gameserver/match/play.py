@@ -184,6 +184,16 @@ class Play:
         """What everyone may see."""
         return self._game.view(self._state)
 
+    def public_frame(self, acks: list[int]) -> Frame:
+        """What spectators see of a game that hides something."""
+        return Frame(
+            epoch=self.epoch,
+            tick=self.tick,
+            server_ms=self._clock.wall_ms(),
+            acks=acks,
+            view=self._game.view_public(self._state),
+        )
+
     def abandon(self, time_ms: int, reason: str = "") -> None:
         """Nobody is left, or (``reason``) somebody wants it."""
         if self._recorder is not None:

@@ -114,12 +114,14 @@ class Registry:
     # ── joining ──────────────────────────────────────────────────────────────────────────────
 
     async def join(
-        self, request: from_client.Join, identity: Identity, subscriber: Subscriber
+        self, request: from_client.Entry, identity: Identity, subscriber: Subscriber
     ) -> Seated:
         """See ``ports.Matches``. The seat is taken in the very turn of the loop in which this
         returns, so that nothing is told to the subscriber before ``Joined``."""
         if self.draining:
             self._check_not_left(self.runners.get(MatchId(request.match)))
+        if isinstance(request, from_client.Watch):
+            return (await self._find(MatchId(request.match))).attendance.watch(request, subscriber)
         current = self._current(identity.player_id)
         if request.match:
             if current is not None and current.match_id == request.match:

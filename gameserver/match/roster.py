@@ -12,7 +12,7 @@ from gameserver.wire import to_client
 class Roster:
     """Seats 0 to ``players_max`` - 1. ``acks[seat]`` is the last input applied for that seat."""
 
-    __slots__ = ("_by_player", "_seats", "acks", "audience", "guests", "lines")
+    __slots__ = ("_by_player", "_seats", "acks", "audience", "gallery", "guests", "lines")
 
     def __init__(self, players_max: int) -> None:
         self._seats: list[Member | None] = [None] * players_max
@@ -21,6 +21,8 @@ class Roster:
         self.audience: tuple[Member, ...] = ()
         """Members who are present. Replaced, never changed: it may be iterated while a subscriber
         reacts by leaving."""
+        self.gallery: Member | None = None
+        """Stands for all spectators among those present; it has no seat."""
         self.lines: tuple[Member, ...] = ()
         """Those of them whose connection is on this node, for the loops of ``hot``."""
         self.guests: tuple[Member, ...] = ()
@@ -64,7 +66,10 @@ class Roster:
 
     def changed(self) -> None:
         """Somebody came or went: rebuild the audience."""
-        self.audience = tuple(m for m in self._by_player.values() if m.subscriber is not None)
+        present = [m for m in self._by_player.values() if m.subscriber is not None]
+        if self.gallery is not None:
+            present.append(self.gallery)
+        self.audience = tuple(present)
         self.lines = tuple(m for m in self.audience if m.line is not None)
         self.guests = tuple(m for m in self.audience if m.line is None)
 

@@ -126,6 +126,7 @@ class MatchService:
         self._booked = Booked(self._registry, node=node, clock=clock)
         self.hosting = LocalHosting(self._registry, hosted_max=config.hosted_matches_max)
         self.operations = LocalOperations(self._registry.runners, node=node)
+        metrics.gauge("spectators", "Who watches matches of this node", self._spectators)
         self._keeper = LeaseKeeper(
             store, self._registry.held, lease_ttl_ms=config.lease_ttl_ms, entropy=entropy
         )
@@ -137,7 +138,7 @@ class MatchService:
         return self._registry.games
 
     async def join(
-        self, request: from_client.Join, identity: Identity, subscriber: Subscriber
+        self, request: from_client.Entry, identity: Identity, subscriber: Subscriber
     ) -> Seated:
         """See ``ports.Matches``."""
         return await self._registry.join(request, identity, subscriber)
@@ -215,6 +216,9 @@ class MatchService:
     def players(self) -> int:
         """Seats taken, by those in their grace period too."""
         return self._registry.players
+
+    def _spectators(self) -> float:
+        return float(sum(one.attendance.spectators for one in self._registry.runners.values()))
 
     @property
     def events_uncommitted(self) -> int:

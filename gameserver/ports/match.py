@@ -78,10 +78,11 @@ class Matches(Protocol):
     def games(self) -> Mapping[str, AnyGame]: ...
 
     async def join(
-        self, request: from_client.Join, identity: Identity, subscriber: Subscriber
+        self, request: from_client.Entry, identity: Identity, subscriber: Subscriber
     ) -> Seated:
         """Find or create the match and take a seat. A player who already holds a seat gets it
-        back, and the earlier subscriber's ``left("replaced")`` is called.
+        back, and the earlier subscriber's ``left("replaced")`` is called. ``Watch`` takes none:
+        its handle takes no inputs, and the same player may hold a seat elsewhere.
 
         Raises ``JoinRefused``; ``StoreUnavailable`` where a new match cannot be stored."""
 

@@ -149,7 +149,7 @@ class Session:
                 self._input(message)
             case from_client.Ping():
                 self._send(to_client.Pong(message.sent, self._clock.wall_ms()))
-            case from_client.Join():
+            case from_client.Join() | from_client.Watch():
                 self._join(message)
             case from_client.Leave():
                 self._leave(message)
@@ -249,15 +249,22 @@ class Session:
             self._metrics.inputs_dropped += 1
             self._refuse(
                 refused,
-                "input seq must grow"
-                if refused is ErrorCode.BAD_INPUT
-                else f"at most {self._config.inputs_per_tick_max} inputs a tick are taken",
+                self._why(refused),
                 message.seq,
                 # Inputs that a stalled network delivers together are no abuse: no strike.
-                close=CloseCode.BAD_MESSAGES if refused is ErrorCode.BAD_INPUT else None,
+                close=None if refused is ErrorCode.TOO_MANY_INPUTS else CloseCode.BAD_MESSAGES,
             )
 
-    def _join(self, message: from_client.Join) -> None:
+    def _why(self, refused: ErrorCode) -> str:
+        match refused:
+            case ErrorCode.BAD_INPUT:
+                return "input seq must grow"
+            case ErrorCode.NOT_JOINED:
+                return "take a seat before sending inputs; who watches has none"
+            case _:
+                return f"at most {self._config.inputs_per_tick_max} inputs a tick are taken"
+
+    def _join(self, message: from_client.Entry) -> None:
         if self._state is not State.OPEN:
             self._refuse(
                 ErrorCode.ALREADY_JOINED,
@@ -269,7 +276,7 @@ class Session:
         self._state = after(self._state, Change.JOIN)
         self._spawn(self._finish_join(message))
 
-    async def _finish_join(self, message: from_client.Join) -> None:
+    async def _finish_join(self, message: from_client.Entry) -> None:
         try:
             seated = await self._matches.join(message, self.identity, self)
         except JoinRefused as refused:

@@ -166,6 +166,11 @@ class Frame:
         made._begin()
         return made
 
+    @property
+    def view_bytes(self) -> int:
+        """The size of the view, encoded."""
+        return len(self._cut.whole)
+
     def packed(self) -> bytes:
         """For another node, which makes the deltas for its own receivers."""
         whole = msgspec.Raw(self._cut.whole)

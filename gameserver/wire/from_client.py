@@ -8,6 +8,7 @@ its number:
     [3, ref]                                              Leave
     [4, sent]                                             Ping
     [5, ref, token]                                       Refresh
+    [6, ref, match]                                       Watch
 
 As JSON (``gameserver.v1.json``, text frames) it is an object: ``{"type": "input", "seq": 1,
 "data": {...}}``. Fields left out take their defaults. ``ref`` is chosen by the client (0 to 2^32-1)
@@ -92,7 +93,20 @@ class Refresh(
     token: Annotated[str, Meta(max_length=TOKEN_CHARS_MAX)] = ""
 
 
-FromClient = Join | Input | Leave | Ping | Refresh
+class Watch(
+    msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True, gc=False, tag=6
+):
+    """See a match without a seat in it, until ``Leave``. Answer: ``Joined`` with seat -1, then its
+    frames and events, as late as the game wants; or ``Error``. Inputs are refused."""
+
+    ref: Ref
+    match: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+Entry = Join | Watch
+"""How one comes into a match."""
+
+FromClient = Join | Input | Leave | Ping | Refresh | Watch
 
 JSON_NAMES: dict[type[Any], str] = {
     Join: "join",
@@ -100,4 +114,5 @@ JSON_NAMES: dict[type[Any], str] = {
     Leave: "leave",
     Ping: "ping",
     Refresh: "refresh",
+    Watch: "watch",
 }

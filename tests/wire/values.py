@@ -124,6 +124,7 @@ from_clients = st.one_of(
     st.builds(from_client.Leave, refs),
     st.builds(from_client.Ping, finite),
     st.builds(from_client.Refresh, refs, st.text(max_size=40)),
+    st.builds(from_client.Watch, refs, st.text(min_size=1, max_size=64)),
 )
 
 seats = st.builds(to_client.Seat, counts, words, words, st.booleans())

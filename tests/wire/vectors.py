@@ -38,6 +38,7 @@ FROM_CLIENT: dict[str, from_client.FromClient] = {
     "leave": from_client.Leave(ref=5),
     "ping": from_client.Ping(sent=1234.5),
     "refresh": from_client.Refresh(ref=6, token="header.claims.signature"),
+    "watch": from_client.Watch(ref=7, match=MATCH),
 }
 INPUT = Move(dx=1, dy=-1, fire=True)
 
