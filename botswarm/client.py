@@ -178,6 +178,8 @@ class Bot:
                 self._reconnect(message, now)
             case to_client.Refreshed() | to_client.Matchmaking() | to_client.Notification():
                 self._unexpected(message)
+            case to_client.Said() | to_client.Muted() | to_client.Voting() | to_client.Rematch():
+                pass  # Bots neither speak nor vote.
             case _:
                 self._of_match(message, now)
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from gameserver import app_cluster, app_records
+from gameserver import app_cluster, app_records, moderation
 from gameserver.adapters import gc_policy
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.ecs import EcsTask
@@ -203,6 +203,7 @@ class App:
             entropy=entropy,
             metrics=metrics,
             node=self.node.name,
+            moderator=moderation.load(config.chat_moderator),
         )
         await self._matches.start()
         stack.push_async_callback(self._matches.stop)

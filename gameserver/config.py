@@ -156,6 +156,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     empty_match_ms: Millis = 10_000  # a match without players ends as `abandoned`
     spectators_max: Natural = 100  # per match, without a seat; over it: Error match_full
     spectate_bytes_max: Bytes = 4_194_304  # per match, views held back for them; then every other
+    chat_chars_max: Annotated[int, Meta(ge=1, le=1_000)] = 200  # per line; over it: refused
+    chat_lines_max: Count = 5  # per player within the window; over it: refused
+    chat_window_ms: Millis = 10_000
+    chat_history_max: Natural = 50  # newest lines of a match, for who comes; older ones are gone
+    chat_muted_max: Count = 64  # whom a player mutes in a match; over it: refused
+    chat_moderator: Text = ""  # "module:attr" that judges lines; empty: all are let through
+    chat_moderator_ms: Millis = 500  # an answer that takes longer is a failure
+    chat_moderator_fails: Annotated[str, Meta(pattern=r"^(refuse|allow)\Z")] = "refuse"  # then
     lease_ttl_ms: Annotated[int, Meta(ge=500, le=60_000)] = 2_000
     checkpoint_interval_ms: Millis = 1_000
     uncommitted_events_max: Count = 512  # per match: it pauses until they are committed

@@ -61,6 +61,12 @@ COUNTERS: dict[str, str] = {
     "jwks_fetches": "Key sets fetched",
     "jwks_errors": "Key set fetches that failed",
     "bus_interruptions": "Times messages between nodes were lost",
+    "chat_lines": "Lines said in chats",
+    "chat_limited": "Lines refused: too long, too many, no chat, no team",
+    "chat_allowed": "Lines that the moderator let through",
+    "chat_replaced": "Lines that the moderator replaced",
+    "chat_refused": "Lines that the moderator refused",
+    "chat_unjudged": "Lines on which the moderator failed or took too long",
     "tickets_enqueued": "Matchmaking tickets taken by this node",
     "tickets_matched": "Tickets matched by this node's matchmakers",
     "tickets_declined": "Tickets ended by a ready check",
@@ -179,6 +185,12 @@ class Metrics(Collector):
     jwks_fetches: int
     jwks_errors: int
     bus_interruptions: int
+    chat_lines: int
+    chat_limited: int
+    chat_allowed: int
+    chat_replaced: int
+    chat_refused: int
+    chat_unjudged: int
     tickets_enqueued: int
     tickets_matched: int
     tickets_declined: int

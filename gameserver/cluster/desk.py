@@ -78,7 +78,9 @@ class Desk:
             future.set_exception(JoinRefused(ErrorCode(said.code), said.message))
 
     def overheard(
-        self, node: str, said: messages.Tell | messages.ShowFrame | messages.SeatGone
+        self,
+        node: str,
+        said: messages.Tell | messages.TellOne | messages.ShowFrame | messages.SeatGone,
     ) -> None:
         """What a match says right behind its answer."""
         for sender, arrival in self._arrivals.values():
@@ -88,6 +90,8 @@ class Desk:
                 case messages.SeatGone():
                     arrival.gone = arrival.gone or said.link == arrival.link
                 case messages.Tell() if said.match == arrival.channel:
+                    arrival.missed.append(said.payload)
+                case messages.TellOne() if said.link == arrival.link:
                     arrival.missed.append(said.payload)
                 case messages.ShowFrame() if said.match == arrival.channel:
                     if said.link in (0, arrival.link):

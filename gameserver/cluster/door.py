@@ -28,13 +28,13 @@ class Door:
         self.banned: Callable[[PlayerId], Ban | None] = lambda _: None
         self.by_code: ByCode = _no_codes
 
-    async def passed(self, request: from_client.Join, identity: Identity) -> from_client.Join:
+    async def passed(self, request: from_client.Entry, identity: Identity) -> from_client.Entry:
         """What is asked for, by the match's id: codes and passwords go no further. Raises
         ``JoinRefused``, ``Unavailable``."""
         banned = self.banned(identity.player_id)
         if banned is not None:
             raise JoinRefused(ErrorCode.BANNED, banned.told)
-        if not request.code:
+        if isinstance(request, from_client.Watch) or not request.code:
             return request
         match = await self.by_code(request.code, request.password, identity)
         if request.match not in ("", match):

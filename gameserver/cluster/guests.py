@@ -81,6 +81,9 @@ class Guest:
         if self.party is not None:
             self.party.tell(message, self.epoch)
 
+    def tell_alone(self, message: Broadcast) -> None:
+        self._guests.tell(self, message)
+
     def polled(self, polled: bool) -> None:
         """There is no socket to be read."""
 
@@ -130,6 +133,10 @@ class Guests:
                 self._spawn(self._join(node, message))
             case messages.GiveInput():
                 self._input(node, message)
+            case messages.GiveWord():
+                guest = self._guests.get((node, message.link))
+                if guest is not None and guest.handle is not None:
+                    guest.handle.say(message.word)
             case messages.GiveUp():
                 if (guest := self._pop(node, message.link)) and guest.handle is not None:
                     guest.handle.leave(LeaveReason(message.reason))
@@ -154,6 +161,11 @@ class Guests:
             self._pop(guest.node, guest.link)
             self._bus.send(guest.node, messages.encode(messages.SeatGone(guest.link, reason)))
 
+    def tell(self, guest: Guest, message: Broadcast) -> None:
+        """To one of them alone."""
+        told = messages.TellOne(guest.link, guest.epoch, message.packed())
+        self._bus.send(guest.node, messages.encode(told))
+
     async def _join(self, node: str, asked: messages.AskJoin | messages.AskWatch) -> None:
         try:
             if len(self._guests) >= self._max:
@@ -161,7 +173,8 @@ class Guests:
             watching = isinstance(asked, messages.AskWatch)
             guest = Guest(self, node, asked.link, watching=watching)
             self._pop(node, asked.link)  # Its match will call it replaced: nobody must hear that.
-            seated = await self._matches.join(asked.request.join(), asked.identity, guest)
+            wanted = asked.request if isinstance(asked, messages.AskWatch) else asked.request.join()
+            seated = await self._matches.join(wanted, asked.identity, guest)
         except JoinRefused as refused:
             code, text = str(refused.code), refused.message
         except Unavailable:

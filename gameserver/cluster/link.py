@@ -38,6 +38,7 @@ class Link:
     """Implements ``ports.SeatHandle`` and ``ports.Subscriber``."""
 
     __slots__ = (
+        "_chat",
         "_cluster",
         "_epoch",
         "_input_seq",
@@ -78,6 +79,7 @@ class Link:
         self._seat: SeatHandle | None = None
         self._epoch = self._tick = -1
         self._seq = 0
+        self._chat = 0
         self._input_seq = 0
         self._paused = False
         self.seeking = False
@@ -99,6 +101,7 @@ class Link:
             self._epoch, self._tick = max((joined.epoch, joined.tick), (frame.epoch, frame.tick))
         self._input_seq = joined.input_seq
         self._seq = max(joined.seq, *(missed.seq for missed in seated.missed), 0)
+        self._chat = max(self._chat, *map(_line, seated.missed), 0)
 
     @property
     def channel(self) -> str:
@@ -135,14 +138,14 @@ class Link:
             seated.handle.detach()
             self.over(MOVED)
             return
-        seen, seen_seq = (self._epoch, self._tick), self._seq
+        seen, seen_seq, seen_line = (self._epoch, self._tick), self._seq, self._chat
         self.took(seated, owner)
         if self.watching:
             self._epoch, self._tick = max(seen, (self._epoch, self._tick))
         for missed in seated.missed:
             if missed.pauses:
                 self._paused = True
-            if not missed.seq or missed.seq > seen_seq:
+            if missed.seq > seen_seq or (not missed.seq and not 0 < _line(missed) <= seen_line):
                 self._session.announce(missed)
         frame = seated.frame
         # An owner that was only out of reach may not have stepped since.
@@ -189,6 +192,17 @@ class Link:
         if not self._cluster.give_input(self, seq, data):
             self._cluster.metrics.inputs_dropped += 1
         return None
+
+    def say(self, message: from_client.Word) -> None:
+        """While the match is being looked for nobody hears it."""
+        if self._seat is not None:
+            self._seat.say(message)
+        elif self.owner:
+            self._cluster.give_word(self, message)
+        elif not self.closed:
+            text = "the match moves to another server; say it again"
+            error = to_client.Error(ErrorCode.UNAVAILABLE, text, message.ref)
+            self._session.tell_alone(Broadcast(error))
 
     def leave(self, reason: LeaveReason) -> None:
         """Give the seat up for good."""
@@ -242,6 +256,19 @@ class Link:
             self._paused = message.pauses
         self._session.announce(message)
 
+    def told_alone(self, message: Broadcast, epoch: int) -> None:
+        """The same, for this player alone."""
+        if epoch >= self._epoch and not self.seeking:
+            self.tell_alone(message)
+
+    def tell_alone(self, message: Broadcast) -> None:
+        """Lines of the chat each once."""
+        number = _line(message)
+        if self.closed or 0 < number <= self._chat:
+            return
+        self._chat = max(self._chat, number)
+        self._session.tell_alone(message)
+
     def polled(self, polled: bool) -> None:
         if not self.closed:
             self._session.polled(polled)
@@ -260,6 +287,12 @@ class Link:
             self.over(reason)
 
 
+def _line(message: Broadcast) -> int:
+    """The number of a line of the chat; 0 for anything else."""
+    said = message.message
+    return said.number if isinstance(said, to_client.Said) else 0
+
+
 class Elsewhere:
     """Implements ``ports.SeatHandle`` between the answer of an owner and the link's taking it."""
 
@@ -273,6 +306,9 @@ class Elsewhere:
 
     def input(self, seq: int, data: Any) -> ErrorCode | None:
         return None
+
+    def say(self, message: from_client.Word) -> None:
+        """Nobody can have asked for it."""
 
     def leave(self, reason: LeaveReason) -> None:
         self._cluster.give_up(self._link, self._owner, reason)

@@ -257,6 +257,9 @@ class ClusterMatches:
         self._send(link.owner, messages.GiveInput(link.number, seq, raw))
         return True
 
+    def give_word(self, link: Link, word: from_client.Word) -> None:
+        self._send(link.owner, messages.GiveWord(link.number, word))
+
     def give_up(self, link: Link, owner: str, reason: LeaveReason) -> None:
         if owner:
             self._send(owner, messages.GiveUp(link.number, reason))
@@ -304,6 +307,11 @@ class ClusterMatches:
                 told = Broadcast.unpacked(said.payload)
                 for link in self._of_match(node, said.match):
                     link.told(told, said.epoch)
+            case messages.TellOne():
+                self._desk.overheard(node, said)
+                told_one = self._links.get(said.link)
+                if told_one is not None and told_one.owner == node:
+                    told_one.told_alone(Broadcast.unpacked(said.payload), said.epoch)
             case messages.JoinAnswer() | messages.JoinRefusal():
                 self._desk.answered(node, said)
             case messages.SeatGone():

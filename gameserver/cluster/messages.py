@@ -3,8 +3,8 @@
     edge (has the player's socket)                         owner (runs the match)
       AskJoin, AskWatch ─────────────────────────────────►
       ◄─────────────────────────────── JoinAnswer, or JoinRefusal
-      GiveInput, GiveUp, LetGo ──────────────────────────►
-      ◄────────────────── ShowFrame (one for all its players), Tell, SeatGone
+      GiveInput, GiveWord, GiveUp, LetGo ────────────────►
+      ◄──────────── ShowFrame (one for all its players), Tell, TellOne, SeatGone
       ◄─────────────────────────────────── TakeOver (adopt this match now)
 
     any node                                               any other
@@ -147,6 +147,21 @@ class AskWatch(msgspec.Struct, array_like=True, tag=15, frozen=True):
     identity: Identity
 
 
+class GiveWord(msgspec.Struct, array_like=True, tag=16, frozen=True):
+    """Chat, or a vote."""
+
+    link: int
+    word: from_client.Word
+
+
+class TellOne(msgspec.Struct, array_like=True, tag=17, frozen=True):
+    """A reliable message for one player on the receiving node."""
+
+    link: int
+    epoch: int
+    payload: bytes
+
+
 def channel(match: str, *, watching: bool) -> str:
     """Whom ``ShowFrame.match`` and ``Tell.match`` mean: the players of a match on the receiving
     node, or its spectators there, who may be shown less, and later."""
@@ -169,6 +184,8 @@ Message = (
     | Reply
     | Note
     | AskWatch
+    | GiveWord
+    | TellOne
 )
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -44,8 +44,12 @@ ViewT = TypeVar("ViewT", bound=msgspec.Struct)
 DataT = TypeVar("DataT", covariant=True)
 
 
+BOT = "bot:"
+"""Ids of players begin so where the game itself plays them; no person's does."""
+
+
 class Player(msgspec.Struct, frozen=True, kw_only=True):
-    """A person in a match.
+    """A person in a match, or a bot that the game plays.
 
     ``seat`` is a small number, unique in the match at any time and kept over reconnects;
     ``groups`` are the player's Cognito groups. ``team`` and ``role`` are those that matchmaking
@@ -59,11 +63,18 @@ class Player(msgspec.Struct, frozen=True, kw_only=True):
     team: int = 0
     role: str = ""
 
+    @property
+    def is_bot(self) -> bool:
+        """Whether the game itself plays it."""
+        return self.id.startswith(BOT)
+
 
 class Mode(msgspec.Struct, frozen=True, kw_only=True):
     """A way to play the game that players can ask for by name.
 
     ``matchmaking``: how players of this mode are brought together; without it there is no queue.
+    ``pauses``: how often the players may vote for a pause, each for at most ``pause_ms``.
+    ``rematch_ms``: for so long after the end they may vote for another match; 0: they may not.
     """
 
     players_max: int
@@ -73,6 +84,9 @@ class Mode(msgspec.Struct, frozen=True, kw_only=True):
     matchmaking: Rules | None = None
     choices: Mapping[str, tuple[int | float | str, ...]] = MappingProxyType({})
     """The options that whoever creates a match may set, and what to."""
+    pauses: int = 0
+    pause_ms: int = 60_000
+    rematch_ms: int = 0
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,6 +221,9 @@ class Game(Generic[StateT, InputT, ViewT]):
     """Who has no seat may watch, and sees everything so many ms late; 0: at once. ``None``: nobody
     may. A hidden game that may be watched says in ``view_public`` what then is seen."""
 
+    chat: ClassVar[bool] = False
+    """True: the players of a match may speak to each other; see ``team_of``."""
+
     recorded: ClassVar[bool] = False
     """True: what its matches consume is stored, so that they can be replayed (docs/replay.md)."""
 
@@ -249,6 +266,11 @@ class Game(Generic[StateT, InputT, ViewT]):
         if self.hidden:
             raise NotImplementedError
         return self.view(state)
+
+    def team_of(self, state: StateT, player: Player) -> str | None:
+        """The player's team, by any name; those of one team may chat among themselves. ``None``:
+        there are none."""
+        return None
 
     def wake_at(self, state: StateT) -> int | None:
         """Match time in ms at which to step even without an input (turn clocks).

@@ -18,6 +18,8 @@ _KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PLAYERS_MAX = 1000
 _TICK_RATE_MAX = 128
 _DELAY_MS_MAX = 600_000
+_PAUSE_MS_MAX = 600_000
+_REMATCH_MS_MAX = 120_000
 
 
 def problems(game: type[Any]) -> list[str]:
@@ -73,6 +75,12 @@ def _modes(game: type[Any]) -> Iterator[str]:
                 f"modes[{name!r}] must have 1 <= players_min <= players_max <= {_PLAYERS_MAX}; "
                 f"it has {mode.players_min} and {mode.players_max}"
             )
+        elif not (mode.pauses >= 0 and 1_000 <= mode.pause_ms <= _PAUSE_MS_MAX):
+            yield (
+                f"modes[{name!r}] must have pauses >= 0 and pause_ms from 1000 to {_PAUSE_MS_MAX}"
+            )
+        elif not 0 <= mode.rematch_ms <= _REMATCH_MS_MAX:
+            yield f"modes[{name!r}] must have rematch_ms from 0 to {_REMATCH_MS_MAX}"
         elif mode.matchmaking is not None and mode.matchmaking.size > mode.players_max:
             yield (
                 f"modes[{name!r}] has players_max {mode.players_max}, but its matchmaking makes "

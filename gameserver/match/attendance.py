@@ -107,17 +107,18 @@ class Attendance:
     def join(self, request: from_client.Join, identity: Identity, subscriber: Subscriber) -> Seated:
         """Take a seat, or take one's own again. Raises ``JoinRefused``."""
         runner = self._runner
-        if runner.over:
+        known = self.roster.find(identity.player_id)
+        if runner.over and (known is None or not runner.lingering):
             raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {runner.match_id} is over")
         runner.has_lapsed()  # Then the player is told that the match stands still.
         if request.resume is not None and request.resume.epoch > runner.play.epoch:
             # The player has seen a newer owner: ours is the stale one, and will find out.
             raise JoinRefused(ErrorCode.MATCH_ELSEWHERE, "another node holds it; try again")
-        member = self.roster.find(identity.player_id) or self._admit(identity)
-        if runner.over:
+        member = known or self._admit(identity)
+        if runner.over and not runner.lingering:
             raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {runner.match_id} is over")
         try:
-            frame = self.frame_for(member)
+            frame = None if runner.over else self.frame_for(member)
         except Exception as error:
             runner.fail(error)
             raise JoinRefused(ErrorCode.UNAVAILABLE, "the match has failed") from error
@@ -179,7 +180,7 @@ class Attendance:
             )
 
     def _seated(
-        self, request: from_client.Join, member: Member, seat: Seat, frame: Frame
+        self, request: from_client.Join, member: Member, seat: Seat, frame: Frame | None
     ) -> Seated:
         runner, chronicle = self._runner, self._runner.chronicle
         gap = None if request.resume is None else chronicle.since(request.resume)
@@ -200,13 +201,19 @@ class Attendance:
         )
         if (paused := runner.paused) is not None:
             missed.append(paused)
+        if runner.company is not None:
+            missed += runner.company.news(member)
         return Seated(handle=seat, game=runner.game, joined=joined, missed=missed, frame=frame)
 
-    def watch(self, request: from_client.Watch, subscriber: Subscriber) -> Seated:
+    def watch(
+        self, request: from_client.Watch, identity: Identity, subscriber: Subscriber
+    ) -> Seated:
         """See the match without a seat. Raises ``JoinRefused``."""
         runner = self._runner
         if runner.over:
             raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {runner.match_id} is over")
+        if not runner.guestlist.admits(identity.player_id):
+            raise JoinRefused(ErrorCode.NOT_INVITED, "a private match: its guests alone may watch")
         if self._gallery is None:
             self._gallery = Gallery(runner, self.roster, config=self._config)
         return self._gallery.admit(request, subscriber)
@@ -225,6 +232,8 @@ class Attendance:
         if not len(self.roster):
             self._empty_since = self._loop.time()
         self._watcher.seat_freed(runner, member.player.id)
+        if runner.company is not None:
+            runner.company.left(member.player.id)
         if runner.over:
             return
         try:
@@ -401,6 +410,11 @@ class Attendance:
         for member in self.roster.audience:
             if member.subscriber is not None:
                 self._tell(member.subscriber.announce, message)
+
+    def tell(self, member: Member, message: Broadcast) -> None:
+        """A reliable message to one player alone, if present."""
+        if member.subscriber is not None:
+            self._tell(member.subscriber.tell_alone, message)
 
     def frame_for(self, member: Member) -> Frame:
         """What ``member`` sees now. Raises whatever the game's view does."""

@@ -74,7 +74,13 @@ class Birth:
         return await self._new(match_id, game, mode, acquired, asked_at, watcher, terms=terms)
 
     async def open(
-        self, match_id: MatchId, game: AnyGame, booking: Booking, watcher: Watcher
+        self,
+        match_id: MatchId,
+        game: AnyGame,
+        booking: Booking,
+        watcher: Watcher,
+        *,
+        terms: Terms | None = None,
     ) -> tuple[Runner | None, bool]:
         """A booked match, and whether it is new: if an earlier call has begun it, it is continued.
         ``None``: another node has it, or it is over. Raises as ``create``."""
@@ -85,7 +91,8 @@ class Birth:
         if acquired.checkpoint is not None:
             return await self._continued(match_id, acquired, asked_at, watcher), False
         mode = booking.queue.mode
-        return await self._new(match_id, game, mode, acquired, asked_at, watcher, booking), True
+        runner = await self._new(match_id, game, mode, acquired, asked_at, watcher, booking, terms)
+        return runner, True
 
     async def _new(
         self,
@@ -107,7 +114,7 @@ class Birth:
             options, players_max = {**options, **terms.options}, terms.players_max or players_max
         random = SeededRandom(seed)
         try:
-            state = game.start(
+            state: msgspec.Struct = game.start(
                 Setup(
                     mode=mode,
                     players_max=players_max,
@@ -165,13 +172,15 @@ class Birth:
         """From the checkpoint, which is there."""
         try:
             origin = checkpoints.decode(acquired.checkpoint or b"")
-            if origin.ended is not None:
+            if origin.ended is not None and not self._lingers(origin):
                 self._bury(match_id, acquired, asked_at)
                 return None
             game = self._games.get(origin.game)
             if game is None:
                 raise BadCheckpoint(f"the game {origin.game!r} is not installed on this node")
-            state = checkpoints.decode_state(origin.state, game.State)
+            state = None
+            if origin.ended is None:
+                state = checkpoints.decode_state(origin.state, game.State)
         except BadCheckpoint as error:
             await self._leave_alone(match_id, acquired, error)
             return None
@@ -184,6 +193,11 @@ class Birth:
             extra={"match": match_id, "game": game.name, "tick": origin.tick},
         )
         return runner
+
+    def _lingers(self, origin: Checkpoint) -> bool:
+        """Whether the players of an ended match may still vote for another one."""
+        until_ms = 0 if origin.company is None else origin.company.rematch_until_ms
+        return until_ms > self._services.clock.wall_ms()
 
     async def reacquire(self, lease: Lease) -> Acquired | None:
         """Take one's own match again; ``None`` while a lease on it runs that is not ``lease``.
@@ -209,7 +223,7 @@ class Birth:
     def _runner(
         self,
         origin: Checkpoint,
-        state: msgspec.Struct,
+        state: msgspec.Struct | None,
         game: AnyGame,
         acquired: Acquired,
         asked_at: float,

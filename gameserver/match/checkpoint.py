@@ -33,6 +33,33 @@ class SeatHolder(msgspec.Struct, frozen=True, array_like=True):
     role: str = ""
 
 
+class Line(msgspec.Struct, frozen=True, array_like=True):
+    """Of the chat. ``team``: whom it was for; ``None``: everyone."""
+
+    number: int
+    seat: int
+    player: str
+    name: str
+    text: str
+    team: str | None
+    at_ms: int
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """What a match's company has said and decided. ``line``: the last number given; ``mutes``: whom
+    each player does not hear; ``pauses``: how many there were. Times in ms of wall time, 0: none.
+    ``yes``, ``no``: who wants a rematch."""
+
+    lines: list[Line] = []
+    line: int = 0
+    mutes: dict[str, list[str]] = {}
+    pauses: int = 0
+    pause_until_ms: int = 0
+    rematch_until_ms: int = 0
+    yes: list[str] = []
+    no: list[str] = []
+
+
 class Recorded(msgspec.Struct, frozen=True, array_like=True):
     """How far a recording has come: its last chunk's ``number``, and the ``entry_seq`` of the last
     outbox entry, which differs from ``event_seq`` because chunks are entries too."""
@@ -45,7 +72,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Times in ms: ``time_ms`` is match time, ``created_ms`` wall time. ``random`` is the state
     of the match's generator. ``ended`` is the reason, or ``None`` while the match is played;
     ``booking``: for whom matchmaking has made it; ``recorded``: ``None`` where the match is not;
-    ``terms``: what the player who created it has settled."""
+    ``terms``: what the player who created it has settled; ``company``: chat and votes, where the
+    game has them."""
 
     format: int = FORMAT_UNRECORDED
     match: str
@@ -63,6 +91,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     booking: Booking | None = None
     recorded: Recorded | None = None
     terms: Terms | None = None
+    company: Kept | None = None
 
     @property
     def entry_seq(self) -> int:

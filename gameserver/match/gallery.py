@@ -182,6 +182,9 @@ class Gallery:
         if self._events > self._config.resume_events_max:
             self._drop_oldest_event()
 
+    def tell_alone(self, message: Broadcast) -> None:
+        """There is no such one."""
+
     def polled(self, polled: bool) -> None:
         """Nobody here sends inputs."""
 
@@ -307,6 +310,11 @@ class Place:
 
     def input(self, seq: int, data: Any) -> ErrorCode | None:
         return ErrorCode.NOT_JOINED
+
+    def say(self, message: from_client.Word) -> None:
+        text = "take a seat first; who watches has no say"
+        error = to_client.Error(ErrorCode.NOT_JOINED, text, message.ref)
+        self._subscriber.tell_alone(Broadcast(error))
 
     def leave(self, reason: LeaveReason) -> None:
         self._gallery.remove(self._subscriber)

@@ -12,11 +12,13 @@ class Pause(IntFlag):
     COMMIT = 2
     RELAY = 4
     HANDOVER = 8
+    VOTE = 16
 
 
 PAUSE_TEXTS = {
     Pause.LEASE: "store unreachable",
     Pause.COMMIT: "events wait for the store",
     Pause.RELAY: "events wait for the queue",
+    Pause.VOTE: "the players have paused it",
     Pause.HANDOVER: "the match moves to another node",
 }

@@ -159,6 +159,10 @@ class Play:
         ended, self._tick = self._tick.ended, StepTick.of(game, self._random)
         self._tick.ended = ended
 
+    def team_of(self, player: Player) -> str | None:
+        """See ``contract.Game.team_of``."""
+        return self._game.team_of(self._state, player)
+
     def wake_at(self) -> int | None:
         """When a match without a rate wants to step, in ms of match time."""
         return self._game.wake_at(self._state)

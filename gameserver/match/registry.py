@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from gameserver.config import Config
 from gameserver.errors import JoinRefused, StoreUnavailable
 from gameserver.game.contract import AnyGame, LeaveReason
@@ -16,6 +18,7 @@ from gameserver.lobby import quick_join
 from gameserver.maintenance import Maintenance
 from gameserver.match.backoff import delay_s
 from gameserver.match.birth import Birth
+from gameserver.match.durable import until_durable
 from gameserver.match.opening import Kind, Openings
 from gameserver.match.relay import Relay
 from gameserver.match.remains import Remains, Undertaker
@@ -121,7 +124,8 @@ class Registry:
         if self.draining:
             self._check_not_left(self.runners.get(MatchId(request.match)))
         if isinstance(request, from_client.Watch):
-            return (await self._find(MatchId(request.match))).attendance.watch(request, subscriber)
+            runner = await self._find(MatchId(request.match))
+            return runner.attendance.watch(request, identity, subscriber)
         current = self._current(identity.player_id)
         if request.match:
             if current is not None and current.match_id == request.match:
@@ -254,9 +258,11 @@ class Registry:
         runner.begin()
         return runner
 
-    async def open_booked(self, match_id: MatchId, booking: Booking) -> Runner | None:
-        """The match that matchmaking asks for, new or from an earlier call. ``None`` where it
-        cannot be played here. Raises ``StoreUnavailable``."""
+    async def open_booked(
+        self, match_id: MatchId, booking: Booking, *, terms: Terms | None = None
+    ) -> Runner | None:
+        """The match that matchmaking or the players of another one ask for, new or from an earlier
+        call. ``None`` where it cannot be played here. Raises ``StoreUnavailable``."""
         runner = self.runners.get(match_id)
         if runner is not None:
             return runner
@@ -265,7 +271,7 @@ class Registry:
         if closed or game is None or booking.queue.mode not in game.modes:
             return None
         try:
-            runner, is_new = await self._birth.open(match_id, game, booking, self)
+            runner, is_new = await self._birth.open(match_id, game, booking, self, terms=terms)
         except JoinRefused:
             return None  # The game does not start.
         if runner is None:
@@ -381,6 +387,24 @@ class Registry:
         self._undertaker.take(
             Remains(runner.lease, runner.outbox, confirmed_at=runner.confirmed_at)
         )
+
+    def again(self, runner: Runner, match_id: MatchId, booking: Booking) -> None:
+        self._spawn(self._open_again(runner, match_id, booking))
+
+    async def _open_again(self, runner: Runner, match_id: MatchId, booking: Booking) -> None:
+        terms, is_open = runner.guestlist.terms, False
+        if terms is not None:
+            guests = {place.player: booking.until_ms for place in booking.places}
+            terms = msgspec.structs.replace(terms, guests=guests, code="", password="")
+        try:
+            new = await self.open_booked(match_id, booking, terms=terms)
+            if new is not None:
+                await until_durable(self.runners, new, lambda: new.version > 0)
+                is_open = True
+        except (StoreUnavailable, JoinRefused):
+            pass
+        if self.runners.get(runner.match_id) is runner and runner.company is not None:
+            runner.company.votes.opened(match_id if is_open else None)
 
     def fenced(self, runner: Runner) -> None:
         """What was not announced is dropped: the new owner goes on from the last commit. Players

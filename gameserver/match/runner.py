@@ -17,13 +17,14 @@ from typing import assert_never
 import msgspec
 
 from gameserver.errors import KeysUnavailable
-from gameserver.game.contract import AnyGame
+from gameserver.game.contract import AnyGame, Player
 from gameserver.hot import Given
 from gameserver.ids import MatchId, PlayerId
 from gameserver.match import checkpoint as checkpoints
 from gameserver.match.attendance import Attendance
 from gameserver.match.checkpoint import Checkpoint, Recorded
 from gameserver.match.chronicle import Chronicle
+from gameserver.match.company import Company
 from gameserver.match.guestlist import Guestlist
 from gameserver.match.ledger import Ledger
 from gameserver.match.outbox import Unrelayed
@@ -115,6 +116,7 @@ class Runner:
         self.attendance = Attendance(
             self, origin, config=config, watcher=watcher, metrics=services.metrics
         )
+        self.company = Company.of(self, origin, services, watcher)
         self._paused = Pause(0)
         self._paused_at = 0.0
         self._conflicted = False
@@ -122,6 +124,8 @@ class Runner:
         self._stopped = False
         self.outbox.on_relayed = self._relayed
         self.outbox.offer(Unrelayed(entry, confirmed_at) for entry in acquired.outbox)
+        if self.company is not None:
+            self.company.votes.restore()
 
     # ── what the node sees ───────────────────────────────────────────────────────────────────
 
@@ -194,6 +198,11 @@ class Runner:
         )
 
     @property
+    def lingering(self) -> bool:
+        """Whether its players are still together, though it has ended."""
+        return self.play.ended is not None and not (self._stopped or self._finished)
+
+    @property
     def over(self) -> bool:
         """Whether nobody can play here any more."""
         return self._stopped or self.play.ended is not None
@@ -220,8 +229,10 @@ class Runner:
         self.go_on()
 
     def go_on(self) -> None:
-        """Play from the state at hand."""
-        if not self._paused and not self.over:
+        """Play from the state at hand; where that is the end, let its players stay together."""
+        if self.lingering:
+            self.linger()
+        elif not self._paused and not self.over:
             self.pacer.start()
             self.attendance.polling(True)
             self.attendance.arm()
@@ -236,6 +247,8 @@ class Runner:
         self._stopped = True
         self.pacer.stop()
         self.attendance.stop()
+        if self.company is not None:
+            self.company.stop()
         self._services.committer.drop(self)
 
     def abandon(self, reason: str = "") -> None:
@@ -312,6 +325,24 @@ class Runner:
             self._weigh(self._recorder.pending)
         if self.play.ended is not None:
             self._stand_still()
+
+    def keep(self) -> int:
+        """Something besides the game has changed that must be durable soon; the version that holds
+        it."""
+        version = self.next_version
+        self.changed()
+        self.hurry()
+        return version
+
+    def team_of(self, player: Player) -> str | None:
+        """The player's team, for the chat; an exception of the game ends its match."""
+        if self.over:
+            return None
+        try:
+            return self.play.team_of(player)
+        except Exception as error:
+            self.fail(error)
+            return None
 
     def _weigh(self, recorded: int) -> None:
         """A recording that grows quickly is committed sooner, and holds the match at its bound."""
@@ -421,6 +452,7 @@ class Runner:
                 booking=self.attendance.reserved.booking,
                 recorded=recorded,
                 terms=self.guestlist.terms,
+                company=None if self.company is None else self.company.kept(),
             )
         )
 
@@ -481,7 +513,19 @@ class Runner:
             recorder is None or recorder.pending <= services.config.recording_bytes_max // 2
         ):
             self.resume(Pause.COMMIT)
-        if self.play.ended is not None and not chronicle.uncommitted and not self._finished:
+        if self.company is not None:
+            self.company.chat.committed(self._ledger.version)
+        if self.play.ended is not None and not chronicle.uncommitted:
+            self.linger()
+
+    def linger(self) -> None:
+        """The end is durable: finish, once nobody may vote for another match any more."""
+        if self.company is None or not self.company.votes.lingers():
+            self.finish()
+
+    def finish(self) -> None:
+        """It is over for its players too. Idempotent."""
+        if not self._finished and not self._stopped:
             self._finished = True
             self.attendance.dismiss("game_error" if self.play.ended == GAME_ERROR else "ended")
             self._watcher.finished(self)

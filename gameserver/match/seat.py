@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from gameserver.game.contract import LeaveReason
 from gameserver.hot import Given, Member
 from gameserver.ids import MatchId
+from gameserver.wire import from_client, to_client
+from gameserver.wire.frame import Broadcast
 from gameserver.wire.to_client import ErrorCode
 
 if TYPE_CHECKING:
@@ -46,6 +48,19 @@ class Seat:
         if runner.on_demand:
             runner.pacer.request()
         return None
+
+    def say(self, message: from_client.Word) -> None:
+        """See ``ports.SeatHandle``."""
+        member, runner = self._member, self._runner
+        if member.handle is not self:
+            return
+        if runner.company is not None:
+            runner.company.said(member, message)
+        else:
+            is_vote = isinstance(message, from_client.Vote)
+            code = ErrorCode.VOTE_REFUSED if is_vote else ErrorCode.CHAT_REFUSED
+            error = to_client.Error(code, "this match has nothing of the kind", message.ref)
+            runner.attendance.tell(member, Broadcast(error))
 
     def leave(self, reason: LeaveReason) -> None:
         if self._member.handle is self:

@@ -40,6 +40,7 @@ from gameserver.match.runner import Runner
 from gameserver.match.services import Services
 from gameserver.matchmaking import Booking, Place, Queue, Vacancy
 from gameserver.metrics import Metrics
+from gameserver.moderation import Judge, Moderator
 from gameserver.ports import (
     Clock,
     Entropy,
@@ -78,6 +79,7 @@ class MatchService:
         entropy: Entropy,
         metrics: Metrics,
         node: str,
+        moderator: Moderator | None = None,
     ) -> None:
         self._config = config
         self._games = games = dict(games)
@@ -108,6 +110,7 @@ class MatchService:
             relay=self._relay,
             sealer=sealer,
             slots=Slots(behind_max=config.ticks_behind_max, metrics=metrics),
+            judge=Judge(moderator, config, metrics=metrics),
         )
         self._birth = Birth(
             store, games=games, services=services, undertaker=self._undertaker, entropy=entropy

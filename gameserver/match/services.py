@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gameserver.config import Config
-from gameserver.ids import PlayerId
+from gameserver.ids import MatchId, PlayerId
 from gameserver.match.committer import Committer
 from gameserver.match.pacer import Slots
 from gameserver.match.relay import Relay
+from gameserver.matchmaking import Booking
 from gameserver.metrics import Metrics
+from gameserver.moderation import Judge
 from gameserver.ports import Clock, Sealer
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class Services:
     relay: Relay
     sealer: Sealer
     slots: Slots
+    judge: Judge
 
 
 class Watcher(Protocol):
@@ -46,6 +49,9 @@ class Watcher(Protocol):
 
     def finished(self, runner: Runner) -> None:
         """The end is committed: only the outbox is left to be relayed."""
+
+    def again(self, runner: Runner, match_id: MatchId, booking: Booking) -> None:
+        """Its players want another one: open it, then ``runner.company.votes.opened``."""
 
     def fenced(self, runner: Runner) -> None:
         """Another owner has the match."""

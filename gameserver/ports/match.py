@@ -33,6 +33,9 @@ class Subscriber(Protocol):
     def announce(self, message: Broadcast) -> None:
         """A reliable message (a committed ``Event``, ``Paused``, ``Resumed``), in order."""
 
+    def tell_alone(self, message: Broadcast) -> None:
+        """A reliable message for this one and not for the others: chat, an ``Error``."""
+
     def polled(self, polled: bool) -> None:
         """Whether the line is read before every step from now on. False again before the match
         stands still and when the seat is gone."""
@@ -53,6 +56,9 @@ class SeatHandle(Protocol):
 
     def input(self, seq: int, data: Any) -> to_client.ErrorCode | None:
         """Queue one decoded input for the next tick, or say why not."""
+
+    def say(self, message: from_client.Word) -> None:
+        """Chat, or vote; what comes of it is told as any other message."""
 
     def leave(self, reason: LeaveReason) -> None:
         """Give the seat up for good."""

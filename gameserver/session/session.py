@@ -155,6 +155,8 @@ class Session:
                 self._leave(message)
             case from_client.Refresh():
                 self._refresh(message)
+            case from_client.Chat() | from_client.Mute() | from_client.Vote():
+                self._say(message)
             case _:
                 assert_never(message)
 
@@ -179,6 +181,10 @@ class Session:
         """A reliable message of the match, the same bytes for all of its players."""
         if self._state is State.SEATED:
             self._reliable(message.encoded(self._connection.format))
+
+    def tell_alone(self, message: Broadcast) -> None:
+        """The same, for this player alone."""
+        self.announce(message)
 
     def polled(self, polled: bool) -> None:
         """Whether the match polls from now on."""
@@ -328,6 +334,17 @@ class Session:
         handle = self._handle
         handle.leave(LeaveReason.LEFT)
         self.left(LeaveReason.LEFT)
+
+    def _say(self, message: from_client.Word) -> None:
+        if self._handle is not None:
+            self._handle.say(message)
+        elif self._loop.time() >= self._unseated_at + _INPUTS_IN_FLIGHT_S:
+            self._refuse(
+                ErrorCode.NOT_JOINED,
+                "take a seat first",
+                message.ref,
+                close=CloseCode.BAD_MESSAGES,
+            )
 
     def _refresh(self, message: from_client.Refresh) -> None:
         if self._refreshing:

@@ -32,6 +32,10 @@ PlainToClient = (
     | to_client.Refreshed
     | to_client.Matchmaking
     | to_client.Notification
+    | to_client.Said
+    | to_client.Muted
+    | to_client.Voting
+    | to_client.Rematch
 )
 """Messages without values of the game, which read the same in both formats."""
 

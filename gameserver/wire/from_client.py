@@ -9,6 +9,9 @@ its number:
     [4, sent]                                             Ping
     [5, ref, token]                                       Refresh
     [6, ref, match]                                       Watch
+    [7, ref, text, team]                                  Chat
+    [8, ref, player, muted]                               Mute
+    [9, ref, what, yes]                                   Vote      what: pause, resume, rematch
 
 As JSON (``gameserver.v1.json``, text frames) it is an object: ``{"type": "input", "seq": 1,
 "data": {...}}``. Fields left out take their defaults. ``ref`` is chosen by the client (0 to 2^32-1)
@@ -17,7 +20,7 @@ and comes back in the answer or the ``Error``.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -27,6 +30,7 @@ Seq = Annotated[int, Meta(ge=1, le=2**32 - 1)]
 Name = Annotated[str, Meta(max_length=64)]
 
 TOKEN_CHARS_MAX = 8192
+CHAT_CHARS_MAX = 1000
 
 
 class Resume(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
@@ -103,10 +107,44 @@ class Watch(
     match: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
+class Chat(
+    msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True, gc=False, tag=7
+):
+    """Say a line to the players of the match, or to one's ``team``. Answer: ``Said``, as all others
+    get it, or ``Error``."""
+
+    ref: Ref
+    text: Annotated[str, Meta(max_length=CHAT_CHARS_MAX)]
+    team: bool = False
+
+
+class Mute(
+    msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True, gc=False, tag=8
+):
+    """Hear no more of a player, or again. Answer: ``Muted``."""
+
+    ref: Ref
+    player: Annotated[str, Meta(min_length=1, max_length=64)]
+    muted: bool = True
+
+
+class Vote(
+    msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True, gc=False, tag=9
+):
+    """For or against a pause of the match, its end, or a rematch. Answer: ``Voting``, to all."""
+
+    ref: Ref
+    what: Literal["pause", "resume", "rematch"]
+    yes: bool = True
+
+
 Entry = Join | Watch
 """How one comes into a match."""
 
-FromClient = Join | Input | Leave | Ping | Refresh | Watch
+Word = Chat | Mute | Vote
+"""What a player says to the others, and not to the game."""
+
+FromClient = Join | Input | Leave | Ping | Refresh | Watch | Chat | Mute | Vote
 
 JSON_NAMES: dict[type[Any], str] = {
     Join: "join",
@@ -115,4 +153,7 @@ JSON_NAMES: dict[type[Any], str] = {
     Ping: "ping",
     Refresh: "refresh",
     Watch: "watch",
+    Chat: "chat",
+    Mute: "mute",
+    Vote: "vote",
 }

@@ -18,6 +18,10 @@ in the format of the connection.
     [12, ref, expires_ms]                              Refreshed
     [13, ticket, game, mode, state, match, until_ms]   Matchmaking
     [14, id, kind, player, data, at_ms]                Notification
+    [15, number, seat, player, name, text, team, at_ms] Said
+    [16, ref, players]                                 Muted
+    [17, what, yes, no, needed, until_ms]              Voting
+    [18, match, until_ms]                              Rematch
 """
 
 from __future__ import annotations
@@ -53,6 +57,8 @@ class ErrorCode(StrEnum):
     TOO_MANY_GUESSES = "too_many_guesses"  # of codes: wait some minutes
     BANNED = "banned"  # an operator keeps the player out; the message says until when
     UNAVAILABLE = "unavailable"  # try again shortly
+    CHAT_REFUSED = "chat_refused"  # the line was not said; the message says why
+    VOTE_REFUSED = "vote_refused"  # there is no such vote now; the message says why
     BAD_TOKEN = "bad_token"  # the token of a Refresh is not accepted; the old one still holds
 
 
@@ -215,6 +221,44 @@ class Notification(msgspec.Struct, array_like=True, frozen=True, tag=14):
     at_ms: int
 
 
+class Said(msgspec.Struct, array_like=True, frozen=True, tag=15):
+    """A line of the chat. ``number`` grows with every line of the match, with gaps: not every line
+    is for everyone. Who comes back gets the newest lines again: drop what is not higher."""
+
+    number: int
+    seat: int
+    player: str
+    name: str
+    text: str
+    team: bool
+    at_ms: int
+
+
+class Muted(msgspec.Struct, array_like=True, frozen=True, tag=16):
+    """Whom you do not hear in this match."""
+
+    ref: int
+    players: list[str]
+
+
+class Voting(msgspec.Struct, array_like=True, frozen=True, tag=17):
+    """How a vote stands: seats that said ``yes`` or ``no``, how many must say yes, until when.
+    ``needed`` 0: it is over."""
+
+    what: str
+    yes: list[int]
+    no: list[int]
+    needed: int
+    until_ms: int
+
+
+class Rematch(msgspec.Struct, array_like=True, frozen=True, tag=18):
+    """Join ``match``: your seat in it is kept until ``until_ms``. ``Left`` follows."""
+
+    match: str
+    until_ms: int
+
+
 ToClient = (
     Welcome
     | Joined
@@ -230,6 +274,10 @@ ToClient = (
     | Refreshed
     | Matchmaking
     | Notification
+    | Said
+    | Muted
+    | Voting
+    | Rematch
 )
 
 JSON_NAMES: dict[type[Any], str] = {
@@ -247,4 +295,8 @@ JSON_NAMES: dict[type[Any], str] = {
     Refreshed: "refreshed",
     Matchmaking: "matchmaking",
     Notification: "notification",
+    Said: "said",
+    Muted: "muted",
+    Voting: "voting",
+    Rematch: "rematch",
 }

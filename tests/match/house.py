@@ -18,6 +18,7 @@ from gameserver.match.runner import Runner
 from gameserver.match.service import MatchService
 from gameserver.match.unsealed import Unsealed
 from gameserver.metrics import Metrics
+from gameserver.moderation import Moderator
 from gameserver.ports import Identity, Sealer, Seated
 from gameserver.wire import from_client
 from gameserver.wire.event_record import EventRecord
@@ -107,6 +108,9 @@ class Watcher:
         assert self.is_polled, "polled without notice"
         self.polls += 1
 
+    def tell_alone(self, message: Broadcast) -> None:
+        self.messages.append(message)
+
     def polled(self, polled: bool) -> None:
         self.is_polled = polled
 
@@ -146,6 +150,7 @@ class House:
         node: str = "n1",
         games: dict[str, AnyGame] | None = None,
         sealer: Sealer | None = None,
+        moderator: Moderator | None = None,
         **config: Any,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -166,6 +171,7 @@ class House:
             entropy=SeededEntropy(1, int(node[1:])),
             metrics=self.metrics,
             node=node,
+            moderator=moderator,
         )
 
     async def __aenter__(self) -> House:

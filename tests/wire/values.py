@@ -125,6 +125,11 @@ from_clients = st.one_of(
     st.builds(from_client.Ping, finite),
     st.builds(from_client.Refresh, refs, st.text(max_size=40)),
     st.builds(from_client.Watch, refs, st.text(min_size=1, max_size=64)),
+    st.builds(from_client.Chat, refs, st.text(max_size=40), st.booleans()),
+    st.builds(from_client.Mute, refs, st.text(min_size=1, max_size=64), st.booleans()),
+    st.builds(
+        from_client.Vote, refs, st.sampled_from(["pause", "resume", "rematch"]), st.booleans()
+    ),
 )
 
 seats = st.builds(to_client.Seat, counts, words, words, st.booleans())
@@ -172,6 +177,17 @@ plain_to_clients = st.one_of(
         st.dictionaries(words, st.none() | st.booleans() | counts | finite | words, max_size=3),
         counts,
     ),
+    st.builds(to_client.Said, counts, counts, words, words, words, st.booleans(), counts),
+    st.builds(to_client.Muted, counts, st.lists(words, max_size=3)),
+    st.builds(
+        to_client.Voting,
+        words,
+        st.lists(counts, max_size=3),
+        st.lists(counts, max_size=3),
+        counts,
+        counts,
+    ),
+    st.builds(to_client.Rematch, words, counts),
 )
 
 

@@ -39,6 +39,10 @@ FROM_CLIENT: dict[str, from_client.FromClient] = {
     "ping": from_client.Ping(sent=1234.5),
     "refresh": from_client.Refresh(ref=6, token="header.claims.signature"),
     "watch": from_client.Watch(ref=7, match=MATCH),
+    "chat": from_client.Chat(ref=8, text="gg ♥"),
+    "chat to the team": from_client.Chat(ref=9, text="left!", team=True),
+    "mute": from_client.Mute(ref=10, player="2b9d"),
+    "vote": from_client.Vote(ref=11, what="pause", yes=False),
 }
 INPUT = Move(dx=1, dy=-1, fire=True)
 
@@ -90,6 +94,10 @@ def _to_client(format: Format) -> dict[str, to_client.ToClient]:
             "0f3b", "party_invite", PLAYER, {"party": "p1", "size": 3, "open": True}, NOW_MS
         ),
         "notification of nobody": to_client.Notification("0f3c", "gift", None, {"é": None}, NOW_MS),
+        "said": to_client.Said(7, 0, PLAYER, "Ada", "gg ♥", False, NOW_MS),
+        "muted": to_client.Muted(10, ["2b9d"]),
+        "voting": to_client.Voting("pause", [0, 2], [1], 3, NOW_MS + 30_000),
+        "rematch": to_client.Rematch(MATCH + "-r2", NOW_MS + 30_000),
     }
 
 
