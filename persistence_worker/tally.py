@@ -135,6 +135,8 @@ async def _count(
     seen: Sequence[Sighting],
     results: Sequence[Result],
 ) -> None:
+    seen = [one for one in seen if not one.player.startswith(wire.BOT_ID)]
+    results = [one for one in results if not one.player.startswith(wire.BOT_ID)]
     rows = sorted(players(seen, results).items())
     if rows:
         columns = _columns((player, *msgspec.structs.astuple(row)) for player, row in rows)

@@ -36,6 +36,7 @@ import msgspec
 
 from gameserver.game.matchmaking import Rules
 from gameserver.ids import PlayerId
+from gameserver.wire.event_record import BOT_ID
 from gameserver.wire.sensitive import Sensitive as Sensitive
 
 StateT = TypeVar("StateT", bound=msgspec.Struct)
@@ -44,7 +45,7 @@ ViewT = TypeVar("ViewT", bound=msgspec.Struct)
 DataT = TypeVar("DataT", covariant=True)
 
 
-BOT = "bot:"
+BOT = BOT_ID
 """Ids of players begin so where the game itself plays them; no person's does."""
 
 
@@ -69,12 +70,23 @@ class Player(msgspec.Struct, frozen=True, kw_only=True):
         return self.id.startswith(BOT)
 
 
+class Bots(msgspec.Struct, frozen=True, kw_only=True):
+    """Players that the game itself plays (``Game.bot``), so that a match has at least ``seats``: in
+    the seats that are still free after ``wait_ms`` of match time, and as long again after a person
+    has left. A person who joins takes a bot's seat."""
+
+    seats: int
+    wait_ms: int = 5_000
+
+
 class Mode(msgspec.Struct, frozen=True, kw_only=True):
     """A way to play the game that players can ask for by name.
 
     ``matchmaking``: how players of this mode are brought together; without it there is no queue.
     ``pauses``: how often the players may vote for a pause, each for at most ``pause_ms``.
     ``rematch_ms``: for so long after the end they may vote for another match; 0: they may not.
+    ``join_until_ms``: match time up to which one may join; ``None``: always. Who has a seat kept
+    may come later. ``bots``: who fills seats that nobody takes.
     """
 
     players_max: int
@@ -87,6 +99,8 @@ class Mode(msgspec.Struct, frozen=True, kw_only=True):
     pauses: int = 0
     pause_ms: int = 60_000
     rematch_ms: int = 0
+    join_until_ms: int | None = None
+    bots: Bots | None = None
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,6 +280,15 @@ class Game(Generic[StateT, InputT, ViewT]):
         if self.hidden:
             raise NotImplementedError
         return self.view(state)
+
+    def bot(self, state: StateT, player: Player, random: Random) -> InputT | None:
+        """What the bot ``player`` does in the step to come, if anything; for modes with ``bots``.
+
+        Asked before every step (without a tick rate: a moment after one). It must not change
+        ``state``, and takes randomness from ``random``, which is its own. It should look at no more
+        than ``view_for`` shows.
+        """
+        return None
 
     def team_of(self, state: StateT, player: Player) -> str | None:
         """The player's team, by any name; those of one team may chat among themselves. ``None``:

@@ -389,6 +389,8 @@ class _Play:
             view = self._decode_view(encoded)
             self._require(_encode(view) == encoded, "a view changes when it is sent")
             self._require(bool(_encode_json(view)), "a view has no JSON form")
+        if self.plan.mode.bots is not None:
+            self._look_at_bots(state)
         secrets = self.plan.secrets
         if secrets is None:
             return
@@ -402,3 +404,14 @@ class _Play:
                     f"what only seat {seat} may know shows in the view of "
                     f"{'spectators' if viewer in (None, SPECTATORS) else f'seat {viewer}'}",
                 )
+
+    def _look_at_bots(self, state: bytes) -> None:
+        for seat, player in self.seated.items():
+            done = [
+                self._call("bot", of, player, SeededRandom(self.plan.seed + seat))
+                for of in (self.state, self._decode(state))
+            ]
+            self._require(_encode(self.state) == state, "bot() changed the state")
+            self._require(_encode(done[0]) == _encode(done[1]), "bot() is not deterministic")
+            fits = done[0] is None or isinstance(done[0], self.plan.game.Input)
+            self._require(fits, "bot() must give an Input, or None")

@@ -20,6 +20,7 @@ _TICK_RATE_MAX = 128
 _DELAY_MS_MAX = 600_000
 _PAUSE_MS_MAX = 600_000
 _REMATCH_MS_MAX = 120_000
+_JOIN_MS_MIN = 1_000
 
 
 def problems(game: type[Any]) -> list[str]:
@@ -79,6 +80,12 @@ def _modes(game: type[Any]) -> Iterator[str]:
             yield (
                 f"modes[{name!r}] must have pauses >= 0 and pause_ms from 1000 to {_PAUSE_MS_MAX}"
             )
+        elif mode.join_until_ms is not None and mode.join_until_ms < _JOIN_MS_MIN:
+            yield f"modes[{name!r}] must have join_until_ms of {_JOIN_MS_MIN} or more, or None"
+        elif mode.bots is not None and not 1 <= mode.bots.seats <= mode.players_max:
+            yield f"modes[{name!r}] must have bots for 1 to players_max seats"
+        elif mode.bots is not None and game.bot is Game.bot:
+            yield f"modes[{name!r}] has bots, so bot() must be overridden: it says what they do"
         elif not 0 <= mode.rematch_ms <= _REMATCH_MS_MAX:
             yield f"modes[{name!r}] must have rematch_ms from 0 to {_REMATCH_MS_MAX}"
         elif mode.matchmaking is not None and mode.matchmaking.size > mode.players_max:

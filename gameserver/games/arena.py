@@ -25,7 +25,6 @@ import msgspec
 from gameserver.game.contract import (
     Game,
     LeaveReason,
-    Mode,
     Player,
     PlayerInput,
     Random,
@@ -33,8 +32,8 @@ from gameserver.game.contract import (
     Standing,
     Tick,
 )
-from gameserver.game.matchmaking import FreeSeats, Ready, Rules, Skill
 from gameserver.games.arena_maps import MAPS, Map
+from gameserver.games.arena_modes import MODES
 from gameserver.games.arena_types import (
     HEALTH,
     ArenaResult,
@@ -45,6 +44,7 @@ from gameserver.games.arena_types import (
     Move,
     Shot,
 )
+from gameserver.games.bots import ArenaBot
 from gameserver.ids import PlayerId
 
 TICK_RATE = 20
@@ -55,6 +55,7 @@ DIRECTIONS = 1024  # an aim of 16 bits is cut to these; 0 is right, a quarter is
 HEALTH_MAX, DAMAGE, PICKUP_HEALTH = 100, 25, 50
 
 HOLD_TICKS = 10  # an input stays in effect this long
+BOT_TICKS = 4
 RELOAD_TICKS, RELOAD_TICKS_RAPID = 5, 2
 BULLET_TICKS = 20
 RESPAWN_TICKS = 40
@@ -125,53 +126,8 @@ class Arena(Game[ArenaState, Move, ArenaView]):
     tick_rate = TICK_RATE
     recorded = True
     spectate_delay_ms = 0
-    modes: ClassVar = {
-        "standard": Mode(
-            players_max=8,
-            title="Three minutes or 15 kills",
-            options={"map": "court", "seconds": 180, "kills": 15, "pickups": 1},
-            choices={
-                "map": ("court", "box", "field"),
-                "seconds": (60, 180, 300),
-                "kills": (5, 15, 30, 0),
-                "pickups": (0, 1),
-            },
-            matchmaking=Rules(
-                team_size=8,
-                team_size_min=2,
-                fill_s=5,
-                party_max=4,
-                skill=Skill(window=200, widen_per_s=20, window_max=2000),
-                free_seats=FreeSeats.BACKFILL,
-            ),
-        ),
-        "duel": Mode(
-            players_max=2,
-            title="Two, a minute or 5 kills",
-            options={"map": "box", "seconds": 60, "kills": 5, "pickups": 0},
-            matchmaking=Rules(
-                teams=2,
-                team_size=1,
-                skill=Skill(window=200, widen_per_s=20, window_max=2000),
-                ready=Ready(within_s=15, penalty_s=10),
-            ),
-        ),
-        "crowd": Mode(
-            players_max=64,
-            title="64 fighters, 90 seconds",
-            options={"map": "field", "seconds": 90, "kills": 0, "pickups": 1},
-        ),
-        "quick": Mode(
-            players_max=8,
-            title="15 seconds or 5 kills",
-            options={"map": "box", "seconds": 15, "kills": 5, "pickups": 0},
-        ),
-        "bench": Mode(
-            players_max=8,
-            title="Endless, for measuring",
-            options={"map": "box", "seconds": 0, "kills": 0, "pickups": 0},
-        ),
-    }
+    chat = True
+    modes: ClassVar = MODES
     State: ClassVar = ArenaState
     Input: ClassVar = Move
     View: ClassVar = ArenaView
@@ -223,6 +179,13 @@ class Arena(Game[ArenaState, Move, ArenaView]):
             _fly(state, now, tick)
         if state.ends_tick and now >= state.ends_tick:
             _end(state, tick, "time")
+
+    def bot(self, state: ArenaState, player: Player, random: Random) -> Move | None:
+        """Decides five times a second; in between the last input holds."""
+        if (state.now + player.seat) % BOT_TICKS:
+            return None
+        bot = ArenaBot(random.below(2**63), side=1 if player.seat % 2 else -1)
+        return bot.decide(self.view(state), player.id, player.seat)
 
     def view(self, state: ArenaState) -> ArenaView:
         now = state.now

@@ -1,7 +1,7 @@
 """A player for each bundled game: from what it sees to what it does, without any I/O.
 
-The load generator and the tests play with them. A bot sees no more than a person does, and two
-bots of one seed that see the same do the same.
+The load generator and the tests play with them, and the arena fills empty seats with its own. A
+bot sees no more than a person does, and two bots of one seed that see the same do the same.
 """
 
 from __future__ import annotations
@@ -52,12 +52,13 @@ class ArenaBot:
     _BULLET_SPEED = 120
     _AIM = 65_536 / (2 * math.pi)
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, side: int = 1) -> None:
+        """``side``: to which it walks around others at first, 1 or -1."""
         self._random = SeededRandom(seed)
         self._seen: dict[int, tuple[int, int]] = {}
         self._way = (0, 0)
         self._detour = 0  # decisions for which ``_way`` is kept, whatever is seen
-        self._side = 1
+        self._side = side
         self._next = (-1, -1), (-1, -1)  # a tile, and the one to go to from there
 
     def decide(self, view: ArenaView, player_id: PlayerId, seat: int) -> Move | None:

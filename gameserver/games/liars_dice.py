@@ -173,6 +173,7 @@ class LiarsDice(Game[DiceState, Act, DiceView]):
     hidden = True
     recorded = True
     spectate_delay_ms = 0
+    chat = True
     modes: ClassVar = {
         "standard": Mode(
             players_max=6,

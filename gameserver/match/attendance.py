@@ -54,7 +54,7 @@ class Attendance:
         metrics: Metrics,
     ) -> None:
         self.roster = Roster(origin.players_max)
-        self.reserved = Reserved(origin.booking, runner.game.modes[origin.mode].matchmaking)
+        self.reserved = Reserved(origin.booking, runner.game.modes[origin.mode])
         self._runner = runner
         self._metrics = metrics
         self._watcher = watcher
@@ -83,7 +83,7 @@ class Attendance:
             role=holder.role,
         )
         member = Member(player, input_seq=holder.input_seq)
-        member.gone_until = self._loop.time() + self._grace_s
+        member.gone_until = NEVER if player.is_bot else self._loop.time() + self._grace_s
         self.roster.add(member)
 
     def seats(self) -> list[SeatHolder]:
@@ -137,15 +137,25 @@ class Attendance:
     def _admit(self, identity: Identity) -> Member:
         runner = self._runner
         seat, place = self.roster.free_seat, self.reserved.place(identity.player_id)
-        if seat is None:
+        if seat is None and not self.roster.bots:
             raise JoinRefused(
                 ErrorCode.MATCH_FULL, f"match {runner.match_id} has no free seat; join another"
             )
-        if not self.reserved.takes(identity.player_id, runner.time_ms):
-            raise JoinRefused(ErrorCode.MATCH_FULL, "its free seats are not for you; join another")
+        if not (
+            self.reserved.takes(identity.player_id, runner.time_ms)
+            or runner.guestlist.keeps(identity.player_id, runner.time_ms)
+        ):
+            is_late = self.reserved.is_late(runner.time_ms)
+            why = "it is too late to join it" if is_late else "its free seats are not for you"
+            raise JoinRefused(ErrorCode.MATCH_FULL, f"{why}; join another")
         self._check_guest(identity.player_id)
         if runner.uncommitted >= self._uncommitted_max:
             raise JoinRefused(ErrorCode.UNAVAILABLE, "the match waits for its store; try again")
+        if runner.bots is not None:
+            given_up = runner.bots.make_room(None if place is None else place.team)
+            seat = seat if given_up is None else given_up
+        if runner.over or seat is None:
+            raise JoinRefused(ErrorCode.UNAVAILABLE, "the match has just ended")
         player = Player(
             id=identity.player_id,
             name=identity.name,
@@ -168,13 +178,22 @@ class Attendance:
         self._called()
         return member
 
+    def seat_bot(self, player: Player) -> None:
+        """Give a bot a seat. Raises what the game does."""
+        runner = self._runner
+        runner.play.join(player, runner.time_ms)
+        member = Member(player)
+        member.gone_until = NEVER
+        self.roster.add(member)
+        self._called()
+
     def _check_guest(self, player_id: PlayerId) -> None:
         """Whether a free seat is one for this player."""
         runner, guestlist = self._runner, self._runner.guestlist
         if not guestlist.admits(player_id):
             raise JoinRefused(ErrorCode.NOT_INVITED, "a private match: its code is needed")
         kept = guestlist.kept(self.roster, runner.time_ms, beside=player_id)
-        if len(self.roster) + kept >= runner.players_max:
+        if self.roster.persons + kept >= runner.players_max:
             raise JoinRefused(
                 ErrorCode.MATCH_FULL, f"the free seats of {runner.match_id} are kept for others"
             )
@@ -229,8 +248,10 @@ class Attendance:
         member.handle = member.subscriber = member.line = None
         self.roster.remove(member)
         runner.forget_inputs(member.player.id)
-        if not len(self.roster):
+        if not self.roster.persons:
             self._empty_since = self._loop.time()
+        if runner.bots is not None and not member.player.is_bot:
+            runner.bots.left()
         self._watcher.seat_freed(runner, member.player.id)
         if runner.company is not None:
             runner.company.left(member.player.id)
@@ -303,7 +324,8 @@ class Attendance:
         self.stop_waiting()
         if self._runner.over or self._runner.paused is not None:
             return
-        due = min((member.gone_until for member in self.roster), default=self._empty_until())
+        persons = (member for member in self.roster if not member.player.is_bot)
+        due = min((member.gone_until for member in persons), default=self._empty_until())
         if due < NEVER:
             self._timer = self._loop.call_at(due, self._waited)
 
@@ -320,7 +342,7 @@ class Attendance:
     def _waited(self) -> None:
         self._timer = None
         now = self._loop.time()
-        if not len(self.roster):
+        if not self.roster.persons:
             if self._empty_until() > now:
                 self.arm()
             else:

@@ -47,7 +47,7 @@ class Booked:
         if len(known) < len(places) or not kept:
             if not reserved.backfills(now_ms):
                 return False
-            if len(roster) + kept + len(places) > runner.players_max:
+            if roster.persons + kept + len(places) > runner.players_max:
                 return False
             reserved.add(places, seated=roster, until_ms=now_ms + arrive_ms)
             runner.changed()
@@ -100,8 +100,8 @@ def _teams(runner: Runner) -> tuple[tuple[str, ...], ...] | None:
         return None
     teams: list[list[str]] = [[] for _ in range(rules.teams)]
     for member in attendance.roster:
-        if member.player.team < rules.teams:
+        if member.player.team < rules.teams and not member.player.is_bot:
             teams[member.player.team].append(member.player.role)
-    if not len(attendance.roster) or len(attendance.roster) >= rules.size:
+    if not 0 < attendance.roster.persons < rules.size:
         return None
     return tuple(map(tuple, teams))

@@ -38,11 +38,13 @@ class Company:
         self.chat = Chat(runner, kept, services)
         self.votes = Votes(runner, kept, services, watcher=watcher)
 
-    def kept(self) -> Kept:
-        """For the checkpoint."""
+    def kept(self) -> Kept | None:
+        """For the checkpoint; ``None``: nothing to keep."""
         if self._runner.play.ended == FINISHED:
             self.votes.closing()
         chat, votes = self.chat, self.votes
+        if not (chat.number or chat.mutes or votes.pauses or votes.rematch_until_ms):
+            return None
         return Kept(
             lines=chat.lines,
             line=chat.number,

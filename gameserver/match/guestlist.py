@@ -35,6 +35,10 @@ class Guestlist:
         terms = self.terms
         return terms is None or terms.visibility is not Visibility.PRIVATE or player in terms.guests
 
+    def keeps(self, player: PlayerId, now_ms: int) -> bool:
+        """Whether a seat is kept for this player."""
+        return self.terms is not None and now_ms < self.terms.guests.get(player, 0)
+
     def kept(
         self, seated: Container[PlayerId], now_ms: int, *, beside: PlayerId | None = None
     ) -> int:

@@ -37,7 +37,9 @@ class LocalHosting:
         if player in roster:
             return
         guestlist, now_ms = runner.guestlist, runner.time_ms
-        if len(roster) + guestlist.kept(roster, now_ms, beside=player) >= runner.players_max:
+        if runner.attendance.reserved.is_late(now_ms) and not guestlist.keeps(player, now_ms):
+            raise JoinRefused(ErrorCode.MATCH_FULL, "it is too late to join the match")
+        if roster.persons + guestlist.kept(roster, now_ms, beside=player) >= runner.players_max:
             raise JoinRefused(ErrorCode.MATCH_FULL, "the match has no free seat")
         guestlist.invite(player, now_ms + keep_ms)
         runner.changed()

@@ -27,6 +27,7 @@ from gameserver.wire.sensitive import sensitive_fields
 FINISHED = "finished"
 ABANDONED = "abandoned"
 GAME_ERROR = "game_error"
+_MIX = 0xD1342543DE82EF95
 
 
 class Play:
@@ -158,6 +159,14 @@ class Play:
         self._state = state
         ended, self._tick = self._tick.ended, StepTick.of(game, self._random)
         self._tick.ended = ended
+
+    def bot(self, player: Player) -> msgspec.Struct | None:
+        """What a bot does now; the match's own generator stays where it is."""
+        mixed = (self.tick * 1024 + player.seat + 1) * _MIX
+        data = self._game.bot(self._state, player, SeededRandom(self._random.state ^ mixed))
+        if data is not None and not isinstance(data, type(self._game).Input):
+            raise TypeError(f"bot() gave {type(data).__name__}, which is no Input of the game")
+        return data
 
     def team_of(self, player: Player) -> str | None:
         """See ``contract.Game.team_of``."""

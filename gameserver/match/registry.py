@@ -315,7 +315,8 @@ class Registry:
     def _take_in(self, runner: Runner) -> None:
         self._add(runner)
         for member in runner.attendance.roster:
-            self._seats.setdefault(member.player.id, runner)
+            if not member.player.is_bot:
+                self._seats.setdefault(member.player.id, runner)
 
     def _adopted(self, match_id: MatchId, task: asyncio.Task[Runner | None]) -> None:
         del self._adopting[match_id]

@@ -6,7 +6,8 @@ from collections.abc import Container, Sequence
 
 import msgspec
 
-from gameserver.game.matchmaking import FreeSeats, Rules
+from gameserver.game.contract import Mode
+from gameserver.game.matchmaking import FreeSeats
 from gameserver.ids import PlayerId
 from gameserver.matchmaking import Booking, Place
 
@@ -16,10 +17,12 @@ class Reserved:
 
     Times are match time in ms: while the match stands still, nobody is late."""
 
-    __slots__ = ("_free_seats", "_places", "booking")
+    __slots__ = ("_free_seats", "_join_until_ms", "_places", "booking")
 
-    def __init__(self, booking: Booking | None, rules: Rules | None) -> None:
+    def __init__(self, booking: Booking | None, mode: Mode) -> None:
+        rules = mode.matchmaking
         self.booking = booking
+        self._join_until_ms = mode.join_until_ms
         self._free_seats = rules.free_seats if rules is not None else FreeSeats.CLOSED
         self._places = _by_player(booking)
 
@@ -39,16 +42,22 @@ class Reserved:
             return 0.0
         return (self.booking.until_ms - now_ms) / 1000
 
+    def is_late(self, now_ms: int) -> bool:
+        """Whether the game takes nobody any more for whom no seat is kept."""
+        return self._join_until_ms is not None and now_ms > self._join_until_ms
+
     def takes(self, player: PlayerId, now_ms: int) -> bool:
         """Whether the player may take a free seat."""
         if self.booking is None:
-            return True
+            return not self.is_late(now_ms)
         if player in self._places and now_ms < self.booking.until_ms:
             return True
         return self.is_open(now_ms)
 
     def is_open(self, now_ms: int) -> bool:
         """Whether quick join may send players."""
+        if self.is_late(now_ms):
+            return False
         if self.booking is None:
             return True
         return self._free_seats is FreeSeats.OPEN and now_ms >= self.booking.until_ms
@@ -57,6 +66,7 @@ class Reserved:
         """Whether matchmaking shall fill what is free."""
         return (
             self.booking is not None
+            and not self.is_late(now_ms)
             and self._free_seats is FreeSeats.BACKFILL
             and now_ms >= self.booking.until_ms
         )

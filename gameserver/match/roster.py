@@ -12,11 +12,12 @@ from gameserver.wire import to_client
 class Roster:
     """Seats 0 to ``players_max`` - 1. ``acks[seat]`` is the last input applied for that seat."""
 
-    __slots__ = ("_by_player", "_seats", "acks", "audience", "gallery", "guests", "lines")
+    __slots__ = ("_by_player", "_seats", "acks", "audience", "bots", "gallery", "guests", "lines")
 
     def __init__(self, players_max: int) -> None:
         self._seats: list[Member | None] = [None] * players_max
         self._by_player: dict[PlayerId, Member] = {}
+        self.bots = 0
         self.acks: list[int] = []
         self.audience: tuple[Member, ...] = ()
         """Members who are present. Replaced, never changed: it may be iterated while a subscriber
@@ -33,6 +34,16 @@ class Roster:
 
     def __iter__(self) -> Iterator[Member]:
         return iter(tuple(self._by_player.values()))
+
+    @property
+    def places(self) -> int:
+        """How many may sit here."""
+        return len(self._seats)
+
+    @property
+    def persons(self) -> int:
+        """Those who are no bots."""
+        return len(self._by_player) - self.bots
 
     @property
     def free_seat(self) -> int | None:
@@ -52,6 +63,7 @@ class Roster:
             raise RuntimeError(f"seat {seat} is taken")
         self._seats[seat] = member
         self._by_player[member.player.id] = member
+        self.bots += member.player.is_bot
         self.acks += [0] * (seat + 1 - len(self.acks))
         self.acks[seat] = member.input_seq
 
@@ -59,6 +71,7 @@ class Roster:
         seat = member.player.seat
         self._seats[seat] = None
         del self._by_player[member.player.id]
+        self.bots -= member.player.is_bot
         self.acks[seat] = 0
         while self.acks and self._seats[len(self.acks) - 1] is None:
             self.acks.pop()
@@ -76,7 +89,12 @@ class Roster:
     def shown(self) -> list[to_client.Seat]:
         """The seats as clients see them, by number."""
         return [
-            to_client.Seat(m.player.seat, m.player.id, m.player.name, m.subscriber is not None)
+            to_client.Seat(
+                m.player.seat,
+                m.player.id,
+                m.player.name,
+                m.subscriber is not None or m.player.is_bot,
+            )
             for m in self._seats
             if m is not None
         ]

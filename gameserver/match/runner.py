@@ -22,6 +22,7 @@ from gameserver.hot import Given
 from gameserver.ids import MatchId, PlayerId
 from gameserver.match import checkpoint as checkpoints
 from gameserver.match.attendance import Attendance
+from gameserver.match.bots import Bots
 from gameserver.match.checkpoint import Checkpoint, Recorded
 from gameserver.match.chronicle import Chronicle
 from gameserver.match.company import Company
@@ -102,8 +103,10 @@ class Runner:
         self._ledger = Ledger(
             self.match_id, acquired=acquired, chronicle=self.chronicle, outbox=self.outbox
         )
+        bots = game.modes[origin.mode].bots
+        self.bots = None if bots is None else Bots(self, bots, origin)
         self.pacer = make_pacer(
-            self.step,
+            self.step if self.bots is None else self.bots.step,
             rate=game.tick_rate,
             phase=phase,
             time_ms=origin.time_ms,
@@ -136,7 +139,8 @@ class Runner:
 
     @property
     def players(self) -> int:
-        return len(self.attendance.roster)
+        """Persons with a seat."""
+        return self.attendance.roster.persons
 
     @property
     def seats_open(self) -> int:
@@ -295,7 +299,7 @@ class Runner:
             if self.attendance.roster.audience:
                 self.attendance.show()
             if self.on_demand:
-                self.pacer.wake_at(play.wake_at())
+                self.pacer.wake_at(play.wake_at() if self.bots is None else self.bots.wake_at())
         except Exception as error:
             self.fail(error)
             return

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 VOTE_S = 30.0
 REMATCH = "rematch"
+_NTH = "u"
+"""Stands in no id that is drawn."""
 
 
 class Votes:
@@ -264,5 +266,5 @@ class Votes:
 def next_id(match_id: MatchId) -> MatchId:
     """Of the match after ``match_id``: the same for every owner that asks, so that a failover while
     it is opened does not open another."""
-    base, _, number = match_id.partition("-r")
-    return MatchId(f"{base}-r{int(number or 1) + 1}")
+    base, _, number = match_id.partition(_NTH)
+    return MatchId(f"{base}{_NTH}{int(number or 1) + 1}")

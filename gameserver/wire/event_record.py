@@ -38,6 +38,9 @@ PLAYER_JOINED = "player_joined"
 PLAYER_LEFT = "player_left"
 MATCH_CLOSED = "match_closed"
 MATCH_ENDED = "match_ended"
+BOT_ID = "bot:"
+"""Ids of players begin so where the game itself plays them; no person's does."""
+
 SERVER_KINDS = frozenset({MATCH_STARTED, PLAYER_JOINED, PLAYER_LEFT, MATCH_CLOSED, MATCH_ENDED})
 """Kinds the server itself states; a game's event may not take one of these names."""
 

@@ -214,8 +214,8 @@ async def test_a_rematch_outlives_the_owner_of_the_old_match() -> None:
 
 
 def test_ids_and_modes() -> None:
-    assert next_id(MatchId("m")) == "m-r2"
-    assert next_id(MatchId("m-r2")) == "m-r3"
+    assert next_id(MatchId("m")) == "mu2"
+    assert next_id(MatchId("mu2")) == "mu3"
 
     class Wrong(Count):
         modes: ClassVar = {

@@ -97,7 +97,7 @@ def _to_client(format: Format) -> dict[str, to_client.ToClient]:
         "said": to_client.Said(7, 0, PLAYER, "Ada", "gg ♥", False, NOW_MS),
         "muted": to_client.Muted(10, ["2b9d"]),
         "voting": to_client.Voting("pause", [0, 2], [1], 3, NOW_MS + 30_000),
-        "rematch": to_client.Rematch(MATCH + "-r2", NOW_MS + 30_000),
+        "rematch": to_client.Rematch(MATCH + "u2", NOW_MS + 30_000),
     }
 
 

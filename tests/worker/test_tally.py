@@ -203,3 +203,20 @@ async def test_names_and_times_of_players_of_matches_that_go_on(
     await rebuild(database, Rules())
     assert (await told(connection))["players"] == expected
     await connection.close()
+
+
+def test_bots_are_not_counted(migrated_dsn: str) -> None:
+    raws = [
+        started("m", 1),
+        joined("m", 2, "p1", 0, "one"),
+        joined("m", 3, "p2", 1, "two"),
+        joined("m", 4, "bot:2", 2, "Bot 3"),
+        ended("m", 5, [("bot:2", 1, 9.0), ("p1", 2, 3.0), ("p2", 3, 1.0)]),
+    ]
+    asyncio.run(played(migrated_dsn, [[prepare(raw) for raw in raws]], Rules(), workers=1))
+    for table in ("players", "ratings", "board_scores"):
+        rows = asyncio.run(
+            fetch(migrated_dsn, f"SELECT DISTINCT player_id FROM {table} ORDER BY 1")
+        )
+        assert [row["player_id"] for row in rows] == ["p1", "p2"]
+    assert len(asyncio.run(fetch(migrated_dsn, "SELECT * FROM results"))) == 3
