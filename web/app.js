@@ -7,6 +7,7 @@ import { GameClient } from "./client.js";
 import { Controls, STICK_PIXELS } from "./controls.js";
 import { Hud } from "./hud.js";
 import { ReplayScreen } from "./replay.js";
+import { Talk, liveButtons } from "./talk.js";
 
 const GAME = "arena";
 const LOBBY_EVERY_MS = 3_000;
@@ -23,6 +24,11 @@ const hud = new Hud();
 const scene = new ArenaScene($("arena"));
 const controls = new Controls($("arena"), (x, y) => scene.aimAt(x, y));
 
+const talk = new Talk({
+  client: () => client,
+  tell: (...parts) => hud.tell(...parts),
+  done: () => $("arena").focus({ preventScroll: true }),
+});
 const replay = new ReplayScreen({ api: () => api, scene, hud, leave: toLobby });
 
 let config = null;
@@ -105,8 +111,9 @@ $("login-form").addEventListener("submit", async (event) => {
   button.textContent = "Logging in…";
   try {
     await api.login(username.value, password.value);
-    const linked = /^#replay=([0-9a-z]{1,64})$/.exec(location.hash)?.[1];
-    if (linked) watch(linked);
+    const [, what, linked] = /^#(replay|watch)=([0-9a-z]{1,64})$/.exec(location.hash) ?? [];
+    if (what === "replay") watch(linked);
+    else if (what === "watch") spectate(linked);
     else show("lobby");
   } catch (error) {
     $("login-error").textContent = loginProblem(error);
@@ -155,6 +162,9 @@ function renderModes(modes, matches) {
     live.textContent = count ? `${count} playing now` : "nobody is playing yet";
     live.classList.toggle("on", count > 0);
   }
+  const watched = matches.filter((each) => each.players > 0 && each.state !== "ended");
+  $("live").hidden = watched.length === 0;
+  $("live-matches").replaceChildren(...liveButtons(watched, spectate));
 }
 
 function modeCard({ name, title, players_max: most }) {
@@ -188,6 +198,20 @@ function toLobby(notice = "") {
 // ── the match ───────────────────────────────────────────────────────────────────────────────────
 
 function play(wanted) {
+  enter(wanted);
+  client.join({ game: GAME, mode });
+  client.connect();
+}
+
+/** See a match of others as it is played. */
+function spectate(match) {
+  enter("");
+  $("bots").hidden = true;
+  client.watch(match);
+  client.connect();
+}
+
+function enter(wanted) {
   mode = wanted;
   ended = null;
   seated = null;
@@ -201,8 +225,6 @@ function play(wanted) {
     listen(client);
   }
   hud.banner("Joining…");
-  client.join({ game: GAME, mode });
-  client.connect();
 }
 
 /** Watch a recorded match. */
@@ -221,8 +243,18 @@ function listen(to) {
   to.on("frame", onFrame);
   to.on("event", onEvent);
   to.on("left", onLeft);
-  to.on("paused", () => hud.banner("The match stands still for a moment…"));
-  to.on("resumed", () => hud.banner(null));
+  to.on("paused", ({ reason }) => {
+    talk.stands(true);
+    hud.banner(reason.startsWith("the players") ? "Paused by the players" : "The match stands still for a moment…");
+  });
+  to.on("resumed", () => { talk.stands(false); hud.banner(null); });
+  to.on("said", (line) => talk.said(line));
+  to.on("voting", (vote) => talk.voting(vote));
+  to.on("rematch", ({ match }) => {
+    $("over").close();
+    enter(mode);
+    client.join({ match });
+  });
   to.on("error", onError);
   to.on("notification", onNotification);
 }
@@ -234,6 +266,7 @@ function onNotification({ kind, player }) {
 
 function onError({ code, message }) {
   console.info("server:", code, message);
+  talk.refused({ code, message });
   if (code === "maintenance") {
     hud.banner(`${message} (You will join as soon as it is over.)`, { retry: true });
   }
@@ -262,10 +295,13 @@ function onJoined(joined) {
   scene.names = new Map(joined.seats.map(({ seat, name }) => [seat, name]));
   if (!same) players = new Map();
   for (const { player, name } of joined.seats) players.set(player, name);
+  mode ||= joined.mode;
+  talk.joined(joined);
+  hud.bots = new Set(joined.seats.filter(({ player }) => isBot(player)).map(({ seat }) => seat));
   scene.reset(joined.seat, joined.tickRate);
   hud.banner(null);
   clearInterval(inputTimer);
-  inputTimer = setInterval(sendInput, 1000 / joined.tickRate);
+  if (joined.seat >= 0) inputTimer = setInterval(sendInput, 1000 / joined.tickRate);
 }
 
 function onFrame(frame) {
@@ -274,6 +310,8 @@ function onFrame(frame) {
   hud.uncover(scene.ownAt && scene.ownOnPage);
 }
 
+const isBot = (player) => player.startsWith("bot:");
+
 function nameOf(player) { return players.get(player) ?? "someone"; }
 
 function onEvent({ kind, player, data }) {
@@ -281,6 +319,7 @@ function onEvent({ kind, player, data }) {
     case "player_joined":
       scene.names.set(data.seat, data.name);
       players.set(player, data.name);
+      hud.bots[isBot(player) ? "add" : "delete"](data.seat);
       return hud.tell("", data.name, " joined");
     case "player_left":
       return hud.tell("", nameOf(player), " left");

@@ -18,6 +18,8 @@
 //   left     { match, reason }                       left | ended | over | lost | kicked |
 //                                                  game_error | gone
 //   notification { id, kind, player, data, atMs }   news that have nothing to do with the match
+//   said     { number, seat, player, name, text, team, atMs }   muted { players }
+//   voting   { what, yes, no, needed, untilMs }   rematch { match, untilMs }   then join that match
 //   paused   { reason }    resumed {}    pong { rttMs }    error { code, message, ref }
 //                                        `maintenance`: it waits, and joins when that is over
 
@@ -89,7 +91,7 @@ function named(url) {
 export class GameClient {
   #url; #token; #told = new Set(); #socket = null; #listeners = new Map(); #timers = new Map();
   #closed = true; #attempt = 0; #joinAttempt = 0; #freshToken = false; #ref = 0;
-  #wish = null;      // what to join: {game, mode} or {match}
+  #wish = null;      // what to join: {game, mode} or {match}, or to watch: {match, watching}
   #seat = null;      // what is held: {match, game, mode, epoch, seq}
   #joining = 0;      // ref of the Join that is under way
   #frame = null; #inputSeq = 0; #heardMs = 0;
@@ -121,8 +123,27 @@ export class GameClient {
 
   /** Stay connected, and take a seat now or as soon as that is possible. */
   join({ game = "", mode = "", match = "" }) {
-    this.#wish = { game, mode, match };
-    this.#seat = null;
+    this.#want({ game, mode, match });
+  }
+
+  /** As `join`, without a seat: see a match of others; `joined` says seat -1. */
+  watch(match) {
+    this.#want({ match, watching: true });
+  }
+
+  /** Say a line to all, or to the own team. */
+  chat(text, team = false) { if (this.seated) this.#send([7, ++this.#ref, text, team]); }
+
+  /** Hear no more of a player, or again. */
+  mute(player, muted = true) { if (this.seated) this.#send([8, ++this.#ref, player, muted]); }
+
+  /** `what`: pause, resume or rematch. */
+  vote(what, yes = true) { if (this.seated) this.#send([9, ++this.#ref, what, yes]); }
+
+  #want(wish) {
+    if (this.seated) this.#send([3, ++this.#ref]); // one match at a time
+    this.#wish = wish;
+    this.#seat = this.#frame = null;
     this.#joinAttempt = 0;
     if (this.connected) this.#sendJoin();
   }
@@ -275,6 +296,16 @@ export class GameClient {
       case 11: return this.#reconnect(rest);
       case 12: return this.#refreshBefore(rest[1], Date.now());
       case 14: return this.#notified(rest);
+      case 14: {
+        const [number, seat, player, name, text, team, atMs] = rest;
+        return this.#emit("said", { number, seat, player, name, text, team, atMs });
+      }
+      case 15: return this.#emit("muted", { players: rest[1] });
+      case 15: {
+        const [what, yes, no, needed, untilMs] = rest;
+        return this.#emit("voting", { what, yes, no, needed, untilMs });
+      }
+      case 17: return this.#emit("rematch", { match: rest[0], untilMs: rest[1] });
       default: return undefined; // a newer server may say more
     }
   }
@@ -296,6 +327,10 @@ export class GameClient {
     const { game, mode, match } = held ?? this.#wish;
     this.#joining = ++this.#ref;
     this.#frame = null;
+    if (this.#wish?.watching) {
+      this.#send([6, this.#joining, match]);
+      return;
+    }
     this.#send([1, this.#joining, game, mode, match, held ? [held.epoch, held.seq] : null]);
   }
 

@@ -29,6 +29,7 @@ export class Hud {
   constructor() { this.reset(); }
 
   reset() {
+    this.bots = new Set(); // seats that the game plays
     this.deadSinceTick = null;
     this.scoresShown = "";
     $("feed").replaceChildren();
@@ -70,7 +71,7 @@ export class Hud {
     let rows = all.slice(0, ROWS_MAX);
     const me = all.find((each) => each.seat === seat);
     if (me && !rows.includes(me)) rows = [...rows.slice(0, ROWS_MAX - 1), me];
-    const key = JSON.stringify(rows.map((r) => [r.seat, names.get(r.seat), r.kills, r.deaths]));
+    const key = JSON.stringify(rows.map((r) => [r.seat, names.get(r.seat), r.kills, r.deaths, this.bots.has(r.seat)]));
     if (key === this.scoresShown) return;
     this.scoresShown = key;
     $("scores").replaceChildren(...rows.map((row) => {
@@ -79,6 +80,7 @@ export class Hud {
       const dot = make("span", "", "dot");
       dot.style.background = row.seat === seat ? "var(--self)" : seatColour(row.seat);
       name.append(dot, names.get(row.seat) ?? "…");
+      if (this.bots.has(row.seat)) name.append(make("span", "bot", "tag"));
       line.append(name, make("td", String(row.kills)), make("td", String(row.deaths)));
       return line;
     }));

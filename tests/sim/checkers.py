@@ -44,6 +44,7 @@ class Checker:
     def framed(self, client: str, match_id: MatchId, epoch: int, tick: int) -> None: ...
     def shown(self, node: str, match_id: MatchId, epoch: int) -> None: ...
     def announced(self, client: str, match_id: MatchId, seq: int) -> None: ...
+    def line_told(self, client: str, match_id: MatchId, number: int, text: str) -> None: ...
     def applied(self, event: Item) -> None: ...
     def rolled_back(self, match_id: MatchId, kept: Row | None) -> None: ...
     def drained(self, node: str, leased: Sequence[MatchId]) -> None: ...
@@ -327,6 +328,32 @@ class SeatsAreKept(Checker):
             raise Violated(f"{commit.match_id}: {strangers} sit there, booked by {sorted(booked)}")
 
 
+class LinesAreCommitted(Checker):
+    """A line of a chat is told once it is committed: its number means the same to everyone, under
+    every owner."""
+
+    def __init__(self) -> None:
+        self.committed: dict[MatchId, int] = {}
+        self.texts: dict[tuple[MatchId, int], str] = {}
+        self.repeats: set[MatchId] = set()
+
+    def written(self, commit: Commit) -> None:
+        company = checkpoints.decode(commit.checkpoint).company
+        if company is not None:
+            self.committed[commit.match_id] = company.line
+
+    def rolled_back(self, match_id: MatchId, kept: Row | None) -> None:
+        self.repeats.add(match_id)
+
+    def line_told(self, client: str, match_id: MatchId, number: int, text: str) -> None:
+        if match_id in self.repeats:
+            return
+        if number > self.committed.get(match_id, 0):
+            raise Violated(f"{client} heard line {number} of {match_id}, which nobody committed")
+        if self.texts.setdefault((match_id, number), text) != text:
+            raise Violated(f"{client} heard another line {number} of {match_id}")
+
+
 def all_checkers(limits: Mapping[str, int]) -> list[Checker]:
     return [
         FencesRise(),
@@ -346,4 +373,5 @@ def all_checkers(limits: Mapping[str, int]) -> list[Checker]:
         OneTicketAPlayer(),
         NoTicketIsLost(),
         SeatsAreKept(),
+        LinesAreCommitted(),
     ]

@@ -124,6 +124,9 @@ class Session:
     def send(self, seq: int, data: Add) -> None:
         self._node.process.call_later(_WIRE_S, self._input, seq, data)
 
+    def say(self, word: from_client.Word) -> None:
+        self._node.process.call_later(_WIRE_S, self._say, word)
+
     def leave(self) -> None:
         self._closed = True
         self._node.process.call_later(_WIRE_S, self._leave)
@@ -165,6 +168,10 @@ class Session:
         if self._handle is not None:
             self._handle.input(seq, data)
 
+    def _say(self, word: from_client.Word) -> None:
+        if self._handle is not None:
+            self._handle.say(word)
+
     def _leave(self) -> None:
         handle, self._handle = self._handle, None
         if handle is not None:
@@ -192,6 +199,11 @@ class Session:
         self.seq = message.seq
         self._tell("announced", message.seq)
 
+    def tell_alone(self, message: Broadcast) -> None:
+        said = message.message
+        if not self._closed and isinstance(said, to_client.Said):
+            self._tell("line_told", said.number, said.text)
+
     def polled(self, polled: bool) -> None:
         """There is no socket."""
 
@@ -199,7 +211,7 @@ class Session:
         self.reason = reason
         self._handle = None
 
-    def _tell(self, what: str, *values: int) -> None:
+    def _tell(self, what: str, *values: int | str) -> None:
         # The match guards itself against what subscribers raise, so it goes the other way round.
         try:
             for checker in self._world.checkers:
