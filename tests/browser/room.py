@@ -53,11 +53,44 @@ class Place:
         self.room.inputs.append(Given(self.player.id, self.player.seat, seq, data))
         return None
 
+    def say(self, message: from_client.Word) -> None:
+        seat, player = self.player.seat, self.player
+        match message:
+            case from_client.Chat(text=text):
+                self.room.lines += 1
+                number = self.room.lines
+                said = to_client.Said(number, seat, player.id, player.name, text, message.team, 0)
+                self.room.tell_all(Broadcast(said))
+            case from_client.Vote(what=what):
+                self.room.tell_all(Broadcast(to_client.Voting(what, [seat], [], 2, 0)))
+            case _:
+                pass
+
     def leave(self, reason: LeaveReason) -> None:
         self.room.remove(self, reason)
 
     def detach(self) -> None:
         self.subscriber = None
+
+
+class Seatless:
+    """A spectator's; implements ``SeatHandle``."""
+
+    def __init__(self, room: Room, told: Subscriber) -> None:
+        self.room, self.told = room, told
+        self.match_id = room.id
+
+    def input(self, seq: int, data: Any) -> to_client.ErrorCode | None:
+        return to_client.ErrorCode.NOT_JOINED
+
+    def say(self, message: from_client.Word) -> None:
+        """Nobody hears it."""
+
+    def leave(self, reason: LeaveReason) -> None:
+        self.room.watchers.remove(self.told)
+
+    def detach(self) -> None:
+        self.room.watchers.remove(self.told)
 
 
 class Room:
@@ -77,6 +110,35 @@ class Room:
         self.events: list[Broadcast] = []
         self.last: Frame | None = None
         self.over = False
+        self.lines = 0
+        self.watchers: list[Subscriber] = []
+
+    def tell_all(self, message: Broadcast) -> None:
+        for place in self.places.values():
+            if place.subscriber is not None:
+                place.subscriber.tell_alone(message)
+
+    def show(self, request: from_client.Watch, told: Subscriber) -> Seated:
+        self.watchers.append(told)
+        joined = to_client.Joined(
+            ref=request.ref,
+            match=self.id,
+            game=self.game.name,
+            mode=self.mode,
+            epoch=self.epoch,
+            tick=self.tick,
+            tick_rate=self.game.tick_rate,
+            seat=-1,
+            input_seq=0,
+            seq=self.seq,
+            resumed=False,
+            seats=[
+                to_client.Seat(p.player.seat, p.player.id, p.player.name, True)
+                for p in self.places.values()
+            ],
+        )
+        handle = Seatless(self, told)
+        return Seated(handle=handle, game=self.game, joined=joined, missed=[], frame=self.frame())
 
     def tell(self, kind: str, player: str | None, data: dict[str, Any]) -> None:
         self.seq += 1
@@ -153,6 +215,8 @@ class Room:
         for place in self.places.values():
             if place.subscriber is not None:
                 place.subscriber.frame(self.last)
+        for told in self.watchers:
+            told.frame(self.last)
         for emitted in self.tick_now.take():
             self.tell(emitted.kind, emitted.player_id, emitted.data())
         if self.tick_now.ended is not None:
@@ -181,9 +245,12 @@ class Rooms:
         self._task: asyncio.Task[None] | None = None
 
     async def join(
-        self, request: from_client.Join, identity: Identity, subscriber: Subscriber
+        self, request: from_client.Entry, identity: Identity, subscriber: Subscriber
     ) -> Seated:
         open_rooms = [room for room in self.rooms if not room.over]
+        if isinstance(request, from_client.Watch):
+            [watched] = [room for room in open_rooms if room.id == request.match]
+            return watched.show(request, subscriber)
         seated = any(identity.player_id in room.places for room in open_rooms)
         if self.maintenance.current is not None and not seated:
             raise JoinRefused("maintenance", self.maintenance.current.message)

@@ -11,7 +11,9 @@ import pytest
 from gameserver.errors import JoinRefused
 from gameserver.game.contract import LeaveReason, Player, Sensitive, Tick
 from gameserver.game.validate import problems
-from gameserver.ids import PlayerId
+from gameserver.hosting import Terms
+from gameserver.ids import MatchId, PlayerId
+from gameserver.listing import Visibility
 from gameserver.ports import Identity, Seated
 from gameserver.wire import from_client
 from gameserver.wire.to_client import ErrorCode
@@ -219,6 +221,19 @@ async def test_there_are_at_most_so_many() -> None:
         assert "gameserver_spectators 1.0" in house.metrics.render().decode()
         first.handle.detach()
         await watch(house.service, seated.joined.match, "zoe")
+
+
+@in_virtual_time
+async def test_of_a_private_match_only_guests_are_spectators() -> None:
+    async with House(games=PLAYED) as house:
+        terms = Terms(
+            by=PlayerId("a"), visibility=Visibility.PRIVATE, guests={PlayerId("a"): 9_000}
+        )
+        await house.service.hosting.open(MatchId("h"), "open", "eight", terms)
+        with pytest.raises(JoinRefused) as refused:
+            await watch(house.service, "h", "eve")
+        assert refused.value.code == ErrorCode.NOT_INVITED
+        await watch(house.service, "h", "a")
 
 
 @in_virtual_time

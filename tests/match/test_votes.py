@@ -10,7 +10,9 @@ import pytest
 from gameserver.errors import JoinRefused
 from gameserver.game.contract import LeaveReason, Mode
 from gameserver.game.validate import problems
-from gameserver.ids import MatchId
+from gameserver.hosting import Terms
+from gameserver.ids import MatchId, PlayerId
+from gameserver.listing import Visibility
 from gameserver.match.votes import next_id
 from gameserver.ports import Seated
 from gameserver.wire import from_client, to_client
@@ -163,6 +165,35 @@ async def test_those_who_say_yes_get_a_match_with_their_seats() -> None:
             await house.join("d", match=again)
         await house.join("a", match=again)
         assert seats[0][0].joined.match not in [one.id for one in house.service.listing()]
+
+
+@in_virtual_time
+async def test_a_rematch_keeps_the_terms_of_a_created_match() -> None:
+    async with House(games=PLAYED) as house:
+        a, b = PlayerId("a"), PlayerId("b")
+        terms = Terms(
+            by=a,
+            visibility=Visibility.PRIVATE,
+            players_max=3,
+            options={"pace": 2},
+            guests={a: 9_000, b: 9_000},
+            code="ABC346",
+        )
+        await house.service.hosting.open(MatchId("h"), "fair", "eight", terms)
+        seats = [await house.join(name, match="h") for name in "ab"]
+        seats[0][0].handle.input(1, Do("end"))
+        await asyncio.sleep(0.3)
+        for seated, _ in seats:
+            vote(seated, "rematch")
+        await asyncio.sleep(0.3)
+        (offer,) = told(seats[1][1], to_client.Rematch)
+        again = house.runner(offer.match)
+        kept = again.guestlist.terms
+        assert kept is not None and (kept.options, kept.code) == ({"pace": 2}, "")
+        assert (again.players_max, kept.visibility) == (3, Visibility.PRIVATE)
+        await house.join("b", match=offer.match)
+        with pytest.raises(JoinRefused):
+            await house.join("c", match=offer.match)
 
 
 @in_virtual_time
