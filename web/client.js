@@ -296,16 +296,16 @@ export class GameClient {
       case 11: return this.#reconnect(rest);
       case 12: return this.#refreshBefore(rest[1], Date.now());
       case 14: return this.#notified(rest);
-      case 14: {
+      case 15: {
         const [number, seat, player, name, text, team, atMs] = rest;
         return this.#emit("said", { number, seat, player, name, text, team, atMs });
       }
-      case 15: return this.#emit("muted", { players: rest[1] });
-      case 15: {
+      case 16: return this.#emit("muted", { players: rest[1] });
+      case 17: {
         const [what, yes, no, needed, untilMs] = rest;
         return this.#emit("voting", { what, yes, no, needed, untilMs });
       }
-      case 17: return this.#emit("rematch", { match: rest[0], untilMs: rest[1] });
+      case 18: return this.#emit("rematch", { match: rest[0], untilMs: rest[1] });
       default: return undefined; // a newer server may say more
     }
   }
