@@ -6,6 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
+SCANNER := deploy/.venv/.installed
 # Most tests wait for processes of their own, so a few run at a time even on two cores.
 TEST_PROCESSES ?= 3
 
@@ -40,7 +41,18 @@ run: $(COMPILED) ## Start the whole system on this machine, with NODES=3 a clust
 swarm: $(COMPILED) ## 200 bots play on the running system; then the stored results are counted; ARGS="--bots 50"
 	@$(PY) -m gameserver.devstack swarm --bots 200 --game arena --mode quick --duration 30 --finish 30 $(ARGS)
 
-test: $(COMPILED) ## Set up and run all tests, with services of their own; ARGS="tests/wire -k delta"
+# Scans the templates; apart from everything else, because it pins boto3 to its own liking.
+$(SCANNER): deploy/requirements.lock
+	@echo "Setting up deploy/.venv (once)…"
+	@$(PYTHON) -m venv deploy/.venv
+	@deploy/.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes -r deploy/requirements.lock
+	@touch $@
+
+scan: $(STAMP) $(SCANNER) ## Hold deploy/cloudformation to the policies of checkov
+	$(PY) -m pytest tests/deploy/test_scan.py $(ARGS)
+
+test: $(COMPILED) $(SCANNER) ## Set up and run all tests, with services of their own; ARGS="tests/wire -k delta"
 	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 sim: $(COMPILED) ## Play SEEDS=100 simulated histories of a whole cluster, with faults
@@ -55,6 +67,7 @@ check: $(STAMP) ## Format check, lint, mypy --strict
 	$(PY) -m mypy
 
 lock: $(STAMP) ## Write the lock files anew from pyproject.toml
+	$(VENV)/bin/uv pip compile -q deploy/requirements.in $(LOCK_OPTIONS) -o deploy/requirements.lock
 	$(PY) -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print(*p['project']['dependencies'], sep='\n')" > $(VENV)/run.in
 	$(PY) -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print(*p['dependency-groups']['dev'], sep='\n')" > $(VENV)/dev.in
 	$(VENV)/bin/uv pip compile -q $(VENV)/run.in $(VENV)/dev.in $(LOCK_OPTIONS) -o requirements-dev.lock
@@ -86,7 +99,7 @@ audit: $(STAMP) ## Known vulnerabilities of what is locked; asks the package ind
 
 clean: ## Remove the venv, caches and the development data
 	@if [ -x $(PY) ]; then $(PY) -m gameserver.devstack clean; fi
-	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts
+	rm -rf $(VENV) deploy/.venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f gameserver/*/*.so
 
