@@ -27,6 +27,7 @@ Address = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,253}:[0-9]{1,5}\Z
 Region = Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,32}\Z")]
 GroupName = Annotated[str, Meta(min_length=1, max_length=128)]
 AwsName = Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9-]{0,62})?\Z")]
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{0,64}\Z")]
 TableName = Annotated[str, Meta(pattern=r"^([A-Za-z0-9_.-]{3,255})?\Z")]
 Text = Annotated[str, Meta(max_length=4096)]
 KeyAge = Annotated[int, Meta(ge=20_000, le=86_400_000)]
@@ -73,6 +74,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     audit_entries_max: Count = 10_000  # operators' calls kept in Redis; over it: the oldest go
     operations_per_minute: Count = 600  # /v1/admin, per operator and per address
     proxies_trusted: Annotated[int, Meta(ge=0, le=8)] = 0  # load balancers in front (ALB: 1)
+    http_address_header: HeaderName = ""  # names the caller; what is in front sets it, always
 
     # Where state lives.
     redis_url: Text = "redis://127.0.0.1:6379/0"

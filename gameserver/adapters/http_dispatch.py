@@ -41,6 +41,7 @@ class Dispatcher:
         config = services.config
         self._proxies_trusted = config.proxies_trusted
         self._auditor = Auditor(services.audit, clock=services.clock)
+        self._address_header = config.http_address_header
         self._idempotency = Idempotency(
             services.answers,
             ttl_ms=config.idempotency_ttl_ms,
@@ -82,15 +83,22 @@ class Dispatcher:
         reply = await endpoint.handler(self._services, call)
         return reply if isinstance(reply, Reply) else Reply(value=reply)
 
-    async def _checked(
-        self, endpoint: Endpoint, request: web.Request
-    ) -> tuple[Call[Any, Any], Mapping[str, str]]:
-        now_s = asyncio.get_running_loop().time()
-        address = limit_key(
+    def _address(self, request: web.Request) -> str:
+        """What the caller is counted by. Amazon API Gateway drops ``X-Forwarded-For``, so that what
+        is in front may name the caller in a header of its own."""
+        if self._address_header and (named := request.headers.get(self._address_header)):
+            return limit_key(named, None, proxies_trusted=0)
+        return limit_key(
             request.remote,
             ",".join(request.headers.getall("X-Forwarded-For", [])),
             proxies_trusted=self._proxies_trusted,
         )
+
+    async def _checked(
+        self, endpoint: Endpoint, request: web.Request
+    ) -> tuple[Call[Any, Any], Mapping[str, str]]:
+        now_s = asyncio.get_running_loop().time()
+        address = self._address(request)
         told: Mapping[str, str] = {}
         if endpoint.rate is not Rate.NONE:
             told = self._limits.spend_address(endpoint.rate, address, now_s)

@@ -56,6 +56,23 @@ async def test_an_address_is_limited_before_its_token_is_looked_at() -> None:
         await read("10.0.0.2", 401)
 
 
+async def test_what_is_in_front_may_name_the_caller_in_a_header_of_its_own() -> None:
+    settings = {"reads_per_address_per_minute": 1, "http_address_header": "x-client-address"}
+    async with serving(World(), **settings, proxies_trusted=1) as ask:
+
+        async def read(expect: int, **headers: str) -> None:
+            sent = {key.replace("_", "-"): value for key, value in headers.items()}
+            sent["Authorization"] = "Bearer bad"
+            await ask("GET", "/v1/matches", expect=expect, headers=sent)
+
+        # Before X-Forwarded-For, which names the same proxy for everybody here.
+        await read(401, X_Client_Address="10.0.0.1", X_Forwarded_For="10.9.9.9")
+        await read(429, X_Client_Address="10.0.0.1", X_Forwarded_For="10.9.9.9")
+        await read(401, X_Client_Address="2001:db8::1", X_Forwarded_For="10.9.9.9")
+        await read(429, X_Client_Address="2001:db8::2", X_Forwarded_For="10.9.9.9")
+        await read(401, X_Forwarded_For="10.9.9.9")
+
+
 async def test_health_is_not_limited() -> None:
     async with serving(World(), reads_per_address_per_minute=1) as ask:
         for _ in range(3):

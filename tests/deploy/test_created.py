@@ -15,7 +15,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.deploy.system import EXAMPLE, IN_ORDER, deployed
+from tests.deploy.system import DOMAIN, EXAMPLE, IN_ORDER, deployed
 from tests.deploy.templates import REGION, Stack, load
 
 MODELLED = frozenset(
@@ -25,7 +25,10 @@ MODELLED = frozenset(
         "EC2::NatGateway EC2::RouteTable EC2::Route EC2::SubnetRouteTableAssociation "
         "EC2::SecurityGroup EC2::SecurityGroupIngress EC2::VPCEndpoint EC2::FlowLog "
         "KMS::Key KMS::Alias Logs::LogGroup IAM::Role SQS::Queue ECR::Repository "
-        "RDS::DBSubnetGroup RDS::DBParameterGroup RDS::DBInstance"
+        "RDS::DBSubnetGroup RDS::DBParameterGroup RDS::DBInstance "
+        "ElasticLoadBalancingV2::LoadBalancer ElasticLoadBalancingV2::TargetGroup "
+        "ElasticLoadBalancingV2::Listener ElasticLoadBalancingV2::ListenerRule "
+        "ECS::Cluster ECS::TaskDefinition ECS::Service CloudWatch::Dashboard SNS::Topic S3::Bucket"
     ).split()
 )
 
@@ -62,6 +65,7 @@ def made() -> Iterator[dict[str, dict[str, str]]]:
         cloudformation = boto3.client("cloudformation", REGION)
         # What moto does not make is a word, as in the other tests.
         exports = {key: word for one in deployed().values() for key, word in one.exports.items()}
+        certificate = boto3.client("acm", REGION).request_certificate(DomainName=DOMAIN)
         found = {}
         for name in IN_ORDER:
             stack = Stack(name, deployed()[name].parameters, imports=exports)
@@ -70,7 +74,9 @@ def made() -> Iterator[dict[str, dict[str, str]]]:
                 continue
             cloudformation.create_stack(
                 StackName=name,
-                TemplateBody=json.dumps(template),
+                TemplateBody=json.dumps(template).replace(
+                    "<service.Certificate>", certificate["CertificateArn"]
+                ),
                 Capabilities=["CAPABILITY_NAMED_IAM"],
             )
             [told] = cloudformation.describe_stacks(StackName=name)["Stacks"]
@@ -142,6 +148,37 @@ def test_roles_exist_by_the_names_that_keys_know(made: dict[str, dict[str, str]]
         role = iam.get_role(RoleName=f"gameserver-{program}-{REGION}")["Role"]
         [trusted] = role["AssumeRolePolicyDocument"]["Statement"]
         assert trusted["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+
+
+def test_load_balancers_lead_to_the_tasks(made: dict[str, dict[str, str]]) -> None:
+    ids, elb = made["service"], _client("elbv2")
+    balancers = elb.describe_load_balancers(
+        LoadBalancerArns=[ids["PlayBalancer"], ids["ApiBalancer"]]
+    )["LoadBalancers"]
+    assert [one["Scheme"] for one in balancers] == ["internet-facing", "internal"]
+    rules = elb.describe_rules(ListenerArn=ids["PlayListener"])["Rules"]
+    targets = [
+        action["TargetGroupArn"]
+        for rule in rules
+        for action in rule["Actions"]
+        if action["Type"] == "forward"
+    ]
+    assert targets == [ids["PlayTargets"], ids["ReplayTargets"]]
+
+
+def test_ecs_takes_tasks_and_services(made: dict[str, dict[str, str]]) -> None:
+    ids, ecs = made["service"], _client("ecs")
+    services = ecs.describe_services(
+        cluster="gameserver", services=["gameserver-server", "gameserver-worker"]
+    )["services"]
+    assert [one["taskDefinition"] for one in services] == [ids["ServerTask"], ids["WorkerTask"]]
+    task = ecs.describe_task_definition(taskDefinition=ids["ServerTask"])["taskDefinition"]
+    ports = [
+        one["containerPort"]
+        for container in task["containerDefinitions"]
+        for one in container.get("portMappings", ())
+    ]
+    assert ports == [8080, 8081]
 
 
 def test_the_example_names_only_parameters_that_exist() -> None:

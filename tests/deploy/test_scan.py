@@ -35,7 +35,7 @@ def _scan() -> list[dict[str, Any]]:
     done = subprocess.run(
         [
             *(CHECKOV, "--directory", DIRECTORY, "--framework", "cloudformation"),
-            *("--output", "json", "--skip-download", "--quiet", "--compact"),
+            *("--output", "json", "--skip-download", "--compact"),
         ],
         capture_output=True,
         text=True,

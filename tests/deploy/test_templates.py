@@ -53,6 +53,15 @@ def test_whatever_is_imported_was_exported_before(size: str) -> None:
     assert list(deployed(size)) == list(IN_ORDER)
 
 
+def test_nothing_is_exported_for_nobody() -> None:
+    text = "".join(path.read_text() for path in DIRECTORY.glob("*.yaml"))
+    for name, stack in deployed().items():
+        for key in stack.exports:
+            short = key.removeprefix("gameserver-")
+            wanted = text.count(f'"${{Game}}-{short}"') - 1  # the export itself
+            assert wanted > 0, f"{name} exports {short}"
+
+
 def test_what_holds_data_survives_its_stack() -> None:
     held = {
         "AWS::RDS::DBInstance": "Snapshot",
