@@ -53,8 +53,7 @@ WORDS = {
     "<data.Events>": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/gameserver-events",
     "<data.DeadLetters>": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/gameserver-events-dlq",
     "<data.RedisUser>": "gameserver",
-    "<data.RecordingsDsn>": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:gameserver/"
-    "recordings-dsn",
+    "<data.ReaderDsn>": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:gameserver/reader-dsn",
     "<data.ErasureKey>": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:gameserver/erasure-key",
     **{
         f"<service.{name}Logs>": f"/gameserver/{name.lower()}"

@@ -33,11 +33,18 @@ BEYOND = {
     "GAMESERVER_COGNITO_ENDPOINT_URL": "the user pool may be in another region",
     "GAMESERVER_HTTP_ADDRESS_HEADER": "API Gateway drops X-Forwarded-For",
     "GAMESERVER_GAMES": "a parameter",
+    "GAMESERVER_RECORDING": "by size: recordings are most of what is stored (docs/cost.md)",
+    "WORKER_RECORDINGS_KEPT_DAYS": "likewise",
 }
 OTHERWISE = {
     # Settings that have another value here, and why.
     "GAMESERVER_PROXIES_TRUSTED": "CloudFront stands before the load balancer",
 }
+
+FILES = [
+    ("ServerTask", "server", "ecs-task.json"),
+    ("WorkerTask", "worker", "ecs-task-worker.json"),
+]
 
 
 def _camel(value: Any) -> Any:
@@ -76,13 +83,7 @@ def _file(name: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("logical_id", "container", "file"),
-    [
-        ("ServerTask", "server", "ecs-task.json"),
-        ("WorkerTask", "worker", "ecs-task-worker.json"),
-    ],
-)
+@pytest.mark.parametrize(("logical_id", "container", "file"), FILES)
 def test_it_is_the_same_as_the_file(logical_id: str, container: str, file: str) -> None:
     ours, theirs = _task(logical_id), _file(file)
     for one in (ours, theirs):
@@ -107,7 +108,10 @@ def test_it_is_the_same_as_the_file(logical_id: str, container: str, file: str) 
 
 def test_the_server_takes_its_settings() -> None:
     container = _container(_task("ServerTask"), "server")
-    assert [one["name"] for one in container["secrets"]] == ["GAMESERVER_RECORDINGS_DSN"]
+    assert [one["name"] for one in container["secrets"]] == [
+        "GAMESERVER_POSTGRES_DSN",
+        "GAMESERVER_RECORDINGS_DSN",
+    ]
     config = load_server(_environment(container))
     assert config.redis_cluster
     assert config.redis_iam_cache == "gameserver"
