@@ -9,7 +9,6 @@ client or as texts; whatever of these is an operation by botocore's model counts
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -38,13 +37,15 @@ ACTIONS = {
 }
 
 
-def sources() -> Iterator[tuple[str, ast.Module]]:
+@cache
+def sources() -> tuple[tuple[str, ast.Module], ...]:
     """Every module that is shipped, by its path from the root."""
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            name = path.relative_to(ROOT).as_posix()
-            if not name.startswith(NOT_SHIPPED):
-                yield name, ast.parse(path.read_text())
+    return tuple(
+        (name, ast.parse(path.read_text()))
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if not (name := path.relative_to(ROOT).as_posix()).startswith(NOT_SHIPPED)
+    )
 
 
 def opens_clients(tree: ast.Module) -> bool:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate_deploy import TARGET, document
 from tests.deploy.system import IN_ORDER, SIZES, deployed
 from tests.deploy.templates import DIRECTORY, load, names
 
-REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "eu-west-1", "ap-northeast-1")
+REGIONS = ("us-east-1", "us-west-2", "eu-central-1")
 TEMPLATE_BYTES_MAX = 51_200
 """Of a template that is handed over as it is, not by way of a bucket (AWS: "CloudFormation
 quotas")."""
@@ -80,3 +81,7 @@ def test_what_holds_data_survives_its_stack() -> None:
                 wanted = held[one["Type"]]
                 assert one["DeletionPolicy"] == wanted, f"{name}.{key}"
                 assert one["UpdateReplacePolicy"] == wanted, f"{name}.{key}"
+
+
+def test_the_page_of_parameters_is_what_the_templates_say() -> None:
+    assert TARGET.read_text() == document(), "python -m docs.generate_deploy"
