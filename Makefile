@@ -46,7 +46,7 @@ $(SCANNER): deploy/requirements.lock
 	@echo "Setting up deploy/.venv (once)…"
 	@$(PYTHON) -m venv deploy/.venv
 	@deploy/.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --require-hashes -r deploy/requirements.lock
+	  --only-binary :all: --require-hashes -r deploy/requirements.lock
 	@touch $@
 
 scan: $(STAMP) $(SCANNER) ## Hold deploy/cloudformation to the policies of checkov
