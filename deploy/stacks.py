@@ -57,7 +57,7 @@ prefix_list() {  # REGION NAME
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is wanted. ``second``: empty for one region. ``image``: the tag."""
+    """What is wanted. ``second``: empty for one region. ``image``, ``agent``: tags."""
 
     game: str
     domain: str
@@ -66,6 +66,7 @@ class Plan:
     second: str
     size: str
     image: str
+    agent: str
     mail: str
     origin_secret: str
 
@@ -116,7 +117,7 @@ def parameters(plan: Plan, stack: str, region: str) -> dict[str, str]:
                 "Size": plan.size,
                 "IdentityRegion": plan.first,
                 "Image": f'"{registry}:{plan.image}"',
-                "AgentImage": f'"{registry}-cloudwatch-agent:latest"',
+                "AgentImage": f'"{registry}-cloudwatch-agent:{plan.agent}"',
                 "OriginSecret": plan.origin_secret,
             }
         case "api":
@@ -177,6 +178,7 @@ def main() -> int:
     parser.add_argument("--zone", required=True, help="id of its hosted zone in Route 53")
     parser.add_argument("--mail", required=True, help="who is told of alarms")
     parser.add_argument("--image", required=True, metavar="TAG", help="of the image")
+    parser.add_argument("--agent", required=True, metavar="TAG", help="of CloudWatch's agent")
     parser.add_argument("--first", default="eu-central-1", metavar="REGION")
     parser.add_argument("--second", default="", metavar="REGION", help="default: none")
     parser.add_argument("--size", default="small", choices=("small", "medium", "large"))

@@ -78,7 +78,9 @@ and 503 `Retry-After`.
 Each call belongs to a class (column *rate*): `auth`, `mail`, `read`, `write` or `operate`, with a
 limit for each address and one for each player, per minute
 ([configuration](configuration.md#http-api)). IPv6 counts by /64; behind load balancers set
-`GAMESERVER_PROXIES_TRUSTED`, or all callers share one address. Answers say what is left, as
+`GAMESERVER_PROXIES_TRUSTED`, or all callers share one address. Where `X-Forwarded-For` does not
+get through (API Gateway), what is in front may name the caller in a header of its own, which it
+must set always: `GAMESERVER_HTTP_ADDRESS_HEADER`. Answers say what is left, as
 draft-ietf-httpapi-ratelimit-headers-10 has it: `RateLimit-Policy: "read";q=600;w=60` (quota, window
 in seconds) and `RateLimit: "read";r=599;t=1` (remaining, seconds until all of it is there). Over
 it: 429. The counts are a node's own.

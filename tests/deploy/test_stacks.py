@@ -42,7 +42,16 @@ def _deploys(tmp_path: Path, *more: str) -> list[dict[str, str]]:
     printed = subprocess.run(
         [
             *(sys.executable, "-m", "deploy.stacks", "--domain", "game.example.org"),
-            *("--zone", "Z0123456789ABCDEFGHIJ", "--mail", "ops@example.org", "--image", "v1"),
+            *(
+                "--zone",
+                "Z0123456789ABCDEFGHIJ",
+                "--mail",
+                "ops@example.org",
+                "--image",
+                "v1",
+                "--agent",
+                "1",
+            ),
             *more,
         ],
         capture_output=True,
