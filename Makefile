@@ -52,6 +52,8 @@ $(SCANNER): deploy/requirements.lock
 scan: $(STAMP) $(SCANNER) ## Hold deploy/cloudformation to the policies of checkov
 	$(PY) -m pytest tests/deploy/test_scan.py $(ARGS)
 
+.PHONY: scan
+
 test: $(COMPILED) $(SCANNER) ## Set up and run all tests, with services of their own; ARGS="tests/wire -k delta"
 	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -54,7 +54,7 @@ def test_constants_are_those_of_the_templates() -> None:
         properties = service.properties(task)
         assert (int(properties["Cpu"]), int(properties["Memory"])) == (cpu * 1024, gib * 1024)
     alarms = len(watch.of("AWS::CloudWatch::Alarm")) + 1  # and the one of Route 53
-    assert abs(alarms - model.ALARMS) <= 5
+    assert alarms == model.ALARMS
     assert len(edge.properties("Firewall")["Rules"]) == model.WAF_RULES
     assert len(deployed()["keys"].of("AWS::KMS::Key")) == model.KEYS
 
