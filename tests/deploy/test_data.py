@@ -93,6 +93,7 @@ def test_tables_are_as_the_code_reads_them() -> None:
     assert keys == {
         "gameserver-profiles": ["player_id"],
         "gameserver-sessions": ["player_id", "session_id"],
+        "gameserver-friends": ["player_id", "other_id"],
     }
     assert tables.properties("Sessions")["TimeToLiveSpecification"] == {
         "AttributeName": "expires_at",
