@@ -33,6 +33,18 @@ class Queue(NamedTuple):
         return f"{self.game}/{self.mode}"
 
 
+class Rating(msgspec.Struct, frozen=True, array_like=True):
+    """What the results of a player say: skill is ``mu``, give or take ``sigma`` (Plackett-Luce, as
+    the worker rates)."""
+
+    mu: float
+    sigma: float
+
+
+NEWCOMER = Rating(25.0, 25.0 / 3.0)
+"""Who has played no match that was rated; also who could not be asked about in time."""
+
+
 class Applicant(msgspec.Struct, frozen=True, array_like=True):
     """A player of a ticket. ``roles``: which they play; empty: any."""
 

@@ -17,6 +17,7 @@ from gameserver.matchmaking import (
     Proposal,
     Queue,
     QueueView,
+    Rating,
     Stage,
     Standing,
     Taken,
@@ -153,8 +154,9 @@ class Venue(Protocol):
 class Ratings(Protocol):
     """How good players are."""
 
-    async def skills(self, queue: Queue, players: Sequence[PlayerId]) -> Mapping[PlayerId, float]:
-        """Of those who have a rating."""
+    async def ratings(self, queue: Queue, players: Sequence[PlayerId]) -> Mapping[PlayerId, Rating]:
+        """Of those who have one that is known; who is missing counts as ``NEWCOMER``. Raises
+        nothing, and is back within a bounded time: no queue waits for what it asks."""
 
 
 class Matchmaking(Protocol):

@@ -68,6 +68,7 @@ COUNTERS: dict[str, str] = {
     "chat_refused": "Lines that the moderator refused",
     "chat_unjudged": "Lines on which the moderator failed or took too long",
     "tickets_enqueued": "Matchmaking tickets taken by this node",
+    "ratings_missed": "Players who queued as newcomers because their rating was not known in time",
     "tickets_matched": "Tickets matched by this node's matchmakers",
     "tickets_declined": "Tickets ended by a ready check",
     "tickets_expired": "Tickets that waited for as long as their rules allow",
@@ -192,6 +193,7 @@ class Metrics(Collector):
     chat_refused: int
     chat_unjudged: int
     tickets_enqueued: int
+    ratings_missed: int
     tickets_matched: int
     tickets_declined: int
     tickets_expired: int

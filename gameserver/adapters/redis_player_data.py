@@ -3,6 +3,7 @@
     <prefix>:seat:<player>              the match they sit in
     <prefix>:cache:profile.1:<player>   the cached profile, its sensitive fields sealed
     <prefix>:cache:blocks.1:<player>    the cached list of whom they have blocked
+    <prefix>:cache:rating.1:<player>    the cached ratings
     <prefix>:{p:<player>}:t, :x         their matchmaking ticket, and a penalty, by id
     <prefix>:guess:p:<player>           how many wrong codes of matches they gave, for ten minutes
     <prefix>:{c<n>}:s:<player>          the session that is theirs, while it lasts
@@ -25,7 +26,7 @@ from gameserver.adapters.redis_client import FAILURES, Client
 from gameserver.adapters.redis_connected import connected_key, letters_key
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import PlayerId
-from gameserver.players.port import BLOCKS_KIND, CACHE_KIND
+from gameserver.players.port import BLOCKS_KIND, CACHE_KIND, RATINGS_KIND
 
 
 def seat_key(prefix: str, player_id: PlayerId) -> str:
@@ -38,6 +39,7 @@ async def redis_player_data(client: Client, prefix: str, player_id: PlayerId) ->
     named = (
         seat_key(prefix, player_id),
         f"{key_prefix(prefix)}{CACHE_KIND}:{player_id}",
+        f"{key_prefix(prefix)}{RATINGS_KIND}:{player_id}",
         f"{prefix}:{{p:{player_id}}}:t",
         f"{prefix}:{{p:{player_id}}}:x",
         f"{prefix}:guess:p:{player_id}",

@@ -59,6 +59,14 @@ class Cached(Generic[ValueT]):
                 await self._cache.invalidate(name)
         return await loader()
 
+    async def get(self, key: str) -> ValueT | None:
+        """See ``port.Cache``. What cannot be read counts as nothing."""
+        stored = await self._cache.get(self.name(key))
+        try:
+            return None if stored is None else self._decode(stored)
+        except msgspec.DecodeError:
+            return None
+
     async def invalidate(self, key: str) -> bool:
         """See ``port.Cache``; call it after the truth has changed."""
         return await self._cache.invalidate(self.name(key))

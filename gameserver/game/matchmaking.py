@@ -46,13 +46,15 @@ class Skill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The best and the worst of a match differ by at most the window of who has waited longest.
 
     The window begins at ``window``, grows by ``widen_per_s`` each second of waiting and ends at
-    ``window_max``. A party counts as its mean. ``initial``: the skill of players without one.
+    ``window_max``. A party counts as its mean. ``initial``: the skill of newcomers; ``scale``: the
+    points of one point of rating, of which a newcomer has 25, give or take 8.3.
     """
 
     window: Amount = 100
     widen_per_s: Amount = 5
     window_max: Amount = 600
     initial: float = 1500
+    scale: Amount = 24
 
 
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

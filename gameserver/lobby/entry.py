@@ -19,9 +19,10 @@ from gameserver.game.matchmaking import Rules
 from gameserver.ids import PlayerId
 from gameserver.lobby import estimate
 from gameserver.lobby.matchmaker import WHY, Question, queues_of
-from gameserver.lobby.rules import check_ticket
+from gameserver.lobby.rules import check_ticket, skill_of
 from gameserver.matchmaking import (
     ACTIVE,
+    NEWCOMER,
     Applicant,
     Explanation,
     Held,
@@ -29,6 +30,7 @@ from gameserver.matchmaking import (
     Overview,
     Queue,
     QueueView,
+    Rating,
     Stage,
     Standing,
     Taken,
@@ -52,7 +54,7 @@ _decode_explanation = msgspec.msgpack.Decoder(Explanation).decode
 class NoRatings:
     """Implements ``matchmaking_ports.Ratings`` where there are none: everyone is a beginner."""
 
-    async def skills(self, queue: Queue, players: Sequence[PlayerId]) -> Mapping[PlayerId, float]:
+    async def ratings(self, queue: Queue, players: Sequence[PlayerId]) -> Mapping[PlayerId, Rating]:
         return {}
 
 
@@ -111,16 +113,16 @@ class Lobby:
     async def _ticket(
         self, queue: Queue, rules: Rules, members: Sequence[Member], wish: Wish, key: str
     ) -> Ticket:
-        initial = rules.skill.initial if rules.skill is not None else 0.0
-        skills: Mapping[PlayerId, float] = {}
+        skills = dict.fromkeys((member.player for member in members), 0.0)
         if rules.skill is not None:
-            skills = await self._ratings.skills(queue, [member.player for member in members])
+            known = await self._ratings.ratings(queue, list(skills))
+            skills = {
+                player: skill_of(known.get(player, NEWCOMER), rules.skill) for player in skills
+            }
         digest = hashlib.sha256(f"{members[0].player}\n{queue}\n{key}".encode()).hexdigest()
         return Ticket(
             id=TicketId(digest[:_ID_CHARS]),
-            players=tuple(
-                Applicant(one.player, skills.get(one.player, initial), one.roles) for one in members
-            ),
+            players=tuple(Applicant(one.player, skills[one.player], one.roles) for one in members),
             wish=wish,
         )
 

@@ -4,8 +4,8 @@ whole numbers only."""
 from __future__ import annotations
 
 from gameserver.errors import TicketRefused
-from gameserver.game.matchmaking import Choice, Rules
-from gameserver.matchmaking import Ticket
+from gameserver.game.matchmaking import Choice, Rules, Skill
+from gameserver.matchmaking import NEWCOMER, Rating, Ticket
 
 NEVER_MS = 1 << 62
 REGIONS_TRIED = 8
@@ -152,6 +152,11 @@ def _mask(choice: Choice, accepts: dict[str, tuple[str, ...]]) -> int:
     if not names:
         return (1 << len(choice.values)) - 1
     return sum(1 << bit for bit, value in enumerate(choice.values) if value in names)
+
+
+def skill_of(rating: Rating, rules: Skill) -> float:
+    """A rating as points of a mode's skill. A newcomer has ``initial``."""
+    return rules.initial + (rating.mu - NEWCOMER.mu) * rules.scale
 
 
 def check_ticket(ticket: Ticket, rules: Rules) -> None:

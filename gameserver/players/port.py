@@ -131,6 +131,8 @@ class FieldSealer(Protocol):
 
 CACHE_KIND = "profile.1"
 """Starts the key of a cached ``StoredProfile``; a change that breaks its readers counts it up."""
+RATINGS_KIND = "rating.1"
+"""The same of a player's cached ratings."""
 
 
 BLOCKS_KIND = "blocks.1"

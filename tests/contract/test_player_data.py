@@ -31,10 +31,12 @@ from gameserver.devstack.moto import Moto
 from gameserver.errors import StoreUnavailable
 from gameserver.friendship import BLOCKED, BLOCKED_BY, FRIENDS, IGNORED, NOTHING
 from gameserver.ids import MatchId, PlayerId, SessionId
+from gameserver.matchmaking import Queue, Rating
 from gameserver.metrics import Metrics
 from gameserver.notification import Letter
 from gameserver.players.port import ProfileChange
 from gameserver.players.profiles import Profiles
+from gameserver.players.ratings import CachedRatings
 from gameserver.whereabouts import Claim, Connected
 from tests.contract.test_match_store import redis_url
 from tests.contract.test_player_tables import NOW_MS, Wall, record
@@ -135,6 +137,13 @@ async def client(config: Config) -> AsyncIterator[Client]:
     await connected.aclose()
 
 
+class Rated:
+    """Implements ``players.ratings.RatingSource``."""
+
+    async def of_player(self, player: PlayerId) -> dict[str, Rating]:
+        return {"arena/duel": Rating(30.0, 2.0)}
+
+
 async def test_redis(config: Config, client: Client, player: PlayerId) -> None:
     prefix, other = config.redis_prefix, PlayerId(player + "x")
     directory = RedisDirectory(client, prefix=prefix, clock=Wall(), metrics=Metrics())
@@ -150,21 +159,25 @@ async def test_redis(config: Config, client: Client, player: PlayerId) -> None:
             claim = Claim(player_id=each, connected=Connected(SessionId("s1"), "", 1, "n1"))
             await connected.claim([claim], ttl_ms=TTL_MS)
             await connected.post(each, LETTER, gone="s1")
+            ratings = CachedRatings(
+                Rated(), cache, ttl_ms=TTL_MS, wait_ms=TTL_MS, metrics=Metrics()
+            )
+            assert await ratings.ratings(Queue("arena", "duel"), [each])
 
         found = await redis_player_data(client, prefix, player)
         kinds = sorted(key.removeprefix(f"{prefix}:").removesuffix(f":{player}") for key in found)
         assert [re.sub(r"\d+", "n", kind) for kind in kinds] == [
-            "cache:profile.n", "seat", "{cn}:l", "{cn}:s",
+            "cache:profile.n", "cache:rating.n", "seat", "{cn}:l", "{cn}:s",
         ]  # fmt: skip
         exported = await export_redis_player(client, prefix, player)
         assert {each["key"] for each in exported} == set(found)
         assert {"key": f"{prefix}:seat:{player}", "value": "m1"} in exported
         assert json.loads(json.dumps(exported)) == exported
 
-        assert await erase_redis_player(client, prefix, player, seated=True) == 3
+        assert await erase_redis_player(client, prefix, player, seated=True) == 4
         assert await erase_redis_player(client, prefix, player) == 1
         assert await erase_redis_player(client, prefix, player) == 0
-        assert len(await redis_player_data(client, prefix, other)) == 4
+        assert len(await redis_player_data(client, prefix, other)) == 5
         await cache.close()
 
 

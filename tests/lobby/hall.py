@@ -13,7 +13,7 @@ from gameserver.ids import PlayerId
 from gameserver.lobby.entry import Lobby
 from gameserver.lobby.matchmaker import Matchmaker
 from gameserver.lobby.teller import Teller
-from gameserver.matchmaking import Member, Queue, Stage, TicketView, Wish
+from gameserver.matchmaking import Member, Queue, Rating, Stage, TicketView, Wish
 from gameserver.wire import to_client
 from tests.cluster.town import Town, TownHouse
 from tests.fakes.clock import EPOCH_MS, SeededEntropy
@@ -62,10 +62,10 @@ class Pairs(Count):
 GAMES: dict[str, Any] = {"pairs": Pairs()}
 
 
-class Skills(dict[str, float]):
+class Known(dict[str, Rating]):
     """Implements ``matchmaking_ports.Ratings``."""
 
-    async def skills(self, queue: Queue, players: Sequence[PlayerId]) -> Mapping[PlayerId, float]:
+    async def ratings(self, queue: Queue, players: Sequence[PlayerId]) -> Mapping[PlayerId, Rating]:
         return {one: self[one] for one in players if one in self}
 
 
@@ -102,7 +102,7 @@ class Desk:
         self.lobby = Lobby(
             games=GAMES,
             store=hall.store,
-            ratings=hall.skills,
+            ratings=hall.ratings,
             calls=cluster.calls,
             metrics=self.metrics,
             closed=lambda: None if service.maintenance is None else service.maintenance.message,
@@ -155,7 +155,7 @@ class Hall:
     def __init__(self, count: int, *, regions: Sequence[str] = (), **config: Any) -> None:
         loop = asyncio.get_running_loop()
         self.store = MemoryMatchmaking(lambda: EPOCH_MS + loop.time() * 1000)
-        self.skills = Skills()
+        self.ratings = Known()
         self.town = Town(0, games=GAMES, **config)
         self.desks: list[Desk] = []
         self._count = count
