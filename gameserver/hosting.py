@@ -98,6 +98,10 @@ class Hosting(Protocol):
         """Make the player a guest of the match behind ``code``: its id, and the wall time in ms
         until which a seat is kept. Wrong guesses are counted for the player and the network."""
 
+    async def bring(self, match_id: MatchId, players: Sequence[PlayerId]) -> int:
+        """Keep a seat for each of the players, of whom the first may come in, or for none of them;
+        the wall time in ms until which. Returns once that is durable."""
+
     async def is_guest(self, match_id: MatchId, player_id: PlayerId) -> bool:
         """Whether the player has a seat in the match, or may take one."""
 

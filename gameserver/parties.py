@@ -19,8 +19,10 @@ from typing import NewType, Protocol
 import msgspec
 
 from gameserver.errors import GameServerError
-from gameserver.ids import PlayerId
+from gameserver.hosting import Created, Wanted
+from gameserver.ids import MatchId, PlayerId
 from gameserver.matchmaking import Queue, TicketView, Wish
+from gameserver.ports import Identity
 
 PartyId = NewType("PartyId", str)
 """26 characters, as a match's."""
@@ -127,7 +129,7 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
 class Gathering(msgspec.Struct, frozen=True, kw_only=True):
     """A match with a seat for each member; ``until_ms``: wall time until which they are kept."""
 
-    match: str
+    match: MatchId
     until_ms: int
 
 
@@ -146,6 +148,13 @@ class Parties(Protocol):
     async def decline(self, player: PlayerId, party: PartyId) -> None: ...
     async def kick(self, player: PlayerId, member: PlayerId) -> Party: ...
     async def promote(self, player: PlayerId, member: PlayerId) -> Party: ...
+    async def create_match(self, identity: Identity, wanted: Wanted) -> Created:
+        """A match with a seat kept for each member. Raises what ``Hosting.create`` does."""
+
+    async def enter_match(self, identity: Identity, match: MatchId) -> Gathering:
+        """A seat kept for each member in a match that runs, or for none. Raises what
+        ``Hosting.bring`` does."""
+
     async def queue(
         self,
         player: PlayerId,

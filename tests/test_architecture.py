@@ -25,6 +25,7 @@ SHARED = PURE_BASE | {
     "gameserver.listing",
     "gameserver.operating",
     "gameserver.hosting",
+    "gameserver.parties",
     "gameserver.records",
     "gameserver.config",
     "gameserver.metrics",
@@ -38,6 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.matchmaking_ports": PURE_BASE | {"gameserver.game", "gameserver.matchmaking"},
     "gameserver.listing": PURE_BASE | {"gameserver.game"},
     "gameserver.operating": PURE_BASE | {"gameserver.ports"},
+    "gameserver.parties": PURE_BASE
+    | {"gameserver.ports", "gameserver.hosting", "gameserver.matchmaking"},
     "gameserver.hosting": PURE_BASE | {"gameserver.ports", "gameserver.game", "gameserver.listing"},
     "gameserver.errors": set(),
     "gameserver.moderation": PURE_BASE | {"gameserver.config", "gameserver.metrics"},

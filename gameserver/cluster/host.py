@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -57,6 +57,7 @@ class HostDesk(Protocol):
 
     async def open(self, match_id: MatchId, game: str, mode: str, terms: Terms) -> None: ...
     async def invite(self, match_id: MatchId, player: PlayerId, keep_ms: int) -> None: ...
+    async def bring(self, match_id: MatchId, players: Sequence[PlayerId], keep_ms: int) -> None: ...
     def is_guest(self, match_id: MatchId, player: PlayerId) -> bool: ...
     def codes(self) -> list[tuple[MatchId, Terms]]: ...
 
@@ -79,7 +80,13 @@ class AskGuest(msgspec.Struct, array_like=True, tag=3, frozen=True):
     player: PlayerId
 
 
-Order = Open | Invite | AskGuest
+class Bring(msgspec.Struct, array_like=True, tag=4, frozen=True):
+    match: MatchId
+    players: tuple[PlayerId, ...]
+    keep_ms: int
+
+
+Order = Open | Invite | AskGuest | Bring
 
 
 class Outcome(msgspec.Struct, array_like=True, frozen=True):
@@ -183,6 +190,13 @@ class ClusterHost:
         owner = await self._owner(entry.match)
         await self._ask(owner, Invite(entry.match, identity.player_id, SEAT_KEPT_MS))
         return entry.match, until_ms
+
+    async def bring(self, match_id: MatchId, players: Sequence[PlayerId]) -> int:
+        """See ``Hosting``."""
+        until_ms = self._clock.wall_ms() + SEAT_KEPT_MS
+        owner = await self._owner(match_id)
+        await self._ask(owner, Bring(match_id, tuple(players), SEAT_KEPT_MS))
+        return until_ms
 
     async def is_guest(self, match_id: MatchId, player_id: PlayerId) -> bool:
         """See ``Hosting``."""
@@ -294,6 +308,8 @@ class ClusterHost:
                     await self._desk.open(order.match, order.game, order.mode, order.terms)
                 case Invite():
                     await self._desk.invite(order.match, order.player, order.keep_ms)
+                case Bring():
+                    await self._desk.bring(order.match, order.players, order.keep_ms)
                 case AskGuest():
                     return _encode(Outcome(yes=self._desk.is_guest(order.match, order.player)))
         except JoinRefused as refused:

@@ -16,11 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from gameserver.errors import StoreUnavailable, TicketRefused
-from gameserver.ids import PlayerId
+from gameserver.hosting import Created, Hosting, Wanted
+from gameserver.ids import MatchId, PlayerId
 from gameserver.lobby import party as rules
 from gameserver.matchmaking import ACTIVE, Member, Queue, TicketView, Wish
 from gameserver.matchmaking_ports import Matchmaking
 from gameserver.parties import (
+    Gathering,
     Invitation,
     Notice,
     Party,
@@ -31,7 +33,7 @@ from gameserver.parties import (
     PartyStore,
     Wrote,
 )
-from gameserver.ports import Clock, Entropy
+from gameserver.ports import Clock, Entropy, Identity
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class PartyDesk:
         store: PartyStore,
         news: PartyNews,
         matchmaking: Matchmaking,
+        hosting: Hosting,
         clock: Clock,
         entropy: Entropy,
         size_max: int,
@@ -57,6 +60,7 @@ class PartyDesk:
         self._store = store
         self._news = news
         self._matchmaking = matchmaking
+        self._hosting = hosting
         self._clock = clock
         self._entropy = entropy
         self._size_max = size_max
@@ -191,6 +195,25 @@ class PartyDesk:
         view = await self._matchmaking.enter(queue, members, wish, key=key)
         self._tell(party.members, Notice.QUEUED, party, player)
         return view
+
+    async def create_match(self, identity: Identity, wanted: Wanted) -> Created:
+        """A match with a seat kept for each member, as the leader."""
+        party = await self._led(identity.player_id)
+        others = _leader_first(party)[1:]
+        wanted = msgspec.structs.replace(wanted, reserve=others)
+        made = await self._hosting.create(wanted, identity)
+        self._tell_match(party, made.match, made.reserved_until_ms)
+        return made
+
+    async def enter_match(self, identity: Identity, match: MatchId) -> Gathering:
+        """A seat kept for each member in a match that runs, or for none, as the leader."""
+        party = await self._led(identity.player_id)
+        until_ms = await self._hosting.bring(match, _leader_first(party))
+        self._tell_match(party, match, until_ms)
+        return Gathering(match=match, until_ms=until_ms)
+
+    def _tell_match(self, party: Party, match: MatchId, until_ms: int) -> None:
+        self._tell(party.members, Notice.MATCH, party, party.leader, match=match, until_ms=until_ms)
 
     async def _led(self, player: PlayerId) -> Party:
         party = await self.look(player)

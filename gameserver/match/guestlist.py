@@ -10,9 +10,13 @@ from gameserver.hosting import GUESTS_MAX, Terms
 from gameserver.ids import PlayerId
 from gameserver.listing import Visibility
 
+NOBODY = PlayerId("")
+"""By whom a match was created that the server has opened by itself."""
+
 
 class Guestlist:
-    """``terms`` is ``None`` for a match that nobody has created: anybody may join it.
+    """``terms`` is ``None`` for a match that nobody has created, until somebody brings a party:
+    anybody may join it.
 
     Times are match time in ms: while the match stands still, nobody is late."""
 
@@ -60,14 +64,13 @@ class Guestlist:
     def invite(self, player: PlayerId, until_ms: int) -> None:
         """Make the player a guest, and keep a seat. Over ``GUESTS_MAX`` those are forgotten for
         whom none is kept any more, the oldest first."""
-        if self.terms is None:
-            return
-        guests = dict(self.terms.guests)
+        terms = self.terms or Terms(by=NOBODY)
+        guests = dict(terms.guests)
         until_ms = max(until_ms, guests.pop(player, 0))
         while len(guests) >= GUESTS_MAX:
             del guests[min(guests, key=lambda guest: guests[guest])]
         guests[player] = until_ms
-        self.terms = msgspec.structs.replace(self.terms, guests=guests)
+        self.terms = msgspec.structs.replace(terms, guests=guests)
 
     def strike(self, player: PlayerId) -> None:
         """The player is no guest any more."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gameserver.errors import JoinRefused
 from gameserver.hosting import BAD_TERMS, Terms
 from gameserver.ids import MatchId, PlayerId
@@ -42,6 +44,33 @@ class LocalHosting:
         if roster.persons + guestlist.kept(roster, now_ms, beside=player) >= runner.players_max:
             raise JoinRefused(ErrorCode.MATCH_FULL, "the match has no free seat")
         guestlist.invite(player, now_ms + keep_ms)
+        runner.changed()
+        version = runner.next_version
+        runner.hurry()
+        await until_durable(self._registry.runners, runner, lambda: runner.version >= version)
+
+    async def bring(self, match_id: MatchId, players: Sequence[PlayerId], keep_ms: int) -> None:
+        """Keep a seat for each of the players, of whom the first may come in, or for none."""
+        runner = self._registry.runners.get(match_id)
+        if runner is None or runner.over:
+            raise JoinRefused(ErrorCode.UNKNOWN_MATCH, "the match is over")
+        if (maintenance := self._registry.maintenance) is not None:
+            raise JoinRefused(ErrorCode.MAINTENANCE, maintenance.message)
+        guestlist, now_ms = runner.guestlist, runner.time_ms
+        roster, reserved = runner.attendance.roster, runner.attendance.reserved
+        if not guestlist.admits(players[0]):
+            raise JoinRefused(ErrorCode.NOT_INVITED, "a private match: its code is needed")
+        coming = [one for one in players if one not in roster]
+        if not all(reserved.takes(one, now_ms) for one in coming):
+            raise JoinRefused(ErrorCode.MATCH_FULL, "its free seats are not for you")
+        seated = {member.player.id for member in roster} | set(coming)
+        kept = guestlist.kept(seated, now_ms) + reserved.kept(seated, now_ms)
+        if len(seated) + kept > runner.players_max:
+            raise JoinRefused(ErrorCode.MATCH_FULL, f"there are no {len(coming)} free seats")
+        if not coming:
+            return
+        for player in coming:
+            guestlist.invite(player, now_ms + keep_ms)
         runner.changed()
         version = runner.next_version
         runner.hurry()

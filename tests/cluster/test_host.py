@@ -19,7 +19,7 @@ from gameserver.hosting import (
     HostRefused,
     Wanted,
 )
-from gameserver.ids import PlayerId
+from gameserver.ids import MatchId, PlayerId
 from gameserver.listing import FRESH_S, Query, Visibility
 from gameserver.maintenance import Notice
 from gameserver.ports import Identity
@@ -309,3 +309,55 @@ async def test_what_is_not_durable_is_not_created(monkeypatch: pytest.MonkeyPatc
         town.hub.cut.add(frozenset(("n1", "n2")))
         with pytest.raises(NodeSilent):
             await two.host.is_guest(made.match, ANN)
+
+
+@in_virtual_time
+async def test_seats_are_kept_for_all_who_are_brought_or_for_nobody() -> None:
+    async with Town(2) as (one, two):
+        made = await create(one, mode="eight", players_max=4)
+        await two.join("eve", match=made.match)
+        with refused_with(ErrorCode.MATCH_FULL):
+            await two.host.bring(made.match, [BEN, CID, PlayerId("dan")])
+        until_ms = await two.host.bring(made.match, [BEN, CID])
+        assert until_ms > 0
+        await two.host.bring(made.match, [BEN, CID])  # Again, as after a lost answer.
+        await kept_out(one, "dan", ErrorCode.MATCH_FULL, match=made.match)
+        await one.kill()
+        await asyncio.sleep(5)
+        for player in ("ben", "cid", "ann"):
+            seated, _ = await two.join(player, match=made.match)
+            assert seated.joined.match == made.match
+        await two.host.bring(made.match, [BEN])
+        with refused_with(ErrorCode.UNKNOWN_MATCH):
+            await two.host.bring(MatchId("m-never"), [BEN])
+
+
+@in_virtual_time
+async def test_a_party_comes_into_a_match_that_nobody_has_created() -> None:
+    async with Town(1) as (one,):
+        seated, _ = await one.join("eve")
+        match = MatchId(seated.joined.match)
+        others = [PlayerId(f"p{n}") for n in range(7)]
+        with refused_with(ErrorCode.MATCH_FULL):
+            await one.host.bring(match, [*others, BEN])
+        await one.host.bring(match, others)
+        other, _ = await one.join("dan")
+        assert other.joined.match != match, "quick join passes it by"
+        came, _ = await one.join("p6", match=match)
+        assert came.joined.match == match
+        assert (await one.bulletin.current()).get(match) is not None
+
+
+@in_virtual_time
+async def test_a_private_match_is_for_those_who_may_bring_others() -> None:
+    async with Town(1) as (one,):
+        made = await private(one)
+        with refused_with(ErrorCode.NOT_INVITED):
+            await one.host.bring(made.match, [BEN, CID])
+        await one.host.join_by_code(made.code, "", who("ben"))
+        await one.host.bring(made.match, [BEN, CID])
+        came, _ = await one.join("cid", match=made.match)
+        assert came.joined.match == made.match
+        await one.maintenance.turn_on(Notice(message="Back at noon."), by="op")
+        with refused_with(ErrorCode.MAINTENANCE):
+            await one.host.bring(made.match, [BEN, PlayerId("dan")])

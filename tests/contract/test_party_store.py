@@ -20,6 +20,7 @@ from gameserver.metrics import Metrics
 from gameserver.parties import INVITES_MAX, Found, Party, PartyId, PartyRefused, PartyStore, Wrote
 from tests.contract.test_match_store import STORES, redis_url
 from tests.fakes.clock import EPOCH_MS, LoopClock, SeededEntropy
+from tests.fakes.memory_hosting import MemoryHosting
 from tests.fakes.memory_parties import MemoryParties, MemoryPartyNews, NoTickets
 
 ANN, BOB, CID = PlayerId("ann"), PlayerId("bob"), PlayerId("cid")
@@ -203,6 +204,7 @@ async def test_many_nodes_at_once_keep_every_promise(stores: Stores) -> None:
             store=store,
             news=MemoryPartyNews(),
             matchmaking=NoTickets(),
+            hosting=MemoryHosting(),
             clock=clock,
             entropy=SeededEntropy(3, node),
             size_max=size_max,

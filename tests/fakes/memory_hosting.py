@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from gameserver.games.arena import Arena
 from gameserver.hosting import BAD_CODE, CodeEntry, Created, HostRefused, Wanted, check_terms
@@ -75,6 +76,7 @@ class MemoryHosting:
         self.codes: dict[tuple[str, str], str] = {}
         self.guests: set[tuple[str, str]] = set()
         self.networks: list[str] = []
+        self.brought: list[tuple[str, ...]] = []
         self.refusal: HostRefused | None = None
         self.failure: Exception | None = None
 
@@ -102,6 +104,11 @@ class MemoryHosting:
         if match is None:
             raise HostRefused(BAD_CODE, "the code or the password is wrong")
         return MatchId(match), 60_000
+
+    async def bring(self, match_id: MatchId, players: Sequence[PlayerId]) -> int:
+        self._check()
+        self.brought.append((match_id, *players))
+        return 60_000
 
     async def is_guest(self, match_id: MatchId, player_id: PlayerId) -> bool:
         self._check()
