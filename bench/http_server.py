@@ -151,6 +151,7 @@ def services(key: RSAPrivateKey, profiles: Profiles) -> Services:
         accounts=anything,
         matches=Shown(load_games(config.games)),
         hosting=anything,
+        parties=anything,
         history=anything,
         boards=boards,
         operations=anything,

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from gameserver import app_cluster, app_records, moderation
+from gameserver import app_cluster, app_lobby, app_records, moderation
 from gameserver.adapters import gc_policy
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.ecs import EcsTask
@@ -28,7 +28,6 @@ from gameserver.adapters.network_sim import NetworkSimulation
 from gameserver.adapters.redis_answers import RedisAnswers
 from gameserver.adapters.redis_bus import RedisBus
 from gameserver.adapters.redis_directory import RedisDirectory
-from gameserver.adapters.redis_matchmaking import RedisMatchmaking
 from gameserver.adapters.redis_tickets import RedisTickets
 from gameserver.adapters.sealing import KmsSealer
 from gameserver.adapters.sqs import SqsQueue
@@ -38,13 +37,11 @@ from gameserver.app_players import Company
 from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.revocations import GuardedVerifier
-from gameserver.cluster.venue import ClusterVenue
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
 from gameserver.game.loader import load_games
-from gameserver.lobby.entry import Lobby, NoRatings
 from gameserver.lobby.matchmaker import Matchmaker
-from gameserver.lobby.teller import Teller
+from gameserver.lobby.party_news import NoNews
 from gameserver.match.exchange import Exchanged
 from gameserver.match.service import MatchService
 from gameserver.match.unsealed import Unsealed
@@ -210,7 +207,16 @@ class App:
         cluster = await self._build_cluster(stack, store, clock, entropy)
         cache = await base.cache(stack)
         profiles, recorder = await base.players(stack, cache, keys)
-        matchmaking = await self._build_matchmaking(stack, store, cluster, entropy)
+        records = await app_records.build(stack, config, cache, keys, metrics)
+        self._matchmaker, matchmaking = await app_lobby.build_matchmaking(
+            stack,
+            base,
+            matches=store,
+            local=self._matches,
+            cluster=cluster,
+            ratings=records.ratings,
+            deliver=lambda player, news: self._gate.tell(player, news),
+        )
         parts = await app_cluster.build(
             stack,
             app_cluster.Basis(
@@ -229,9 +235,17 @@ class App:
             close_sockets=lambda player, reason: self._gate.kick(player, reason),
         )
 
-        history, boards = await app_records.build(stack, config, cache, keys, metrics)
         company = await Company.build(
             base, stack, cluster=cluster, queues=matchmaking, keys=keys, cache=cache, known=profiles
+        )
+        parties = await app_lobby.build_parties(
+            stack,
+            base,
+            redis,
+            news=NoNews(),
+            matchmaking=matchmaking,
+            hosting=parts.hosting,
+            players=lambda: self._gate.players,
         )
         self._gate = SessionGate(
             config=config,
@@ -258,8 +272,9 @@ class App:
                 accounts=accounts,
                 matches=parts.bulletin,
                 hosting=parts.hosting,
-                history=history,
-                boards=boards,
+                parties=parties,
+                history=records.history,
+                boards=records.boards,
                 operations=parts.operations,
                 bans=parts.bans,
                 audit=parts.audit,
@@ -316,46 +331,6 @@ class App:
         await cluster.start()
         stack.push_async_callback(cluster.stop)
         return cluster
-
-    async def _build_matchmaking(
-        self,
-        stack: AsyncExitStack,
-        matches: MatchStore,
-        cluster: ClusterMatches,
-        entropy: SystemEntropy,
-    ) -> Lobby:
-        config, metrics, local = self.config, self.metrics, self._matches
-        store = await stack.enter_async_context(RedisMatchmaking.connect(config, metrics=metrics))
-        self._matchmaker = Matchmaker(
-            node=self.node.name,
-            games=local.games,
-            store=store,
-            venue=ClusterVenue(
-                node=self.node.name,
-                region=config.region,
-                local=local,
-                store=matches,
-                peers=cluster.peers,
-                calls=cluster.calls,
-                load=lambda: cluster.load,
-            ),
-            updates=Teller(cluster.calls, lambda player, news: self._gate.tell(player, news)),
-            calls=cluster.calls,
-            entropy=entropy,
-            metrics=metrics,
-            lease_ttl_ms=config.lease_ttl_ms,
-            failed=local.fail,
-        )
-        await self._matchmaker.start()
-        stack.push_async_callback(self._matchmaker.stop)
-        return Lobby(
-            games=local.games,
-            store=store,
-            ratings=NoRatings(),
-            calls=cluster.calls,
-            metrics=metrics,
-            closed=lambda: None if local.maintenance is None else local.maintenance.message,
-        )
 
     def _not_ready(self) -> str | None:
         return self.node.not_ready() or ("server_full" if self._gate.full else None)

@@ -88,7 +88,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redis_iam_cache: AwsName = ""  # the replication group's or the serverless cache's name
     redis_iam_user: AwsName = ""  # the ElastiCache user's id, which is its name as well
     redis_iam_serverless: bool = False  # the cache is a serverless one
-    postgres_dsn: Text = ""  # for history and leaderboards, read only; empty: they answer 404
+    postgres_dsn: Text = ""  # history, boards (404 if empty) and ratings; read only
     postgres_connections_max: Annotated[int, Meta(ge=1, le=100)] = 4  # over it: wait, then 503
     postgres_timeout_ms: Millis = 2_000  # a statement or a connection takes longer: 503
     boards_ttl_ms: Millis = 2_000  # leaderboards are cached for so long
@@ -120,6 +120,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     friends_max: Count = 200  # of a player; over it: 409
     friend_requests_max: Count = 100  # made by a player, and made to one; over it: 409
     blocks_max: Count = 200  # of a player; over it: 409
+
+    # Parties (docs/parties.md), and ratings for matchmaking (docs/matchmaking.md).
+    party_size_max: Annotated[int, Meta(ge=2, le=16)] = 8  # over it: refused
+    party_invite_ms: Millis = 120_000  # so long an invite may be accepted
+    party_away_ms: Annotated[int, Meta(ge=10_000, le=86_400_000)] = 600_000  # unseen: left
+    ratings_ttl_ms: Millis = 60_000  # a cached rating is read anew after
+    ratings_wait_ms: Annotated[int, Meta(ge=1, le=5_000)] = 200  # then a player is a newcomer
 
     # The cache over Redis (docs/cache.md).
     cache_near_entries_max: Natural = 10_000  # copies in a node; then the least recently used goes

@@ -85,6 +85,7 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.node",
         "gameserver.parts",
         "gameserver.app_cluster",
+        "gameserver.app_lobby",
         "gameserver.app_records",
         "gameserver.app_players",
     },
@@ -101,7 +102,14 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.app_cluster": SHARED
     | {"gameserver.match", "gameserver.cluster", "gameserver.adapters"},
     "gameserver.app_records": SHARED
-    | {"gameserver.adapters", "gameserver.lobby", "gameserver.cache.port"},
+    | {
+        "gameserver.adapters",
+        "gameserver.lobby",
+        "gameserver.cache.port",
+        "gameserver.players.ratings",
+    },
+    "gameserver.app_lobby": SHARED
+    | {"gameserver.adapters", "gameserver.cluster", "gameserver.lobby", "gameserver.parts"},
     # What the worker and the server both know of PostgreSQL.
     "gameserver.records": PURE_BASE,
     "gameserver.cli_replay": SHARED | {"gameserver.adapters", "gameserver.replay"},

@@ -19,6 +19,7 @@ from gameserver.hosting import (
     CODE_LETTERS,
     PASSWORD_CHARS_MAX,
     TOO_MANY_GUESSES,
+    Created,
     HostRefused,
     Wanted,
 )
@@ -43,6 +44,15 @@ PROBLEMS = {
     TOO_MANY_GUESSES: Kind(TOO_MANY_GUESSES, 429, "Too many wrong codes; wait ten minutes."),
 }
 NO_ROOM = Kind("no_room", 503, "No node takes a new match now; try again.")
+CREATE_PROBLEMS = (
+    UNKNOWN_GAME,
+    PROBLEMS[ErrorCode.UNKNOWN_MODE],
+    PROBLEMS[ErrorCode.MAINTENANCE],
+    PROBLEMS[ErrorCode.BANNED],
+    PROBLEMS[BAD_TERMS],
+    NO_ROOM,
+    NODE_SILENT,
+)
 
 
 class CreateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +99,7 @@ class SeatKept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _create(services: Services, call: Call[Nothing, CreateBody]) -> CreatedShown:
-    await _check_banned(services, call.player)
+    await check_banned(services, call.player)
     body = call.body
     wanted = Wanted(
         game=body.game,
@@ -105,37 +115,44 @@ async def _create(services: Services, call: Call[Nothing, CreateBody]) -> Create
     try:
         created = await services.hosting.create(wanted, call.player)
     except HostRefused as refused:
-        raise _problem(refused) from None
+        raise problem_of(refused) from None
+    return created_shown(wanted, created)
+
+
+async def _join(services: Services, call: Call[Nothing, CodeBody]) -> SeatKept:
+    await check_banned(services, call.player)
+    try:
+        match, until_ms = await services.hosting.join_by_code(
+            call.body.code, call.body.password or "", call.player, network=network(call.address)
+        )
+    except HostRefused as refused:
+        raise problem_of(refused) from None
+    return SeatKept(match=match, reserved_until_ms=until_ms)
+
+
+def created_shown(wanted: Wanted, created: Created) -> CreatedShown:
+    """A new match, as its creator sees it."""
     return CreatedShown(
         id=created.match,
-        game=body.game,
+        game=wanted.game,
         mode=created.mode,
-        title=body.title,
-        visibility=body.visibility,
+        title=wanted.title,
+        visibility=wanted.visibility,
         players_max=created.players_max,
         code=created.code or None,
         reserved_until_ms=created.reserved_until_ms,
     )
 
 
-async def _join(services: Services, call: Call[Nothing, CodeBody]) -> SeatKept:
-    await _check_banned(services, call.player)
-    try:
-        match, until_ms = await services.hosting.join_by_code(
-            call.body.code, call.body.password or "", call.player, network=network(call.address)
-        )
-    except HostRefused as refused:
-        raise _problem(refused) from None
-    return SeatKept(match=match, reserved_until_ms=until_ms)
-
-
-async def _check_banned(services: Services, player: Identity) -> None:
+async def check_banned(services: Services, player: Identity) -> None:
+    """Raises ``Problem`` for a player whom an operator keeps out."""
     if (ban := services.bans.of(player.player_id)) is not None:
         [ban] = await services.bans.opened([ban])
         raise Problem(PROBLEMS[ErrorCode.BANNED], f"{ban.told}.")
 
 
-def _problem(refused: HostRefused) -> Problem:
+def problem_of(refused: HostRefused) -> Problem:
+    """What is told of a refusal."""
     kind = PROBLEMS.get(refused.code, NO_ROOM)
     headers = retry_after(600) if refused.code == TOO_MANY_GUESSES else {}
     if kind is NO_ROOM:
@@ -157,15 +174,7 @@ ENDPOINTS = (
         handler=_create,
         body=CreateBody,
         answers={201: CreatedShown},
-        problems=(
-            UNKNOWN_GAME,
-            PROBLEMS[ErrorCode.UNKNOWN_MODE],
-            PROBLEMS[ErrorCode.MAINTENANCE],
-            PROBLEMS[ErrorCode.BANNED],
-            PROBLEMS[BAD_TERMS],
-            NO_ROOM,
-            NODE_SILENT,
-        ),
+        problems=CREATE_PROBLEMS,
         idempotent=True,
     ),
     Endpoint(

@@ -43,6 +43,11 @@ _KINDS = {
     )
 }  # fmt: skip
 
+ENTER_PROBLEMS = (
+    UNKNOWN_QUEUE, BAD_TICKET, PARTY_TOO_LARGE, NO_REGION, ALREADY_QUEUED, PENALTY, QUEUE_FULL,
+    CLOSED,
+)  # fmt: skip
+
 
 class PartyMember(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``pass``: what ``POST /v1/tickets`` gave that player, who thereby agrees."""
@@ -154,22 +159,22 @@ async def _enter(services: Services, call: Call[Nothing, TicketAsked]) -> Reply:
     )
     queue = Queue(asked.game, asked.mode)
     key = asked.key or call.request_id
-    view = await _or_problem(services.matchmaking.enter(queue, members, wish, key=key))
-    return Reply(value=_shown(view))
+    view = await or_problem(services.matchmaking.enter(queue, members, wish, key=key))
+    return Reply(value=shown(view))
 
 
 async def _look(services: Services, call: Call[TicketLooked, Nothing]) -> TicketShown:
     player = call.player.player_id
-    return _shown(await _or_problem(services.matchmaking.look(player, why=call.params.why)))
+    return shown(await or_problem(services.matchmaking.look(player, why=call.params.why)))
 
 
 async def _cancel(services: Services, call: Call[Nothing, Nothing]) -> TicketShown:
-    return _shown(await _or_problem(services.matchmaking.cancel(call.player.player_id)))
+    return shown(await or_problem(services.matchmaking.cancel(call.player.player_id)))
 
 
 async def _answer(services: Services, call: Call[Nothing, ReadyAnswer]) -> TicketShown:
     player, ready = call.player.player_id, call.body.ready
-    return _shown(await _or_problem(services.matchmaking.answer(player, ready=ready)))
+    return shown(await or_problem(services.matchmaking.answer(player, ready=ready)))
 
 
 async def _queues(services: Services, call: Call[Nothing, Nothing]) -> QueuesShown:
@@ -200,7 +205,8 @@ async def _queues(services: Services, call: Call[Nothing, Nothing]) -> QueuesSho
     return QueuesShown(queues=found)
 
 
-async def _or_problem(call: Awaitable[TicketView]) -> TicketView:
+async def or_problem(call: Awaitable[TicketView]) -> TicketView:
+    """What ``call`` gives; raises ``Problem`` for what it refuses."""
     try:
         return await call
     except TicketRefused as refused:
@@ -208,7 +214,8 @@ async def _or_problem(call: Awaitable[TicketView]) -> TicketView:
         raise Problem(_KINDS[refused.code], told) from None
 
 
-def _shown(view: TicketView) -> TicketShown:
+def shown(view: TicketView) -> TicketShown:
+    """A ticket, as its players see it."""
     standing, ticket = view.standing, view.standing.ticket
     why, estimate = view.why, view.estimate
     return TicketShown(
@@ -260,10 +267,7 @@ ENDPOINTS = (
         handler=_enter,
         body=TicketAsked,
         answers={201: TicketShown},
-        problems=(
-            UNKNOWN_QUEUE, BAD_TICKET, PARTY_TOO_LARGE, NO_REGION, BAD_PASS, ALREADY_QUEUED,
-            PENALTY, QUEUE_FULL, CLOSED,
-        ),
+        problems=(*ENTER_PROBLEMS, BAD_PASS),
         idempotent=True,
     ),
     Endpoint(

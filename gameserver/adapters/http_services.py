@@ -15,6 +15,7 @@ from gameserver.matchmaking_ports import Matchmaking
 from gameserver.metrics import Metrics
 from gameserver.notification import Notifier
 from gameserver.operating import AuditLog, Bans, Operations
+from gameserver.parties import Parties
 from gameserver.players.port import ProfileDesk
 from gameserver.ports import Clock, MaintenanceControl, Replays, Tickets, TokenVerifier
 from gameserver.records.port import Boards, History
@@ -34,6 +35,7 @@ class Services:
     accounts: Accounts
     matches: Bulletin
     hosting: Hosting
+    parties: Parties
     history: History | None
     boards: Boards | None
     operations: Operations

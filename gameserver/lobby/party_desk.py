@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from gameserver.errors import StoreUnavailable, TicketRefused
+from gameserver.errors import TicketRefused
 from gameserver.hosting import Created, Hosting, Wanted
 from gameserver.ids import MatchId, PlayerId
 from gameserver.lobby import party as rules
@@ -292,23 +292,6 @@ class PartyDesk:
             kind=kind, party=party.id, player=player, match=match, until_ms=until_ms
         )
         self._news.tell(players, notice)
-
-
-class PartyWatch:
-    """Keeps the players who are connected to this node in their parties. ``players``: who is."""
-
-    def __init__(self, store: PartyStore, *, players: Callable[[], Sequence[PlayerId]]) -> None:
-        self._store = store
-        self._players = players
-
-    async def look(self) -> None:
-        """Once."""
-        players = self._players()
-        try:
-            if players:
-                await self._store.seen(players)
-        except StoreUnavailable as error:
-            logger.warning("parties are not kept", extra={"error": str(error)})
 
 
 def _leader_first(party: Party) -> list[PlayerId]:

@@ -81,6 +81,11 @@ class SessionGate:
         return len(self._sessions)
 
     @property
+    def players(self) -> list[PlayerId]:
+        """Who has a session here."""
+        return list(self._of_player)
+
+    @property
     def full(self) -> bool:
         """Whether the next socket would be refused for lack of room."""
         return len(self._sessions) >= self._config.sessions_max

@@ -38,6 +38,7 @@ from tests.fakes.memory_maintenance import MemoryMaintenance
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
 from tests.fakes.memory_notifier import MemoryNotifier
 from tests.fakes.memory_operating import MemoryAudit, MemoryBans, MemoryOperations
+from tests.fakes.memory_parties import MemoryParties, MemoryPartyNews, desk_in_memory
 from tests.fakes.memory_recordings import MemoryRecordings
 from tests.fakes.memory_records import MemoryRecords
 from tests.fakes.memory_revocations import MemoryRevocations
@@ -93,6 +94,8 @@ class World:
     answers: MemoryAnswers = field(default_factory=MemoryAnswers)
     profiles: ProfileDesk | None = None
     queues: MemoryMatchmaking = field(default_factory=lambda: MemoryMatchmaking(wall_ms))
+    parties: MemoryParties = field(default_factory=lambda: MemoryParties(wall_ms, away_ms=600_000))
+    party_news: MemoryPartyNews = field(default_factory=MemoryPartyNews)
     nodes: MemoryCalls = field(default_factory=MemoryCalls)
     passes: dict[str, Identity] = field(default_factory=dict)
     recordings: MemoryRecordings = field(default_factory=MemoryRecordings)
@@ -215,6 +218,14 @@ def services_of(world: World, **settings: Any) -> Services:
         "auth_answer_ms": 1,
     }
     config = Config(**usual | settings)
+    lobby = Lobby(
+        games=world.games,
+        store=world.queues,
+        ratings=NoRatings(),
+        calls=world.nodes,
+        metrics=world.metrics,
+        closed=lambda: None,
+    )
     return Services(
         config=config,
         clock=WallClock(),
@@ -233,14 +244,8 @@ def services_of(world: World, **settings: Any) -> Services:
         replays=Theatre(config, games=world.games, recordings=world.recordings),
         metrics=world.metrics,
         answers=world.answers,
-        matchmaking=Lobby(
-            games=world.games,
-            store=world.queues,
-            ratings=NoRatings(),
-            calls=world.nodes,
-            metrics=world.metrics,
-            closed=lambda: None,
-        ),
+        matchmaking=lobby,
+        parties=desk_in_memory(world.parties, world.party_news, lobby, world.hosting),
         ready=lambda: world.reason,
         notifier=world.notifier,
         profiles=world.profiles,

@@ -35,6 +35,7 @@ from tests.fakes.memory_hosting import MemoryHosting
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
 from tests.fakes.memory_notifier import MemoryNotifier
 from tests.fakes.memory_operating import MemoryAudit, MemoryBans, MemoryOperations
+from tests.fakes.memory_parties import MemoryParties, MemoryPartyNews, desk_in_memory
 from tests.fakes.memory_recordings import MemoryRecordings
 from tests.fakes.memory_revocations import MemoryRevocations
 from tests.replay.played import GAMES as RECORDED
@@ -100,6 +101,15 @@ class Stage:
         self.revocations = MemoryRevocations()
         self.rooms.start()
         stack.push_async_callback(self.rooms.stop)
+        hosting = MemoryHosting()
+        lobby = Lobby(
+            games=self.rooms.games,
+            store=MemoryMatchmaking(clock.wall_ms),
+            ratings=NoRatings(),
+            calls=MemoryCalls(),
+            metrics=metrics,
+            closed=lambda: None,
+        )
         api = HttpApi(
             Services(
                 config=config,
@@ -108,7 +118,7 @@ class Stage:
                 tickets=self.tickets,
                 accounts=accounts,
                 matches=self.rooms,
-                hosting=MemoryHosting(),
+                hosting=hosting,
                 history=None,
                 boards=None,
                 operations=MemoryOperations(),
@@ -119,13 +129,12 @@ class Stage:
                 replays=Theatre(config, games=RECORDED, recordings=self.recordings),
                 metrics=metrics,
                 answers=MemoryAnswers(),
-                matchmaking=Lobby(
-                    games=self.rooms.games,
-                    store=MemoryMatchmaking(clock.wall_ms),
-                    ratings=NoRatings(),
-                    calls=MemoryCalls(),
-                    metrics=metrics,
-                    closed=lambda: None,
+                matchmaking=lobby,
+                parties=desk_in_memory(
+                    MemoryParties(clock.wall_ms, away_ms=config.party_away_ms),
+                    MemoryPartyNews(),
+                    lobby,
+                    hosting,
                 ),
                 ready=lambda: self.not_ready,
                 notifier=MemoryNotifier(),

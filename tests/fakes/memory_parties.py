@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from gameserver.adapters.wall_clock import SystemEntropy, WallClock
+from gameserver.config import Config
 from gameserver.errors import TicketRefused
+from gameserver.hosting import Hosting
 from gameserver.ids import PlayerId
+from gameserver.lobby.party_desk import PartyDesk
 from gameserver.matchmaking import Member, Queue, QueueView, TicketView, Wish
+from gameserver.matchmaking_ports import Matchmaking
 from gameserver.parties import INVITES_MAX, Found, Party, PartyId, PartyNotice, Wrote
 
 
@@ -148,3 +153,20 @@ class NoTickets:
 
     async def queues(self) -> list[QueueView]:
         return []
+
+
+def desk_in_memory(
+    store: MemoryParties, news: MemoryPartyNews, matchmaking: Matchmaking, hosting: Hosting
+) -> PartyDesk:
+    """The desk of one node, with the usual bounds."""
+    config = Config()
+    return PartyDesk(
+        store=store,
+        news=news,
+        matchmaking=matchmaking,
+        hosting=hosting,
+        clock=WallClock(),
+        entropy=SystemEntropy(),
+        size_max=config.party_size_max,
+        invite_ms=config.party_invite_ms,
+    )

@@ -16,7 +16,8 @@ from gameserver.errors import StoreUnavailable, TicketRefused
 from gameserver.hosting import HostRefused, Wanted
 from gameserver.ids import MatchId, PlayerId
 from gameserver.lobby import party as rules
-from gameserver.lobby.party_desk import PartyDesk, PartyWatch
+from gameserver.lobby.party_desk import PartyDesk
+from gameserver.lobby.party_watch import PartyWatch
 from gameserver.matchmaking import Queue, Wish
 from gameserver.matchmaking_ports import Matchmaking
 from gameserver.parties import INVITES_MAX, Party, PartyId, PartyRefused
@@ -241,11 +242,16 @@ async def test_a_full_party_takes_nobody_however_many_accept_at_once() -> None:
 async def test_who_is_silent_for_long_is_a_member_no_more() -> None:
     world = World()
     await world.party(ANN, BOB, CID)
-    watch = PartyWatch(world.store, players=lambda: [CID, DAN])
+    away_ms = int(AWAY_S * 1000)
+    watch = PartyWatch(
+        world.store, players=lambda: [CID, DAN], away_ms=away_ms, entropy=SeededEntropy(1)
+    )
+    await watch.start()
+    world.leg_failures = [None, StoreUnavailable("away for a moment")]
     for _ in range(4):
         await asyncio.sleep(AWAY_S / 3)
-        await watch.look()
         await world.one.look(BOB)
+    await watch.stop()
     party = await world.one.look(BOB)
     assert (party.leader, party.members) == (BOB, (BOB, CID)), "who is connected stays"
     assert await refused(world.one.look(ANN)) == rules.NO_PARTY
