@@ -12,7 +12,7 @@ value that it was made from, so that of two changes at once one is made anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import NewType, Protocol
 
@@ -40,6 +40,24 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[PlayerId, ...]
     invites: dict[PlayerId, int] = {}
     stamp: str = ""
+
+    def without(self, gone: Collection[PlayerId]) -> Party | None:
+        """These are members no more. Where the leader is among them, who has been there the longest
+        leads; ``None``: nobody is left."""
+        members = tuple(one for one in self.members if one not in gone)
+        if members == self.members:
+            return self
+        if not members:
+            return None
+        leader = self.leader if self.leader in members else members[0]
+        return msgspec.structs.replace(self, members=members, leader=leader)
+
+    def uninvited(self, guest: PlayerId) -> Party:
+        """The same without an invite."""
+        if guest not in self.invites:
+            return self
+        invites = {one: until for one, until in self.invites.items() if one != guest}
+        return msgspec.structs.replace(self, invites=invites)
 
 
 class PartyRefused(GameServerError):

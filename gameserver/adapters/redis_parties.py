@@ -124,6 +124,11 @@ class RedisParties:
                 if keys:
                     await self._seen.call(self._client, keys, [self._away_ms])
 
+    async def drop(self, key: str) -> None:
+        """Delete a key of one player. For an erasure."""
+        with self._call():
+            await self._client.delete(key)
+
     def _key(self, party: PartyId) -> str:
         return f"{self._prefix}:{{party}}:g:{party}"
 

@@ -8,6 +8,7 @@
     <prefix>:guess:p:<player>           how many wrong codes of matches they gave, for ten minutes
     <prefix>:{c<n>}:s:<player>          the session that is theirs, while it lasts
     <prefix>:{c<n>}:l:<player>          notifications that wait for them, sealed
+    <prefix>:{party}:p:<player>, :i:    their party, and parties that invite them
 
 The keys are named rather than searched for: a scan would walk through all matches. Tickets to
 connect with name nobody, and end within seconds. What a running match knows of its players goes
@@ -24,6 +25,7 @@ from typing import Any, cast
 from gameserver.adapters.redis_cache import key_prefix
 from gameserver.adapters.redis_client import FAILURES, Client
 from gameserver.adapters.redis_connected import connected_key, letters_key
+from gameserver.adapters.redis_party_data import erase_from_parties, party_data
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import PlayerId
 from gameserver.players.port import BLOCKS_KIND, CACHE_KIND, RATINGS_KIND
@@ -53,7 +55,7 @@ async def redis_player_data(client: Client, prefix: str, player_id: PlayerId) ->
             value = cast(bytes | None, await client.get(key))
             if value is not None:
                 found[key] = value
-    return found
+    return found | await party_data(client, prefix, player_id)
 
 
 async def export_redis_player(
@@ -74,6 +76,7 @@ async def erase_redis_player(
     found = await redis_player_data(client, prefix, player_id)
     if seated:
         found.pop(seat_key(prefix, player_id), None)
+    await erase_from_parties(client, prefix, player_id)
     with _calls():
         for key in found:
             await cast(Any, client.delete(key))

@@ -6,8 +6,6 @@ Each function gives the party that comes of it, the same one where nothing chang
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import msgspec
 
 from gameserver.ids import PlayerId
@@ -51,9 +49,7 @@ def withdrawn(party: Party, by: PlayerId, guest: PlayerId) -> Party:
 
 def declined(party: Party, guest: PlayerId) -> Party:
     """Who was invited does not want to come."""
-    if guest not in party.invites:
-        return party
-    return _with(party, invites=_less(party, guest))
+    return party.uninvited(guest)
 
 
 def accepted(party: Party, guest: PlayerId, *, now_ms: int, size_max: int) -> Party:
@@ -65,19 +61,7 @@ def accepted(party: Party, guest: PlayerId, *, now_ms: int, size_max: int) -> Pa
     if len(party.members) >= size_max:
         raise PartyRefused(PARTY_FULL, f"a party has at most {size_max} players")
     members = (*party.members, guest)
-    return _with(party, members=members, invites=_less(party, guest))
-
-
-def without(party: Party, gone: Collection[PlayerId]) -> Party | None:
-    """These are members no more. Where the leader is among them, who has been there the longest
-    leads; ``None``: nobody is left."""
-    members = tuple(one for one in party.members if one not in gone)
-    if members == party.members:
-        return party
-    if not members:
-        return None
-    leader = party.leader if party.leader in members else members[0]
-    return _with(party, members=members, leader=leader)
+    return _with(party.uninvited(guest), members=members)
 
 
 def kicked(party: Party, by: PlayerId, member: PlayerId) -> Party:
@@ -85,7 +69,7 @@ def kicked(party: Party, by: PlayerId, member: PlayerId) -> Party:
     _check_leader(party, by)
     if member == by:
         raise PartyRefused(NOT_A_MEMBER, "you lead: leave the party instead, or disband it")
-    left = without(party, (member,))
+    left = party.without((member,))
     assert left is not None, "the leader stays"
     return left
 
@@ -108,10 +92,6 @@ def disbanded(party: Party, by: PlayerId) -> None:
 def _check_leader(party: Party, by: PlayerId) -> None:
     if party.leader != by:
         raise PartyRefused(NOT_LEADER, "only the leader may do this")
-
-
-def _less(party: Party, guest: PlayerId) -> dict[PlayerId, int]:
-    return {one: until for one, until in party.invites.items() if one != guest}
 
 
 def _with(party: Party, **changes: object) -> Party:

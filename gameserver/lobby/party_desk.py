@@ -93,7 +93,7 @@ class PartyDesk:
         """Be no member any more; where the leader leaves, the next one leads."""
         name = await self._own(player)
         before, after = await self._change(
-            name, player, lambda party: rules.without(party, (player,)), parting=True
+            name, player, lambda party: party.without((player,)), parting=True
         )
         if after.members != before.members:
             self._tell(after.members, Notice.LEFT, after, player)
@@ -132,7 +132,7 @@ class PartyDesk:
             stored = await self._store.find(name)
             if stored is None or (until_ms := stored.party.invites.get(player, 0)) <= now_ms:
                 continue
-            party = rules.without(stored.party, stored.away)
+            party = stored.party.without(stored.away)
             if party is not None:
                 found.append(Invitation(party=party, until_ms=until_ms))
         return found
@@ -242,7 +242,7 @@ class PartyDesk:
                 raise _no_party() if by is not None else _no_invite()
             if stamp and found.party.stamp == stamp:
                 return found.party, found.party  # The answer to an earlier write was lost.
-            kept = rules.without(found.party, found.away)
+            kept = found.party.without(found.away)
             if kept is None or (by is not None and by not in kept.members):
                 raise _no_party() if by is not None else _no_invite()
             made = change(kept)

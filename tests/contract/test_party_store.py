@@ -25,7 +25,7 @@ from tests.fakes.memory_parties import MemoryParties, MemoryPartyNews, NoTickets
 
 ANN, BOB, CID = PlayerId("ann"), PlayerId("bob"), PlayerId("cid")
 NOW_MS = 1_000_000
-AWAY_MS = 30_000
+AWAY_MS = LONG_MS = 30_000
 SOON_MS = 40
 """After so long a member is away, where a test wants to see it."""
 ACTS = (*["create"] * 3, *["invite"] * 5, *["accept"] * 5, "leave", "kick", "promote", "disband")
@@ -84,13 +84,13 @@ async def write(store: PartyStore, before: Party | None, after: Party | None) ->
 
 
 async def test_a_party_comes_back_as_it_was_written(store: PartyStore) -> None:
-    one = party("s1", ANN, BOB, cid=NOW_MS + 5)
+    one = party("s1", ANN, BOB, cid=NOW_MS + LONG_MS)
     assert await store.find(one.id) is None and await store.party_of(ANN) is None
     assert await write(store, None, one) is Wrote.WRITTEN
     assert await store.find(one.id) == Found(one, NOBODY)
     assert [await store.party_of(who) for who in (ANN, BOB, CID)] == [one.id, one.id, None]
     assert await store.invited_to(CID, now_ms=NOW_MS) == [one.id]
-    assert await store.invited_to(CID, now_ms=NOW_MS + 5) == []
+    assert await store.invited_to(CID, now_ms=NOW_MS + LONG_MS) == []
 
 
 async def test_the_same_write_again_is_done_already(store: PartyStore) -> None:
@@ -115,7 +115,7 @@ async def test_of_two_changes_of_one_party_one_is_stale(store: PartyStore) -> No
 
 async def test_a_player_is_in_one_party(store: PartyStore) -> None:
     await write(store, None, party("s1", ANN))
-    two = party("s2", BOB, name="g2", cid=NOW_MS + 5)
+    two = party("s2", BOB, name="g2", cid=NOW_MS + LONG_MS)
     await write(store, None, two)
     assert await write(store, two, party("s3", BOB, ANN, name="g2")) is Wrote.TAKEN
     assert await store.find(two.id) == Found(two, NOBODY), "nothing has changed"
@@ -125,9 +125,9 @@ async def test_a_player_is_in_one_party(store: PartyStore) -> None:
 
 
 async def test_who_leaves_is_free_and_a_party_that_ends_leaves_nothing(store: PartyStore) -> None:
-    one = party("s1", ANN, BOB, cid=NOW_MS + 5)
+    one = party("s1", ANN, BOB, cid=NOW_MS + LONG_MS)
     await write(store, None, one)
-    two = party("s2", ANN, cid=NOW_MS + 5)
+    two = party("s2", ANN, cid=NOW_MS + LONG_MS)
     assert await write(store, one, two) is Wrote.WRITTEN
     assert await store.party_of(BOB) is None
     assert await write(store, None, party("s3", BOB, name="g2")) is Wrote.WRITTEN
@@ -140,18 +140,18 @@ async def test_who_leaves_is_free_and_a_party_that_ends_leaves_nothing(store: Pa
 async def test_invites_end_are_taken_back_and_have_a_most(store: PartyStore) -> None:
     for n in range(INVITES_MAX):
         host = PlayerId(f"host{n}")
-        until = NOW_MS + (10_000 if n < INVITES_MAX - 1 else 1)
+        until = NOW_MS + (LONG_MS if n < INVITES_MAX - 1 else 1)
         assert await write(store, None, party("s", host, name=f"g{n}", ann=until)) is Wrote.WRITTEN
     more = party("m1", BOB, name="more")
     await write(store, None, more)
-    asked = party("m2", BOB, name="more", ann=NOW_MS + 9)
+    asked = party("m2", BOB, name="more", ann=NOW_MS + LONG_MS)
     assert await store.write(more, asked, now_ms=NOW_MS) is Wrote.CROWDED
     later_ms = NOW_MS + 2
     assert await store.write(more, asked, now_ms=later_ms) is Wrote.WRITTEN, "one has run out"
     assert len(await store.invited_to(ANN, now_ms=later_ms)) == INVITES_MAX
-    longer = party("m3", BOB, name="more", ann=NOW_MS + 99)
+    longer = party("m3", BOB, name="more", ann=NOW_MS + 2 * LONG_MS)
     assert await store.write(asked, longer, now_ms=later_ms) is Wrote.WRITTEN, "it is in already"
-    assert "more" in await store.invited_to(ANN, now_ms=NOW_MS + 50)
+    assert "more" in await store.invited_to(ANN, now_ms=NOW_MS + LONG_MS)
     assert await store.write(longer, party("m4", BOB, name="more"), now_ms=later_ms) == "written"
     assert "more" not in await store.invited_to(ANN, now_ms=later_ms)
 

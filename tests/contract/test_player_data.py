@@ -20,6 +20,7 @@ from gameserver.adapters.redis_cache import RedisCacheStore
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_connected import RedisConnected
 from gameserver.adapters.redis_directory import RedisDirectory
+from gameserver.adapters.redis_parties import RedisParties
 from gameserver.adapters.redis_player_data import (
     erase_redis_player,
     export_redis_player,
@@ -34,6 +35,7 @@ from gameserver.ids import MatchId, PlayerId, SessionId
 from gameserver.matchmaking import Queue, Rating
 from gameserver.metrics import Metrics
 from gameserver.notification import Letter
+from gameserver.parties import Party, PartyId
 from gameserver.players.port import ProfileChange
 from gameserver.players.profiles import Profiles
 from gameserver.players.ratings import CachedRatings
@@ -164,20 +166,38 @@ async def test_redis(config: Config, client: Client, player: PlayerId) -> None:
             )
             assert await ratings.ratings(Queue("arena", "duel"), [each])
 
+        parties = RedisParties(client, prefix=prefix, away_ms=TTL_MS, metrics=Metrics())
+        both, soon = (player, other), Wall().wall_ms() + TTL_MS
+        mine = Party(id=PartyId("g1"), leader=player, members=both, stamp="s1")
+        theirs = Party(
+            id=PartyId("g2"),
+            leader=PlayerId("x"),
+            members=(PlayerId("x"),),
+            invites=dict.fromkeys(both, soon),
+            stamp="s2",
+        )
+        for party in (mine, theirs):
+            await parties.write(None, party, now_ms=Wall().wall_ms())
+
         found = await redis_player_data(client, prefix, player)
         kinds = sorted(key.removeprefix(f"{prefix}:").removesuffix(f":{player}") for key in found)
         assert [re.sub(r"\d+", "n", kind) for kind in kinds] == [
-            "cache:profile.n", "cache:rating.n", "seat", "{cn}:l", "{cn}:s",
+            "cache:profile.n", "cache:rating.n", "seat", "{cn}:l", "{cn}:s", "{party}:i",
+            "{party}:p",
         ]  # fmt: skip
         exported = await export_redis_player(client, prefix, player)
         assert {each["key"] for each in exported} == set(found)
         assert {"key": f"{prefix}:seat:{player}", "value": "m1"} in exported
         assert json.loads(json.dumps(exported)) == exported
 
-        assert await erase_redis_player(client, prefix, player, seated=True) == 4
+        assert await erase_redis_player(client, prefix, player, seated=True) == 6
         assert await erase_redis_player(client, prefix, player) == 1
         assert await erase_redis_player(client, prefix, player) == 0
-        assert len(await redis_player_data(client, prefix, other)) == 5
+        assert len(await redis_player_data(client, prefix, other)) == 7
+        for name, left in (("g1", [other]), ("g2", ["x"])):
+            kept = await parties.find(PartyId(name))
+            assert kept is not None and list(kept.party.members) == left
+            assert player not in kept.party.invites
         await cache.close()
 
 

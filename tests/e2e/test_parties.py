@@ -1,5 +1,5 @@
-"""A party on two real nodes, one of which is killed: from its first member into a match; and the
-ratings with which its players queue."""
+"""A party on a real node that is killed: from its first member into a match; and the ratings with
+which its players queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import redis
 
-from gameserver.devstack.stack import Node, Stack
+from gameserver.devstack.stack import Stack
 from gameserver.devstack.tokens import bot_player
 from gameserver.matchmaking import Ticket
 from tests.e2e.test_cluster import client
@@ -40,20 +40,19 @@ def waiting(stack: Stack, ticket: str) -> Ticket:
 
 
 @pytest.mark.timeout(120)
-async def test_a_party_outlives_a_node_and_queues_by_its_ratings(
-    nodes: tuple[Stack, Node, Node],
-) -> None:
-    stack, first, second = nodes
+async def test_a_party_outlives_a_node_and_queues_by_its_ratings(stack: Stack) -> None:
+    node = next(iter(stack.nodes.values()))
     names = [bot_player(number) for number in (1, 2)]
     await rate(stack.postgres_dsn, names[0], 30.0)
     async with AsyncExitStack() as open_:
-        ann = await open_.enter_async_context(player(stack, first, 1))
+        ann = await open_.enter_async_context(player(stack, node, 1))
         made = await ann("POST", PARTY, expect=201)
         await ann("POST", f"{PARTY}/invites", json={"player": names[1]})
-        await asyncio.to_thread(stack.kill, first.name)
+        await asyncio.to_thread(stack.kill, node.name)
+        await asyncio.to_thread(stack.start, node.name)
 
-        ann = await open_.enter_async_context(player(stack, second, 1))
-        bob = await open_.enter_async_context(player(stack, second, 2))
+        ann = await open_.enter_async_context(player(stack, node, 1))
+        bob = await open_.enter_async_context(player(stack, node, 2))
         [invitation] = (await bob("GET", "/v1/invitations"))["invitations"]
         assert invitation["party"] == made["id"]
         party = await bob("POST", f"/v1/invitations/{made['id']}/accept")
@@ -67,5 +66,5 @@ async def test_a_party_outlives_a_node_and_queues_by_its_ratings(
         await bob("DELETE", TICKETS)
         match = (await ann("POST", f"{PARTY}/matches", json=body, expect=201))["id"]
         for number in (2, 1):
-            socket = await open_.enter_async_context(client(stack, second, number))
+            socket = await open_.enter_async_context(client(stack, node, number))
             await has_joined(socket, match)
