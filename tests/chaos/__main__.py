@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tests.chaos.campaign import ROOT, Campaign, Outcome
+from tests.chaos.mutant import MUTATIONS
 
 SHOWN_MAX = 10
 
@@ -20,6 +21,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--bots", type=int, default=48)
+    parser.add_argument("--mutation", choices=sorted(MUTATIONS), default="")
     parser.add_argument("--json", action="store_true", help="the outcome as JSON at the end")
     given = parser.parse_args()
     directory = ROOT / "artifacts" / "chaos" / f"seed-{given.seed}"
@@ -30,7 +32,12 @@ def main() -> int:
         print(text, flush=True, file=sys.stderr if given.json else sys.stdout)
 
     with Campaign(
-        directory, seed=given.seed, seconds=60 * given.minutes, bots=given.bots, say=say
+        directory,
+        seed=given.seed,
+        seconds=60 * given.minutes,
+        bots=given.bots,
+        say=say,
+        mutation=given.mutation,
     ) as campaign:
         outcome = campaign.run()
     if given.json:

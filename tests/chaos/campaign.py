@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from gameserver.devstack.programs import Extra
+from gameserver.devstack.programs import Extra, Program
 from gameserver.devstack.settings import on_free_ports
 from gameserver.devstack.stack import Stack
 from gameserver.devstack.tokens import bot_name, bot_player
@@ -33,8 +33,8 @@ HEALED_S = 8.0
 """How long the bots play on after the last fault, so that everyone is back."""
 FINISH_S = 60.0
 SETTLE_S = 90.0
-SEEKERS = 8
-"""Players of matchmaking."""
+SEEKERS = 10
+"""Players of matchmaking, two of them a party."""
 _POLL_S = 0.05
 _TOKEN_S = 24 * 3600
 _DRAINED_S = 15.0
@@ -58,7 +58,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Campaign:
     """Use once, as ``with Campaign(...) as campaign: outcome = campaign.run()``."""
 
-    def __init__(self, directory: Path, *, seed: int, seconds: float, bots: int, say: Say) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        seed: int,
+        seconds: float,
+        bots: int,
+        say: Say,
+        mutation: str = "",
+    ) -> None:
+        """``mutation``: a defect of all nodes, one of ``mutant.MUTATIONS``."""
         self._directory = directory
         self._seed = seed
         self._seconds = seconds
@@ -73,6 +83,9 @@ class Campaign:
         settings = on_free_ports(directory / "stack", nodes=3, workers=2)
         # With `everysec` Valkey may answer before its file is written, while an earlier fsync runs.
         self.stack = Stack(settings, extra=extra, fsync=False, append_fsync="always")
+        for name in self.stack.nodes if mutation else ():
+            program = cast(Program, self.stack.service(name))
+            program._argv[2:3] = ["tests.chaos.mutant", mutation]
         self._pending: list[tuple[float, Callable[[], bool]]] = []
         self._busy: set[str] = set()
         self._began = 0.0

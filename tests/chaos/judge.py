@@ -44,6 +44,7 @@ def judge(
     violations = [*_of_swarm(swarm, swarm_exit, bots), *of_seekers(seekers)]
     until = time.monotonic() + wait_s
     violations += _within(until, lambda: _unforgotten(stack))
+    violations += _within(until, lambda: _waiting(stack))
     violations += _within(until, lambda: _queued(stack, stack.queue_url, "the queue"))
     violations += _within(until, lambda: _queued(stack, stack.dead_letters_url, "dead letters"))
     if not ledger.exists():
@@ -112,6 +113,17 @@ def _unforgotten(stack: Stack) -> list[str]:
         left = client.smembers("gs:open")
     names = sorted(name.decode() for name in left)
     return [f"{len(names)} matches are still open: {names[:3]}"] if names else []
+
+
+def _waiting(stack: Stack) -> list[str]:
+    """Tickets that are still under way though all were given up: nobody works on them."""
+    with redis.Redis.from_url(stack.valkey.url) as client:
+        left = {
+            key.decode(): client.hlen(key)
+            for kind in "wbp"
+            for key in client.scan_iter(f"gs:{{q:*}}:{kind}")
+        }
+    return [f"{count} tickets are stuck in {key}" for key, count in sorted(left.items()) if count]
 
 
 def _queued(stack: Stack, url: str, name: str) -> list[str]:

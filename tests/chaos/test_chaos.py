@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
+import redis
 
+from gameserver.adapters.redis_script import Script
+from gameserver.devstack.process import free_port
+from gameserver.devstack.valkey import Valkey
 from tests.chaos.campaign import STORES, Campaign
-from tests.chaos.judge import _of_swarm, of_seekers
+from tests.chaos.judge import _of_swarm, _waiting, of_seekers
+from tests.chaos.mutant import MUTATIONS, Mutation, mutated
 from tests.chaos.plan import Kind, make_plan
 from tests.chaos.seekers import Report
 
@@ -78,4 +86,34 @@ def test_what_players_of_matchmaking_saw_broken_is_a_violation(tmp_path: Path) -
     assert of(told={"t": ["m", "n"]}) == ["ticket t was told of ['m', 'n']"]
     assert of(told={f"t{n}": ["m"] for n in range(9)}) == ["match m has 9 tickets"]
     assert of(broken=["ticket t is lost"]) == ["ticket t is lost"]
+    again = {"t": ["m", "m"], "u": ["m"]}
+    assert of(told=again) == [], "the same match, asked for once more"
     assert of(told={}) != [] and of(seated=0) != []
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)
+def test_the_defects_that_the_judge_is_proven_by_are_defects(mutation: Mutation) -> None:
+    """``python -m tests.chaos --mutation``: the scripts have not changed since."""
+    good = Script(mutation.script)._text
+    assert mutated(mutation, good) != good
+    with pytest.raises(ValueError, match="has changed"):
+        mutated(mutation, mutated(mutation, good))
+
+
+@pytest.fixture
+def small(devstack_dir: Path) -> Iterator[Any]:
+    """What the judge sees of a stack: its Valkey."""
+    valkey = Valkey(
+        port=free_port(), data=devstack_dir / "judge", log=devstack_dir / "logs" / "judge.log"
+    )
+    valkey.start()
+    yield SimpleNamespace(valkey=valkey)
+    valkey.stop()
+
+
+def test_a_ticket_that_nobody_works_on_any_more_is_a_violation(small: Any) -> None:
+    with redis.Redis.from_url(small.valkey.url) as store:
+        assert _waiting(small) == []
+        store.hset("gs:{q:arena/duel}:b", "t", "m|1:x")
+        store.hset("gs:{q:arena/duel}:f", "fence", "1")
+        assert _waiting(small) == ["1 tickets are stuck in gs:{q:arena/duel}:b"]
