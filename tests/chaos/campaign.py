@@ -85,7 +85,7 @@ class Campaign:
         self.stack = Stack(settings, extra=extra, fsync=False, append_fsync="always")
         for name in self.stack.nodes if mutation else ():
             program = cast(Program, self.stack.service(name))
-            program._argv[2:3] = ["tests.chaos.mutant", mutation]
+            program._argv[2:2] = ["tests.chaos.mutant", mutation]
         self._pending: list[tuple[float, Callable[[], bool]]] = []
         self._busy: set[str] = set()
         self._began = 0.0

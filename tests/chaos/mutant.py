@@ -1,5 +1,6 @@
 """The server with a defect in one of its scripts, to see whether the judge finds it:
-``python -m tests.chaos --mutation twice``."""
+``python -m tests.chaos --mutation twice``. It runs as ``python -m tests.chaos.mutant twice``, and
+behind that the module of the server and its arguments."""
 
 from __future__ import annotations
 
@@ -20,10 +21,22 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = {
-    # A ticket that is claimed waits on: the next master of its queue claims it again.
-    "twice": Mutation("mm_claim", "redis.call('HDEL', waiting, unpack(ids))", ""),
-    # A ticket that is claimed is nowhere: it is lost if the master is before its match is open.
-    "lost": Mutation("mm_claim", "redis.call('HSET', busy, unpack(moved))", ""),
+    # A ticket that is matched waits on, so that it is matched again.
+    "twice": Mutation(
+        "mm_settle",
+        "if what == 'matched' then",
+        "if what == 'matched' then\n"
+        "local ticket = string.sub(held, #proposal + 2)\n"
+        "redis.call('HSET', waiting, id, ticket)\n"
+        "redis.call('XADD', changes, 'MAXLEN', '~', 100000, '*', '+', ticket)\n",
+    ),
+    # Who takes a queue over, because its master is gone, forgets what that one had under way.
+    "lost": Mutation(
+        "mm_lead",
+        "redis.call('HSET', KEYS[1],",
+        "redis.call('DEL', (string.gsub(KEYS[1], 'f$', 'b')), (string.gsub(KEYS[1], 'f$', 'p')))\n"
+        "redis.call('HSET', KEYS[1],",
+    ),
 }
 
 
@@ -49,4 +62,4 @@ def apply(mutation: Mutation) -> None:
 
 if __name__ == "__main__":
     apply(MUTATIONS[sys.argv.pop(1)])
-    runpy.run_module("gameserver.devstack.node", run_name="__main__", alter_sys=True)
+    runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)

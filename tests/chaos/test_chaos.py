@@ -97,7 +97,7 @@ def test_the_defects_that_the_judge_is_proven_by_are_defects(mutation: Mutation)
     good = Script(mutation.script)._text
     assert mutated(mutation, good) != good
     with pytest.raises(ValueError, match="has changed"):
-        mutated(mutation, mutated(mutation, good))
+        mutated(mutation, "")
 
 
 @pytest.fixture

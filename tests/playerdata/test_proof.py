@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 import boto3  # type: ignore[import-untyped]
 import msgspec
@@ -191,6 +192,17 @@ async def put_out_and_let_in(stack: Stack) -> None:
         await ask("DELETE", path, params={"reason": WORDS}, expect=204)
 
 
+async def form_party(stack: Stack) -> None:
+    """The player leads another one."""
+    [node] = stack.nodes.values()
+    token = stack.moto.cognito().token(PLAYER, username=NAME)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(node.api_url, headers=headers) as http:
+        for path, body in (("/v1/party", None), ("/v1/party/invites", {"player": "a-friend"})):
+            async with http.post(path, json=body) as answer:
+                assert answer.ok, await answer.text()
+
+
 def fork(stack: Stack, bodies: list[str]) -> None:
     """Send the events again with another tick: the worker makes a dead letter of them."""
     records = []
@@ -227,6 +239,7 @@ async def test_nothing_is_stored_in_the_clear_and_nothing_stays_of_an_erased_pla
     await make_profile(stack)
     await put_out_and_let_in(stack)
     stack.stop("worker")
+    await form_party(stack)
     async with playing(stack) as (socket, match_id):
         await asyncio.sleep(1.5)
         # The queue holds the events, Redis the match.
