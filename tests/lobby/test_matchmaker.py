@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from gameserver.errors import JoinRefused, TicketRefused
+from gameserver.game.matchmaking import Skill
 from gameserver.ids import PlayerId
 from gameserver.maintenance import Maintenance
-from gameserver.matchmaking import Queue, Stage, TicketId
+from gameserver.matchmaking import NEWCOMER, Queue, Rating, Stage, TicketId
 from gameserver.wire.to_client import ErrorCode
 from tests.lobby.builders import ticket
 from tests.lobby.hall import Desk, Hall
@@ -23,6 +24,11 @@ async def refused(call: Any) -> str:
     with pytest.raises((TicketRefused, JoinRefused)) as error:
         await call
     return str(error.value.code)
+
+
+def rated(points: float) -> Rating:
+    """A rating that is so many points of skill."""
+    return Rating(NEWCOMER.mu + (points - 1500.0) / Skill().scale, 2.0)
 
 
 async def owner_of(hall: Hall, match: str) -> Desk:
@@ -285,7 +291,7 @@ async def test_a_match_is_played_in_its_region() -> None:
 @in_virtual_time
 async def test_why_and_how_long_on_any_node() -> None:
     hall = Hall(2)
-    hall.skills.update(a=1000.0, b=3000.0, c=1010.0)
+    hall.ratings.update(a=rated(1000.0), b=rated(3000.0), c=rated(1010.0))
     async with hall as (one, two):
         await one.enter("a")
         await two.enter("b")
