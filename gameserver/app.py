@@ -41,7 +41,7 @@ from gameserver.config import Config
 from gameserver.game.contract import AnyGame
 from gameserver.game.loader import load_games
 from gameserver.lobby.matchmaker import Matchmaker
-from gameserver.lobby.party_news import NoNews
+from gameserver.lobby.party_news import PartyTeller
 from gameserver.match.exchange import Exchanged
 from gameserver.match.service import MatchService
 from gameserver.match.unsealed import Unsealed
@@ -242,7 +242,7 @@ class App:
             stack,
             base,
             redis,
-            news=NoNews(),
+            news=PartyTeller(company.notifier, invite_ms=config.party_invite_ms),
             matchmaking=matchmaking,
             hosting=parts.hosting,
             players=lambda: self._gate.players,

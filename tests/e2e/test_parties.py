@@ -47,7 +47,11 @@ async def test_a_party_outlives_a_node_and_queues_by_its_ratings(stack: Stack) -
     async with AsyncExitStack() as open_:
         ann = await open_.enter_async_context(player(stack, node, 1))
         made = await ann("POST", PARTY, expect=201)
+        there = await open_.enter_async_context(client(stack, node, 2))
         await ann("POST", f"{PARTY}/invites", json={"player": names[1]})
+        async with asyncio.timeout(20):
+            while "notification" not in there.told:  # noqa: ASYNC110 (another process tells)
+                await asyncio.sleep(0.05)
         await asyncio.to_thread(stack.kill, node.name)
         await asyncio.to_thread(stack.start, node.name)
 
