@@ -61,9 +61,10 @@ class LocalHosting:
         if not guestlist.admits(players[0]):
             raise JoinRefused(ErrorCode.NOT_INVITED, "a private match: its code is needed")
         coming = [one for one in players if one not in roster]
-        if not all(reserved.takes(one, now_ms) for one in coming):
-            raise JoinRefused(ErrorCode.MATCH_FULL, "its free seats are not for you")
-        seated = {member.player.id for member in roster} | set(coming)
+        if not all(reserved.takes(one, now_ms) or guestlist.keeps(one, now_ms) for one in coming):
+            raise JoinRefused(ErrorCode.MATCH_FULL, "its free seats are not for you, or not now")
+        persons = {member.player.id for member in roster if not member.player.is_bot}
+        seated = persons | set(coming)
         kept = guestlist.kept(seated, now_ms) + reserved.kept(seated, now_ms)
         if len(seated) + kept > runner.players_max:
             raise JoinRefused(ErrorCode.MATCH_FULL, f"there are no {len(coming)} free seats")
