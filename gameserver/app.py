@@ -246,6 +246,7 @@ class App:
             matchmaking=matchmaking,
             hosting=parts.hosting,
             players=lambda: self._gate.players,
+            blocks=company.friends,
         )
         self._gate = SessionGate(
             config=config,

@@ -10,6 +10,7 @@ from gameserver.adapters.redis_matchmaking import RedisMatchmaking
 from gameserver.adapters.redis_parties import RedisParties
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.venue import ClusterVenue
+from gameserver.friendship import Blocks
 from gameserver.hosting import Hosting
 from gameserver.ids import PlayerId
 from gameserver.lobby.entry import Lobby
@@ -78,6 +79,7 @@ async def build_parties(
     matchmaking: Matchmaking,
     hosting: Hosting,
     players: Callable[[], Sequence[PlayerId]],
+    blocks: Blocks | None,
 ) -> PartyDesk:
     """``redis``: a client that does not hold up commits; ``players``: who is connected to this
     node."""
@@ -100,4 +102,5 @@ async def build_parties(
         entropy=base.entropy,
         size_max=config.party_size_max,
         invite_ms=config.party_invite_ms,
+        blocks=blocks,
     )

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from gameserver.errors import TicketRefused
+from gameserver.errors import TicketRefused, Unavailable
+from gameserver.friendship import Blocks
 from gameserver.hosting import Created, Hosting, Wanted
 from gameserver.ids import MatchId, PlayerId
 from gameserver.lobby import party as rules
@@ -43,7 +44,8 @@ Change = Callable[[Party], Party | None]
 
 class PartyDesk:
     """Implements ``parties.Parties``. ``size_max``: players of a party; ``invite_ms``: how long an
-    invite may be accepted."""
+    invite may be accepted; ``blocks``: who hears of whose invites; the one who
+    invites is not told."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class PartyDesk:
         entropy: Entropy,
         size_max: int,
         invite_ms: int,
+        blocks: Blocks | None = None,
     ) -> None:
         self._store = store
         self._news = news
@@ -65,6 +68,7 @@ class PartyDesk:
         self._entropy = entropy
         self._size_max = size_max
         self._invite_ms = invite_ms
+        self._blocks = blocks
 
     # ── one's own party ──────────────────────────────────────────────────────────────────────
 
@@ -113,7 +117,7 @@ class PartyDesk:
                 party, player, guest, now_ms=now_ms, until_ms=until_ms, size_max=self._size_max
             ),
         )
-        if guest not in party.members:
+        if guest not in party.members and player not in await self._blocked_by(guest):
             self._tell([guest], Notice.INVITED, party, player, until_ms=until_ms)
         return party
 
@@ -127,15 +131,25 @@ class PartyDesk:
     async def invitations(self, player: PlayerId) -> list[Invitation]:
         """Those that may be accepted now."""
         now_ms = self._clock.wall_ms()
+        blocked = await self._blocked_by(player)
         found = []
         for name in await self._store.invited_to(player, now_ms=now_ms):
             stored = await self._store.find(name)
             if stored is None or (until_ms := stored.party.invites.get(player, 0)) <= now_ms:
                 continue
             party = stored.party.without(stored.away)
-            if party is not None:
+            if party is not None and party.leader not in blocked:
                 found.append(Invitation(party=party, until_ms=until_ms))
         return found
+
+    async def _blocked_by(self, player: PlayerId) -> frozenset[PlayerId]:
+        """Nobody, where that cannot be known now: an invite too many does less harm than none."""
+        if self._blocks is None:
+            return frozenset()
+        try:
+            return await self._blocks.blocked_by(player)
+        except Unavailable:
+            return frozenset()
 
     async def accept(self, player: PlayerId, party: PartyId) -> Party:
         """Come in. Raises ``PartyRefused``: ``no_invite``, ``party_full``, ``already_in_party``."""

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gameserver.errors import StoreUnavailable, TicketRefused
+from gameserver.errors import StoreUnavailable, TicketRefused, Unavailable
+from gameserver.friendship import Blocks
 from gameserver.hosting import HostRefused, Wanted
 from gameserver.ids import MatchId, PlayerId
 from gameserver.lobby import party as rules
@@ -41,7 +42,9 @@ def who(player: PlayerId) -> Identity:
 class World:
     """Two nodes over one store."""
 
-    def __init__(self, matchmaking: Matchmaking | None = None) -> None:
+    def __init__(
+        self, matchmaking: Matchmaking | None = None, *, blocks: Blocks | None = None
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.leg_failures: list[Exception | None] = []
         self.store = MemoryParties(
@@ -58,6 +61,7 @@ class World:
                 entropy=SeededEntropy(7, node),
                 size_max=SIZE_MAX,
                 invite_ms=int(INVITE_S * 1000),
+                blocks=blocks,
             )
             for node in range(2)
         )
@@ -405,3 +409,28 @@ async def test_nodes_that_act_at_once_agree() -> None:
                 assert store.note(member) == name
                 assert seats.setdefault(member, name) == name
         assert set(seats) == {one for one in NAMES if store.note(one)}
+
+
+class Walls:
+    """Implements ``friendship.Blocks``: BOB has blocked ANN. ``away``: nobody can be asked."""
+
+    away = False
+
+    async def blocked_by(self, player_id: PlayerId) -> frozenset[PlayerId]:
+        if self.away:
+            raise Unavailable("the table is away")
+        return frozenset({ANN} if player_id == BOB else ())
+
+
+async def test_nobody_hears_of_the_invites_of_a_player_whom_they_blocked() -> None:
+    walls = Walls()
+    world = World(blocks=walls)
+    await world.one.create(ANN)
+    party = await world.one.invite(ANN, BOB)
+    assert BOB in party.invites  # ANN is told nothing else than of anybody
+    assert world.news.kinds(BOB) == [] and await world.two.invitations(BOB) == []
+    await world.one.invite(ANN, CID)
+    assert world.news.kinds(CID) == ["invited"]
+    assert [one.party.id for one in await world.two.invitations(CID)] == [party.id]
+    walls.away = True
+    assert [one.party.id for one in await world.two.invitations(BOB)] == [party.id]
