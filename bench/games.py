@@ -52,13 +52,13 @@ class Views(Rooms):
         top, bottom = own.y - SIGHT, own.y + SIGHT
         fighters = {
             seat: Fighter(
-                body.x,
-                body.y,
+                body.x + body.ahead_x,
+                body.y + body.ahead_y,
                 body.move.aim >> 6,
                 body.health,
                 body.kills,
                 body.deaths,
-                int(body.shield_until > now),
+                int(body.shield_until > now) | body.ahead << 2,
             )
             for seat, body in state.bodies.items()
             if left < body.x < right and top < body.y < bottom

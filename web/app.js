@@ -3,7 +3,7 @@
 import { Api } from "./api.js";
 import { ArenaScene } from "./arena.js";
 import { radiansToAim } from "./arena_rules.js";
-import { GameClient } from "./client.js";
+import { GameClient, Pacer } from "./sdk/index.js";
 import { Controls, STICK_PIXELS } from "./controls.js";
 import { Hud } from "./hud.js";
 import { ReplayScreen } from "./replay.js";
@@ -39,8 +39,8 @@ let mode = "";
 let players = new Map(); // player id → name, also of those who have left
 let ended = null;       // standings, once the match is over
 let fps = 0;
-let inputTimer = 0;
 let lobbyTimer = 0;
+let pacer = null;       // sends an input in every tick of the match
 
 // For tests and for the curious: what the page sees.
 window.__arena = {
@@ -55,6 +55,7 @@ window.__arena = {
   get players() { return Object.keys(client?.frame?.view.players ?? {}).length; },
   get own() { return scene.own; },
   get drawnAt() { return scene.ownAt; },
+  get corrections() { return scene.corrections; },
   get pingMs() { return client?.rttMs ?? null; },
   get fps() { return fps; },
   get matchOver() { return ended !== null; },
@@ -188,7 +189,7 @@ function modeCard({ name, title, players_max: most }) {
 function toLobby(notice = "") {
   $("over").close();
   replay.close();
-  clearInterval(inputTimer);
+  pacer?.stop();
   client?.leave();
   seated = null;
   $("lobby-notice").textContent = notice;
@@ -230,7 +231,7 @@ function enter(wanted) {
 /** Watch a recorded match. */
 function watch(match) {
   $("over").close();
-  clearInterval(inputTimer);
+  pacer?.stop();
   client?.leave();
   seated = null;
   show("replay");
@@ -300,8 +301,9 @@ function onJoined(joined) {
   hud.bots = new Set(joined.seats.filter(({ player }) => isBot(player)).map(({ seat }) => seat));
   scene.reset(joined.seat, joined.tickRate);
   hud.banner(null);
-  clearInterval(inputTimer);
-  if (joined.seat >= 0) inputTimer = setInterval(sendInput, 1000 / joined.tickRate);
+  pacer?.stop();
+  pacer = new Pacer(1000 / joined.tickRate, sendInput);
+  if (joined.seat >= 0) pacer.start();
 }
 
 function onFrame(frame) {
@@ -336,14 +338,14 @@ function onEvent({ kind, player, data }) {
 
 function finish(standings, reason) {
   ended = standings.map((each) => ({ ...each, name: nameOf(each.player) }));
-  clearInterval(inputTimer);
+  pacer?.stop();
   controls.release();
   const sorry = { game_error: "An error ended this match.", abandoned: "Everyone left." };
   hud.over(ended, client?.welcome?.player, sorry[reason]);
 }
 
 function onLeft({ reason, error }) {
-  clearInterval(inputTimer);
+  pacer?.stop();
   if (ended) return;
   if (reason === "ended") return finish([], "finished");
   if (reason === "left") return;
@@ -358,11 +360,11 @@ function onLeft({ reason, error }) {
   toLobby(told ?? "The match cannot be joined.");
 }
 
-function sendInput() {
+function sendInput(dueMs) {
   if (!client?.seated) return;
   const { dx, dy, aim, fire } = controls.read();
   const seq = client.input([dx, dy, radiansToAim(aim), fire]);
-  scene.sent(seq, { dx, dy }, performance.now());
+  scene.sent(seq, { dx, dy }, dueMs);
 }
 
 let framesDrawn = 0;
@@ -378,6 +380,7 @@ function tick(nowMs) {
   }
   if (document.body.dataset.screen === "replay") replay.draw(nowMs);
   if (document.body.dataset.screen === "game") {
+    pacer?.run();
     scene.draw(nowMs, controls.read().aim, controls.sticks.values(), STICK_PIXELS);
   }
 }

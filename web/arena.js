@@ -1,20 +1,21 @@
 // Draws an arena match on a canvas. How its values are laid out stands in arena_rules.js.
 //
 //   frame ──► Timeline ──► others, a little in the past, smooth between two frames
-//       └───► Prediction ◄── own inputs ──► the own fighter, at once
+//       └───► Predictor ◄── own inputs ──► the own fighter, at once
 
 import {
-  Ground, HEALTH_MAX, PICKUP_HEALTH, Prediction, RADIUS, Timeline, aimToRadians, bulletAt, fighter,
+  AIM_TURN, Ground, HEALTH_MAX, PICKUP_HEALTH, RADIUS, aimToRadians, bulletAt, fighter,
 } from "./arena_rules.js";
 import { paintFloor } from "./arena_floor.js";
+import { Predictor, Timeline, mix, mixAngle } from "./sdk/index.js";
 
 const TILES_ACROSS = 22;       // how much of a large map is seen, at most
 const TILE_PIXELS_MIN = 38;    // on a small screen rather see less than too small
 const PARTICLES_MAX = 240;
+const SNAP_UNITS = 400;         // a farther own fighter has been put elsewhere
+const CORRECTIONS_MAX = 4_096;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
-
-const lerp = (a, b, t) => a + (b - a) * t;
 
 /** The colour of a seat: neighbours far apart on the wheel (golden angle). */
 export function seatColour(seat) {
@@ -39,7 +40,9 @@ export class ArenaScene {
     this.context = canvas.getContext("2d", { alpha: true });
     this.names = new Map();
     this.timeline = new Timeline();
-    this.prediction = new Prediction();
+    this.prediction = new Predictor({
+      step: (at, input) => this.ground.walk(at, input), snap: SNAP_UNITS,
+    });
     this.colours = palette();
     dark.addEventListener("change", () => { this.colours = palette(); this.floor = null; });
     new ResizeObserver(() => this.resize()).observe(canvas);
@@ -53,6 +56,7 @@ export class ArenaScene {
     this.tickMs = 1000 / tickRate;
     this.timeline.reset();
     this.prediction.reset();
+    this.corrections = []; // by how many pixels the server put the own fighter right, frame by frame
     this.particles = [];
     this.flashes = new Map();
     this.inputMs = this.frameMs = 0;
@@ -85,14 +89,27 @@ export class ArenaScene {
     this.frameMs = nowMs;
     const mine = players[this.seat];
     this.own = mine ? fighter(mine) : null;
-    if (this.own) this.prediction.confirm(this.own, frame.acks[this.seat] ?? 0, this.ground);
+    this.#confirm(frame.acks[this.seat] ?? 0);
     if (before) this.#effects(before, players, bullets, frame.tick, nowMs);
   }
 
-  /** An input was sent. */
-  sent(seq, { dx, dy }, nowMs) {
-    this.inputMs = nowMs;
-    if (this.ground) this.prediction.apply(seq, dx, dy, this.ground);
+  #confirm(ack) {
+    const { own } = this;
+    if (!own || own.health <= 0) {
+      this.prediction.rest();
+      return;
+    }
+    const known = this.prediction.state !== null;
+    const off = this.prediction.confirm({ x: own.x, y: own.y }, ack, own.ahead);
+    if (!known || !this.camera) return;
+    this.corrections.push(off * this.camera.scale);
+    if (this.corrections.length > CORRECTIONS_MAX) this.corrections.shift();
+  }
+
+  /** An input was sent, which was due at `dueMs`. */
+  sent(seq, { dx, dy }, dueMs) {
+    this.inputMs = dueMs;
+    if (this.ground) this.prediction.apply(seq, { dx, dy });
   }
 
   /** Where the own fighter is on the page; the middle while there is none. */
@@ -122,7 +139,7 @@ export class ArenaScene {
     const elapsedMs = Math.min(100, nowMs - this.drawnMs);
     this.drawnMs = nowMs;
     this.ownAt = this.own?.health > 0
-      ? this.prediction.position((nowMs - this.inputMs) / this.tickMs, elapsedMs) : null;
+      ? this.prediction.drawn((nowMs - this.inputMs) / this.tickMs, elapsedMs) : null;
     this.#aimCamera(elapsedMs);
     this.#drawFloor();
     const scale = this.camera.scale * this.ratio;
@@ -200,8 +217,8 @@ export class ArenaScene {
     const x = clamp(target.x, ground.width, width / camera.scale);
     const y = clamp(target.y, ground.height, height / camera.scale);
     const share = first || Math.hypot(x - camera.x, y - camera.y) > 3000 ? 1 : 1 - Math.exp(-elapsedMs / 60);
-    camera.x = lerp(camera.x, x, share);
-    camera.y = lerp(camera.y, y, share);
+    camera.x = mix(camera.x, x, share);
+    camera.y = mix(camera.y, y, share);
   }
 
   #drawFloor() {
@@ -281,10 +298,9 @@ export class ArenaScene {
         ({ x, y } = this.ownAt);
         angle = aim;
       } else if (was && was[3] > 0 && Math.hypot(raw[0] - was[0], raw[1] - was[1]) < 400) {
-        x = lerp(was[0], raw[0], share);
-        y = lerp(was[1], raw[1], share);
-        const turn = ((raw[2] - was[2] + 1536) % 1024) - 512;
-        angle = aimToRadians(was[2] + turn * share);
+        x = mix(was[0], raw[0], share);
+        y = mix(was[1], raw[1], share);
+        angle = aimToRadians(mixAngle(was[2], raw[2], share, AIM_TURN));
       }
       this.#drawFighter(x, y, angle, now, seat, isSelf, nowMs);
       labels.push({ x, y, now, isSelf, name: this.names.get(seat) ?? "" });

@@ -4,14 +4,7 @@
 //
 // Whole views come every few seconds and deltas in between, so that any frame is a short way off.
 
-import { applyDelta } from "./client.js";
-import { decode } from "./msgpack.js";
-
-const JOINED = 2;
-const SNAPSHOT = 3;
-const DELTA = 4;
-const EVENT = 5;
-const LEFT = 8;
+import { applyDelta, decodeServer } from "./sdk/index.js";
 
 export class Film {
   #rest = new Uint8Array(0);
@@ -44,33 +37,33 @@ export class Film {
       if (header === 4) length = view.getUint16(at + 2);
       else if (header === 10) length = Number(view.getBigUint64(at + 2));
       if (at + header + length > data.length) break;
-      this.#take(decode(data.slice(at + header, at + header + length)));
+      this.#take(decodeServer(data.slice(at + header, at + header + length)));
       at += header + length;
     }
     this.#rest = data.slice(at);
   }
 
-  #take([type, ...rest]) {
-    switch (type) {
-      case JOINED: {
-        const [, match, game, mode, , , tickRate] = rest;
+  #take(message) {
+    switch (message.type) {
+      case "joined": {
+        const { match, game, mode, tick_rate: tickRate } = message;
         this.joined = { match, game, mode, tickRate };
         return;
       }
-      case SNAPSHOT:
-      case DELTA: {
-        const [epoch, tick, serverMs] = rest;
+      case "snapshot":
+      case "delta": {
+        const { epoch, tick, server_ms: serverMs } = message;
         this.startedMs ??= serverMs;
-        this.frames.push({ epoch, tick, atMs: serverMs - this.startedMs, message: [type, ...rest] });
+        this.frames.push({ epoch, tick, atMs: serverMs - this.startedMs, message });
         return;
       }
-      case EVENT: {
-        const [seq, tick, kind, player, data] = rest;
+      case "event": {
+        const { seq, tick, kind, player, data } = message;
         this.events.push({ frame: this.frames.length, seq, tick, kind, player, data });
         return;
       }
-      case LEFT:
-        this.ended = rest[2];
+      case "left":
+        this.ended = message.reason;
         return;
       default: // a newer server may say more
     }
@@ -78,15 +71,15 @@ export class Film {
 
   /** The frame at `index` with its whole view; never changed later. */
   at(index) {
-    const isWhole = (i) => this.frames[i].message[0] === SNAPSHOT;
+    const isWhole = (i) => this.frames[i].message.type === "snapshot";
     if (index < this.#cursor || this.#cursor < 0) this.#cursor = -1;
     // Not further back than the last whole view; not over whole views one by one either.
     let from = index;
     while (from > this.#cursor && !isWhole(from)) from -= 1;
     for (let i = from > this.#cursor ? from : this.#cursor + 1; i <= index; i++) {
       const { message } = this.frames[i];
-      if (isWhole(i)) this.#view = message[5];
-      else this.#view = applyDelta(this.#view, message[6], message[7], message[8]);
+      if (isWhole(i)) this.#view = message.view;
+      else this.#view = applyDelta(this.#view, message.fields, message.entities, message.removed);
     }
     this.#cursor = index;
     const { epoch, tick, atMs } = this.frames[index];

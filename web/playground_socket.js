@@ -1,8 +1,7 @@
 // One connection in the JSON subprotocol, as it is: nothing is retried and nothing hidden.
 
-import { applyDelta } from "./client.js";
+import { JSON_TEXT, applyDelta } from "./sdk/index.js";
 
-const SUBPROTOCOL = "gameserver.v1.json";
 const PING_EVERY_MS = 2_000;
 
 export class JsonSocket {
@@ -14,7 +13,7 @@ export class JsonSocket {
     this.view = null;
     this.seat = null;
     const query = new URLSearchParams(conditions);
-    this.#socket = new WebSocket(`${url}/v1/play?${query}`, [SUBPROTOCOL, `bearer.${token}`]);
+    this.#socket = new WebSocket(`${url}/v1/play?${query}`, [JSON_TEXT, `bearer.${token}`]);
     this.#socket.onmessage = ({ data }) => this.#received(data);
     this.#socket.onclose = ({ code, reason }) => this.#closed(code, reason);
   }

@@ -27,6 +27,8 @@ const DIRECTIONS = 1024;
 export const HEALTH_MAX = 100;
 const DAMAGE = 25;
 const HOLD_TICKS = 10;
+const EARLY_TICKS = 2;
+const SPARE_TICKS = 20;
 const RELOAD_TICKS = 5;
 const BULLET_TICKS = 20;
 const RESPAWN_TICKS = 40;
@@ -93,6 +95,7 @@ export function join(room, seat) {
   const body = {
     seat, x: 0, y: 0, dx: 0, dy: 0, aim: 0, fire: false, fired: false, health: 0, kills: 0,
     deaths: 0, heldUntil: 0, reloadUntil: 0, shieldUntil: 0, deadUntil: 0, shotTick: 0,
+    aheadX: 0, aheadY: 0, ahead: 0, paidTick: 0, late: 0,
   };
   place(room, body);
   room.bodies.push(body);
@@ -104,14 +107,56 @@ export function leave(room, seat) {
   room.bullets = room.bullets.filter((bullet) => bullet.owner.seat !== seat);
 }
 
-// An input of the wire: aim has 16 bits.
+// An input of the wire, a step: aim has 16 bits.
 export function apply(body, dx, dy, aim, fire, now) {
   body.dx = dx;
   body.dy = dy;
   body.aim = aim >> 6;
   body.fire = fire;
   if (fire) body.fired = true;
+  if (body.heldUntil <= now) body.paidTick = now - 1;
   body.heldUntil = now + HOLD_TICKS;
+  if (body.paidTick >= now + EARLY_TICKS) return;
+  body.paidTick += 1;
+  if ((dx || dy) && body.health > 0) walk(body);
+}
+
+function walk(body) {
+  const { dx, dy } = body;
+  const speed = dx && dy ? SPEED_DIAGONAL : SPEED;
+  if (!SOLID_FOR_FIGHTERS[(body.y >> 6) * WIDTH + ((body.x + dx * speed) >> 6)]) body.x += dx * speed;
+  if (!SOLID_FOR_FIGHTERS[((body.y + dy * speed) >> 6) * WIDTH + (body.x >> 6)]) body.y += dy * speed;
+}
+
+// Where a fighter is seen whose inputs are late: as far as the last one would have led it.
+function goAhead(body, now) {
+  if (body.paidTick >= now) {
+    body.late = body.ahead = body.aheadX = body.aheadY = 0;
+    return;
+  }
+  body.late += 1;
+  if (now - body.paidTick >= HOLD_TICKS) {
+    walk(body);
+    body.paidTick = now - HOLD_TICKS + 1;
+  } else if (body.late >= SPARE_TICKS) {
+    body.paidTick += 1;
+    body.late = 0;
+  }
+  body.ahead = body.dx || body.dy ? now - body.paidTick : 0;
+  const { x, y } = body;
+  for (let i = 0; i < body.ahead; i++) walk(body);
+  body.aheadX = body.x - x;
+  body.aheadY = body.y - y;
+  body.x = x;
+  body.y = y;
+}
+
+function stand(body) {
+  body.x += body.aheadX;
+  body.y += body.aheadY;
+  body.late = body.ahead = body.aheadX = body.aheadY = 0;
+  body.dx = body.dy = 0;
+  body.fire = false;
 }
 
 // Inputs have been applied with `now = tick`; then everyone acts and every bullet flies.
@@ -141,24 +186,18 @@ function place(room, body) {
   body.health = HEALTH_MAX;
   body.shieldUntil = room.now + SHIELD_TICKS;
   body.fire = body.fired = false;
+  body.dx = body.dy = body.ahead = body.aheadX = body.aheadY = 0;
 }
 
 function act(room, now) {
   for (const body of room.bodies) {
+    if (body.heldUntil <= now) {
+      if (body.dx || body.dy || body.fire) stand(body);
+    } else if (body.paidTick < now || body.late) goAhead(body, now);
     if (body.health <= 0) {
       body.fired = false;
       if (now >= body.deadUntil) place(room, body);
       continue;
-    }
-    if (body.heldUntil <= now) {
-      body.dx = body.dy = 0;
-      body.fire = false;
-    }
-    const { dx, dy } = body;
-    if (dx || dy) {
-      const speed = dx && dy ? SPEED_DIAGONAL : SPEED;
-      if (!SOLID_FOR_FIGHTERS[(body.y >> 6) * WIDTH + ((body.x + dx * speed) >> 6)]) body.x += dx * speed;
-      if (!SOLID_FOR_FIGHTERS[((body.y + dy * speed) >> 6) * WIDTH + (body.x >> 6)]) body.y += dy * speed;
     }
     if (body.fire || body.fired) {
       body.fired = false;
@@ -172,9 +211,10 @@ function shoot(room, body, now) {
   body.shieldUntil = 0;
   body.shotTick = now;
   room.shots = (room.shots + 1) & 0xffff;
+  const x = body.x + body.aheadX;
+  const y = body.y + body.aheadY;
   room.bullets.push({
-    key: room.shots, owner: body, tick: now, aim: body.aim, fromX: body.x, fromY: body.y,
-    x: body.x, y: body.y, dx: HEADING_X[body.aim], dy: HEADING_Y[body.aim],
+    key: room.shots, owner: body, tick: now, aim: body.aim, fromX: x, fromY: y, x, y, dx: HEADING_X[body.aim], dy: HEADING_Y[body.aim],
   });
 }
 
@@ -194,8 +234,8 @@ function fly(room, now) {
 
 function hit(targets, bullet, now) {
   for (const body of targets) {
-    const x = body.x - bullet.x;
-    const y = body.y - bullet.y;
+    const x = body.x + body.aheadX - bullet.x;
+    const y = body.y + body.aheadY - bullet.y;
     if (x <= -HIT_RADIUS || x >= HIT_RADIUS || y <= -HIT_RADIUS || y >= HIT_RADIUS) continue;
     if (x * x + y * y >= HIT_RADIUS * HIT_RADIUS || body === bullet.owner || body.health <= 0) continue;
     body.health = Math.max(0, body.health - DAMAGE);

@@ -37,8 +37,8 @@ export function writeSnapshot(out, at, room) {
   for (const body of bodies) {
     out.writeUInt32LE(body.ack, acks);
     acks += 4;
-    out.writeInt32LE(body.x, player);
-    out.writeInt32LE(body.y, player + 4);
+    out.writeInt32LE(body.x + body.aheadX, player);
+    out.writeInt32LE(body.y + body.aheadY, player + 4);
     out.writeUInt16LE(body.aim, player + 8);
     out[player + 10] = body.health;
     out[player + 11] = body.shieldUntil > room.now ? 1 : 0;

@@ -6,9 +6,12 @@ All lengths are whole units: a tile of the map is 256, a fighter moves 44 a tick
 the same on every machine, small on the wire and quick to compare, so a view sends what the rules
 use. Three things to copy into your own real-time game:
 
-* **Inputs are wishes, not moves.** However many inputs a player sends in a tick, the fighter moves
-  once, by the last of them; a shot asked for by any of them is fired. An input stays in effect for
-  half a second, so a lost packet does not make anyone stutter, and a lost player stops.
+* **An input is a step, a tick has one step.** Clients send one input a tick. A fighter stands where
+  its player's inputs have led it, whenever they came, so that a client which applies them itself is
+  never put right by a late packet. Where one is late the fighter goes on by the last, for half a
+  second, in everybody's eyes; those steps are taken back when the late inputs come. Nobody gets
+  ahead of time by more than ``EARLY_TICKS``, however many inputs are sent. A shot asked for by any
+  of them is fired.
 * **Bullets fly straight**, so a client is told once where, whither and when one started and moves
   it by itself: with deltas, a bullet costs 15 bytes in all instead of 10 a tick.
 * **What never changes stands in a plain field** (``map``) and is therefore sent only once.
@@ -32,6 +35,7 @@ from gameserver.game.contract import (
     Standing,
     Tick,
 )
+from gameserver.games.arena_body import Body, go_ahead, stand, walk
 from gameserver.games.arena_maps import MAPS, Map
 from gameserver.games.arena_modes import MODES
 from gameserver.games.arena_types import (
@@ -48,13 +52,11 @@ from gameserver.games.bots import ArenaBot
 from gameserver.ids import PlayerId
 
 TICK_RATE = 20
-SPEED, SPEED_DIAGONAL = 44, 31  # units a tick along an axis, and along each of two
 BULLET_SPEED = 120
 HIT_RADIUS = 76  # fighter and bullet together
 DIRECTIONS = 1024  # an aim of 16 bits is cut to these; 0 is right, a quarter is down
 HEALTH_MAX, DAMAGE, PICKUP_HEALTH = 100, 25, 50
 
-HOLD_TICKS = 10  # an input stays in effect this long
 BOT_TICKS = 4
 RELOAD_TICKS, RELOAD_TICKS_RAPID = 5, 2
 BULLET_TICKS = 20
@@ -74,24 +76,6 @@ _HEADINGS = tuple(
 
 
 # ── state ────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Body(msgspec.Struct, array_like=True, gc=False):
-    """A fighter. Names that end in ``_until`` are ticks; dead while ``health`` is 0."""
-
-    id: PlayerId
-    x: int = 0
-    y: int = 0
-    move: Move = Move()  # the last input
-    fired: bool = False  # some input of this tick holds the trigger
-    health: int = 0
-    kills: int = 0
-    deaths: int = 0
-    held_until: int = 0
-    reload_until: int = 0
-    shield_until: int = 0
-    rapid_until: int = 0
-    dead_until: int = 0
 
 
 class Bullet(msgspec.Struct, array_like=True, gc=False):
@@ -123,6 +107,7 @@ class Arena(Game[ArenaState, Move, ArenaView]):
     """Options of a mode: ``map``; ``seconds`` and ``kills``, 0 for no limit; ``pickups`` 0 or 1."""
 
     name = "arena"
+    version = 2
     tick_rate = TICK_RATE
     recorded = True
     spectate_delay_ms = 0
@@ -166,14 +151,8 @@ class Arena(Game[ArenaState, Move, ArenaView]):
         bodies = state.bodies
         if not state.ends_tick and state.seconds and len(bodies) > 1:
             state.ends_tick = now + state.seconds * TICK_RATE
-        held_until = now + HOLD_TICKS
-        for given in inputs:
-            body = bodies.get(given.seat)
-            if body is not None:
-                body.move = move = given.data
-                if move.fire:
-                    body.fired = True
-                body.held_until = held_until
+        if inputs:
+            walk(state.bodies, MAPS[state.map], inputs, now)
         _act(state, now, tick.random)
         if state.bullets:
             _fly(state, now, tick)
@@ -181,9 +160,10 @@ class Arena(Game[ArenaState, Move, ArenaView]):
             _end(state, tick, "time")
 
     def bot(self, state: ArenaState, player: Player, random: Random) -> Move | None:
-        """Decides five times a second; in between the last input holds."""
+        """Decides five times a second; in between it does the same again."""
+        body = state.bodies.get(player.seat)
         if (state.now + player.seat) % BOT_TICKS:
-            return None
+            return None if body is None else body.move
         bot = ArenaBot(random.below(2**63), side=1 if player.seat % 2 else -1)
         return bot.decide(self.view(state), player.id, player.seat)
 
@@ -193,13 +173,13 @@ class Arena(Game[ArenaState, Move, ArenaView]):
         return ArenaView(
             {
                 seat: Fighter(
-                    body.x,
-                    body.y,
+                    body.x + body.ahead_x,
+                    body.y + body.ahead_y,
                     body.move.aim >> 6,
                     body.health,
                     body.kills,
                     body.deaths,
-                    (body.shield_until > now) | (body.rapid_until > now) << 1,
+                    (body.shield_until > now) | (body.rapid_until > now) << 1 | body.ahead << 2,
                 )
                 for seat, body in state.bodies.items()
             },
@@ -242,36 +222,32 @@ def _place(state: ArenaState, body: Body, now: int, random: Random) -> None:
             best, body.x, body.y = nearest, x, y
     body.health = HEALTH_MAX
     body.shield_until = now + SHIELD_TICKS
-    body.move = Move(body.move.dx, body.move.dy, body.move.aim, False)
+    # Until an input comes that was made here, the fighter stands.
+    body.move = Move(0, 0, body.move.aim, False)
     body.fired = False
+    body.ahead = body.ahead_x = body.ahead_y = 0
 
 
 def _act(state: ArenaState, now: int, random: Random) -> None:
-    """Everyone returns, walks, picks up and shoots."""
+    """Everyone returns, goes on, picks up and shoots."""
     plan = MAPS[state.map]
-    solid, width, lies = plan.solid_for_fighters, plan.width, plan.pickup_of_tile
+    lies = plan.pickup_of_tile
     for seat, body in state.bodies.items():
+        move = body.move
+        if body.held_until <= now:
+            if move.dx or move.dy or move.fire:
+                body.move = move = stand(body)
+        elif body.paid_tick < now or body.late:
+            go_ahead(plan, body, now)
         if body.health <= 0:
             body.fired = False
             if now >= body.dead_until:
                 _place(state, body, now, random)
             continue
-        move = body.move
-        if body.held_until <= now and (move.dx or move.dy or move.fire):
-            body.move = move = Move(0, 0, move.aim, False)
-        dx, dy = move.dx, move.dy
-        if dx or dy:
-            speed = SPEED_DIAGONAL if dx and dy else SPEED
-            x, y = body.x, body.y
-            # One axis after the other, so that a fighter slides along a wall.
-            if not solid[(y >> 6) * width + ((x + dx * speed) >> 6)]:
-                body.x = x = x + dx * speed
-            if not solid[((y + dy * speed) >> 6) * width + (x >> 6)]:
-                body.y = y = y + dy * speed
-            if state.pickups:
-                index = lies.get((x >> 8, y >> 8))
-                if index is not None and state.pickups[index] <= now:
-                    _pick_up(state, plan, index, body, now)
+        if state.pickups and (move.dx or move.dy):
+            index = lies.get(((body.x + body.ahead_x) >> 8, (body.y + body.ahead_y) >> 8))
+            if index is not None and state.pickups[index] <= now:
+                _pick_up(state, plan, index, body, now)
         if move.fire or body.fired:
             body.fired = False
             if body.reload_until <= now:
@@ -294,8 +270,8 @@ def _shoot(state: ArenaState, seat: int, body: Body, now: int) -> None:
     aim = body.move.aim >> 6
     dx, dy = _HEADINGS[aim]
     state.shots = key = (state.shots + 1) & 0xFFFF
-    shot = Shot(body.x, body.y, aim, now, seat)
-    state.bullets[key] = Bullet(shot, body.x, body.y, dx, dy)
+    x, y = body.x + body.ahead_x, body.y + body.ahead_y
+    state.bullets[key] = Bullet(Shot(x, y, aim, now, seat), x, y, dx, dy)
 
 
 def _fly(state: ArenaState, now: int, tick: Tick) -> None:
@@ -303,7 +279,7 @@ def _fly(state: ArenaState, now: int, tick: Tick) -> None:
     plan = MAPS[state.map]
     solid, width = plan.solid_for_bullets, plan.width
     targets = [
-        (body.x, body.y, seat, body)
+        (body.x + body.ahead_x, body.y + body.ahead_y, seat, body)
         for seat, body in state.bodies.items()
         if body.health > 0 and body.shield_until <= now
     ]

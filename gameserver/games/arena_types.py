@@ -47,7 +47,9 @@ class Plan(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Fighter(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """``aim`` of 1,024; ``flags``: 1 shielded, 2 fires rapidly. Dead while ``health`` is 0."""
+    """``aim`` of 1,024; dead while ``health`` is 0. ``flags``: 1 shielded, 2 fires rapidly; from 4
+    on by how many steps ``x`` and ``y`` are ahead of where inputs have led it: steps by the last
+    input that was applied, none while that one stands."""
 
     x: int
     y: int

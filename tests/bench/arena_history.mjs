@@ -13,7 +13,7 @@ const history = ticks.map((inputs, index) => {
   for (const [seat, dx, dy, aim, fire] of inputs) apply(bodies[seat], dx, dy, aim, fire, index + 1);
   step(room, index + 1);
   return [
-    ...bodies.map((body) => [body.x, body.y, body.aim, body.health, body.kills, body.deaths]),
+    ...bodies.map((body) => [body.x, body.y, body.ahead, body.aim, body.health, body.kills, body.deaths]),
     ...room.bullets.map((bullet) => [bullet.key, bullet.x, bullet.y]),
   ];
 });

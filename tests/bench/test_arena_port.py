@@ -67,7 +67,15 @@ def _played_here(ticks: list[Any]) -> list[list[list[int]]]:
         given = [Given(ids[seat], seat, 1, Move(*wish)) for seat, *wish in inputs]
         game.step(state, given, tick)
         fighters = [
-            [body.x, body.y, body.move.aim >> 6, body.health, body.kills, body.deaths]
+            [
+                body.x,
+                body.y,
+                body.ahead,
+                body.move.aim >> 6,
+                body.health,
+                body.kills,
+                body.deaths,
+            ]
             for body in state.bodies.values()
         ]
         bullets = [[key, bullet.x, bullet.y] for key, bullet in state.bullets.items()]
@@ -79,7 +87,7 @@ def _played_here(ticks: list[Any]) -> list[list[list[int]]]:
 def test_the_port_to_javascript_plays_the_same_game() -> None:
     ticks = _history()
     here = _played_here(ticks)
-    assert sum(fighter[4] for fighter in here[-1][:PLAYERS]) > 50, "the history holds few fights"
+    assert sum(fighter[5] for fighter in here[-1][:PLAYERS]) > 50, "the history holds few fights"
 
     given = json.dumps({"seed": SEED, "players": PLAYERS, "ticks": ticks})
     done = subprocess.run(

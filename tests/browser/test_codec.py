@@ -51,7 +51,7 @@ async def test_values_survive_both_ways(page: Page) -> None:
     packed = [_b64(msgspec.msgpack.encode(value)) for value in VALUES]
     back = await page.evaluate(
         """async (packed) => {
-          const { decode, encode } = await import("/msgpack.js");
+          const { decode, encode } = await import("/sdk/index.js");
           const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
           const text = (raw) => {
             let made = "";
@@ -71,7 +71,7 @@ async def test_values_survive_both_ways(page: Page) -> None:
 async def test_damaged_messages_are_refused(page: Page) -> None:
     refused = await page.evaluate(
         """async () => {
-          const { decode } = await import("/msgpack.js");
+          const { decode } = await import("/sdk/index.js");
           const bad = [[], [0xc1], [0x92, 1], [0xdd, 255, 255, 255, 255], [1, 1], [0xa1, 0xff],
                        Array(70).fill(0x91).concat([1]), [0xd4, 0, 0]];
           return bad.map((each) => {
@@ -85,7 +85,7 @@ async def test_damaged_messages_are_refused(page: Page) -> None:
 async def test_client_messages_are_understood(page: Page) -> None:
     packed = await page.evaluate(
         """async () => {
-          const { encode } = await import("/msgpack.js");
+          const { encode } = await import("/sdk/index.js");
           const messages = [
             [1, 7, "arena", "standard", "", null], [1, 8, "arena", "", "abc", [1800000000000, 3]],
             [2, 1, [-1, 1, 65535, true]], [3, 9], [4, 1234.5], [4, 1234], [5, 10, "a.b.c"],
@@ -154,8 +154,8 @@ async def test_deltas_of_a_whole_match_give_the_views_of_the_server(
     assert len(payloads) > 100
     found = await page.evaluate(
         """async (payloads) => {
-          const { decode } = await import("/msgpack.js");
-          const { applyDelta } = await import("/client.js");
+          const { decode } = await import("/sdk/index.js");
+          const { applyDelta } = await import("/sdk/index.js");
           let view = null;
           return payloads.map((each) => {
             const bytes = Uint8Array.from(atob(each), (c) => c.charCodeAt(0));
@@ -178,7 +178,7 @@ async def test_published_vectors(page: Page) -> None:
     assert len(vectors) > 10
     back = await page.evaluate(
         """async (vectors) => {
-          const { decode, encode } = await import("/msgpack.js");
+          const { decode, encode } = await import("/sdk/index.js");
           return vectors.map(({ hex }) => {
             const bytes = Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
             const again = Array.from(encode(decode(bytes)));

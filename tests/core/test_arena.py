@@ -7,14 +7,12 @@ from gameserver.game.contract import LeaveReason
 from gameserver.games.arena import (
     DAMAGE,
     HEALTH_MAX,
-    HOLD_TICKS,
     PICKUP_TICKS,
     RELOAD_TICKS,
     RESPAWN_TICKS,
     SHIELD_TICKS,
-    SPEED,
-    Body,
 )
+from gameserver.games.arena_body import EARLY_TICKS, HOLD_TICKS, SPARE_TICKS, SPEED, Body
 from gameserver.games.arena_maps import MAPS, TILE
 from gameserver.games.arena_types import Kill, Lead, Move
 from gameserver.wire.codec import Format
@@ -51,12 +49,71 @@ def until_killed(room: Room) -> Iterator[int]:
         yield room.number
 
 
-def test_walks_by_the_last_input_of_a_tick_only(room: Room) -> None:
-    x, y = body(room, 0).x, body(room, 0).y
-    room.step((0, Move(dx=-1)), (0, Move(dx=1)), (0, Move(dx=1)))
-    assert (body(room, 0).x, body(room, 0).y) == (x + SPEED, y)
+def seen(room: Room, seat: int) -> tuple[int, int]:
+    fighter = room.seen_by(seat).players[seat]
+    return fighter.x, fighter.y
+
+
+def test_an_input_is_a_step(room: Room) -> None:
+    x, y = seen(room, 0)
+    room.step((0, Move(dx=1)))
+    assert seen(room, 0) == (x + SPEED, y)
     room.step((0, Move(dx=1, dy=1)))
-    assert body(room, 0).x - (x + SPEED) == body(room, 0).y - y < SPEED
+    aslant = seen(room, 0)
+    assert aslant[0] - (x + SPEED) == aslant[1] - y < SPEED
+
+
+def test_inputs_lead_to_the_same_place_however_late_they_come(room: Room) -> None:
+    way = [Move(dx=1), Move(dx=1), Move(dy=1), Move(dy=1), Move(dx=-1), Move(), Move(dy=-1)]
+    rooms = [room, Room("arena", "bench")]
+    rooms[1].join(0)
+    rooms[1].state.bodies[0].x, rooms[1].state.bodies[0].y = body(room, 0).x, body(room, 0).y
+    for move in way:
+        rooms[0].step((0, move))
+    rooms[1].step((0, way[0]))
+    for _ in range(4):
+        rooms[1].step()  # held up
+    rooms[1].step(*((0, move) for move in way[1:6]))
+    rooms[1].step((0, way[6]))
+    assert seen(rooms[0], 0) == seen(rooms[1], 0)
+
+
+def test_who_is_late_goes_on_in_everybodys_eyes_until_it_is_known_better(room: Room) -> None:
+    x, y = seen(room, 0)
+    room.step((0, Move(dx=1)))
+    for late in range(1, 4):
+        room.step()
+        assert seen(room, 0) == (x + (1 + late) * SPEED, y)
+        assert room.seen_by(1).players[0].flags >> 2 == late
+    # It stood still after the first step, and what was held up comes with the next.
+    room.step(*[(0, Move())] * 4)
+    assert seen(room, 0) == (x + SPEED, y)
+    assert room.seen_by(1).players[0].flags >> 2 == 0
+
+
+def test_nobody_is_faster_than_time(room: Room) -> None:
+    x, y = seen(room, 0)
+    for _ in range(5):
+        room.step(*[(0, Move(dx=1))] * 8)
+    assert seen(room, 0) == (x + (5 + EARLY_TICKS) * SPEED, y)
+
+
+def test_who_sends_too_few_inputs_walks_as_fast(room: Room) -> None:
+    body(room, 0).y = middle(1)  # a row without a wall
+    body(room, 0).x = x = middle(1)
+    for number in range(30):
+        room.step(*[(0, Move(dx=1))] * (number % 2 == 0))
+    assert seen(room, 0)[0] >= x + 29 * SPEED
+
+
+def test_a_step_ahead_that_is_never_needed_is_given_up(room: Room) -> None:
+    body(room, 0).x, body(room, 0).y = middle(1), middle(1)
+    room.step((0, Move(dx=1)))
+    room.step()  # an input that was never made
+    for _ in range(SPARE_TICKS + 2):
+        room.step((0, Move(dx=1)))
+    assert room.seen_by(0).players[0].flags >> 2 == 0
+    assert seen(room, 0)[0] == middle(1) + (SPARE_TICKS + 3) * SPEED
 
 
 def test_an_input_holds_for_half_a_second(room: Room) -> None:

@@ -110,13 +110,13 @@ class StateRoom extends ArenaRoom {
     for (const body of game.bodies) {
       const { fighter } = body;
       fighter.ack = body.ack;
-      fighter.x = body.x;
-      fighter.y = body.y;
+      fighter.x = body.x + body.aheadX;
+      fighter.y = body.y + body.aheadY;
       fighter.aim = body.aim;
       fighter.health = body.health;
       fighter.kills = body.kills;
       fighter.deaths = body.deaths;
-      fighter.flags = body.shieldUntil > game.now ? 1 : 0;
+      fighter.flags = (body.shieldUntil > game.now ? 1 : 0) | (body.ahead << 2);
     }
     const flying = new Set();
     for (const bullet of game.bullets) {

@@ -8,7 +8,8 @@
 //   client.input([…]);
 //
 // It keeps the seat over lost connections, restarts of the server and ends of tokens: it connects
-// again with a growing, jittered pause and resumes where it was. What it emits:
+// again with a growing, jittered pause and resumes where it was; inputs that the server has not
+// seen are sent again. What it emits:
 //
 //   status   { state, attempt, retryInMs, reason }   connecting | open | waiting | closed
 //   welcome  { session, player, name, games, … }     first message of each connection
@@ -17,30 +18,19 @@
 //   event    { seq, tick, kind, player, data }       key events, each once and in order
 //   left     { match, reason }                       left | ended | over | lost | kicked |
 //                                                  game_error | gone
-//   notification { id, kind, player, data, atMs }   news that have nothing to do with the match
-//   said     { number, seat, player, name, text, team, atMs }   muted { players }
-//   voting   { what, yes, no, needed, untilMs }   rematch { match, untilMs }   then join that match
 //   paused   { reason }    resumed {}    pong { rttMs }    error { code, message, ref }
 //                                        `maintenance`: it waits, and joins when that is over
+//   any other type of messages.js, with the fields of the message
 
-import { decode, encode } from "./msgpack.js";
+import { backoffMs } from "./backoff.js";
+import { ServerClock } from "./clock.js";
+import { InputBuffer } from "./inputs.js";
+import { CLOSE_CODES } from "./messages.js";
+import { MSGPACK, decodeServer, encodeClient } from "./protocol.js";
+import { ViewTracker } from "./view.js";
 
-const SUBPROTOCOL = "gameserver.v1.msgpack";
-
-/** What to do after the server closed with a code: `gameserver/wire/close_codes.py`. */
-const FINAL_CLOSES = {
-  1000: "closed",
-  1002: "protocol error",
-  1008: "not allowed",
-  1009: "message too big",
-  4000: "too many messages that the server did not understand",
-  4002: "signed out",
-  4003: "the same player connected elsewhere",
-  4007: "removed by an operator",
-  4008: "banned by an operator",
-  4009: "the same player is connected already: close that connection first",
-};
 const TOKEN_EXPIRED = 4001;
+const TRY_LATER = 1013;
 
 /** Refusals of a Join that may pass by themselves. */
 const PASSING = new Set([
@@ -51,62 +41,46 @@ const PASSING = new Set([
 const MAINTENANCE = "maintenance";
 const MAINTENANCE_RETRY_MS = 20_000;
 
-const BACKOFF_FIRST_MS = 400;
-const BACKOFF_MAX_MS = 10_000;
 const PING_EVERY_MS = 2_000;
+const PING_FIRST_MS = 250; // until the clock has a few samples
+const PINGS_FIRST = 4;
 const SILENCE_MAX_MS = 8_000;
 const HANDSHAKE_MAX_MS = 8_000;
 const JOIN_ATTEMPTS_MAX = 5;
-const TOLD_MAX = 200;
 const REFRESH_AHEAD_MS = 60_000;
-
-const seatsOf = (list) => list.map(([seat, player, name, connected]) =>
-  ({ seat, player, name, connected }));
-
-/** The view after a Delta; entities that did not change are shared with the view before. */
-export function applyDelta(view, fields, entities, removed) {
-  const next = Object.assign(Object.create(null), view, fields);
-  for (const table of new Set([...Object.keys(removed), ...Object.keys(entities)])) {
-    next[table] = Object.assign(Object.create(null), next[table]);
-    for (const key of removed[table] ?? []) delete next[table][key];
-    Object.assign(next[table], entities[table]);
-  }
-  return next;
-}
-
-/** Full jitter over the upper half: clients that lost one server do not come back in one wave. */
-export function backoffMs(attempt, random = Math.random) {
-  const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt);
-  return ceiling * (0.5 + random() / 2);
-}
-
-/** Our own name in the URL: a reconnect is then no second client of the player. */
-function named(url) {
-  const full = new URL(url);
-  const bytes = crypto.getRandomValues(new Uint8Array(12));
-  full.searchParams.set("client", Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""));
-  return full.href;
-}
+const INPUT_AGE_MAX_MS = 1_500; // in a game with ticks; an older wish is nobody's any more
+const INPUTS_RESENT_MAX = 8;    // what the server takes of a player in a tick
 
 export class GameClient {
-  #url; #token; #told = new Set(); #socket = null; #listeners = new Map(); #timers = new Map();
+  #url; #token; #ticket; #format; #makeSocket;
+  #socket = null; #listeners = new Map(); #timers = new Map();
   #closed = true; #attempt = 0; #joinAttempt = 0; #freshToken = false; #ref = 0;
-  #wish = null;      // what to join: {game, mode} or {match}, or to watch: {match, watching}
-  #seat = null;      // what is held: {match, game, mode, epoch, seq}
+  #wish = null;      // what to join: {game, mode} or {match}
+  #seat = null;      // what is held: {match, game, mode, epoch, seq, number, tickRate}
   #joining = 0;      // ref of the Join that is under way
-  #frame = null; #inputSeq = 0; #heardMs = 0;
+  #views = new ViewTracker(); #inputs = new InputBuffer(); #heardMs = 0; #pings = 0;
 
-  constructor({ url, token }) {
-    this.#url = named(url);
+  /**
+   * `token(fresh)` gives a JWT, a new one where `fresh` is true; `ticket()` a one-time ticket, for
+   * where a token may not be given to the page. With both, the ticket connects and the token
+   * prolongs. An error of either with `final: true` ends the client, others are tried again.
+   */
+  constructor({ url, token = null, ticket = null, format = MSGPACK, makeSocket = null }) {
+    this.#url = url;
     this.#token = token;
+    this.#ticket = ticket;
+    this.#format = format;
+    this.#makeSocket = makeSocket ?? ((...given) => new WebSocket(...given));
+    this.clock = new ServerClock();
     this.welcome = null;
-    this.rttMs = null;
   }
 
-  get connected() { return this.#socket?.readyState === WebSocket.OPEN && this.welcome !== null; }
+  get connected() { return this.#socket?.readyState === 1 && this.welcome !== null; }
   get seated() { return this.#seat !== null && this.#joining === 0 && this.connected; }
-  get frame() { return this.#frame; }
+  get frame() { return this.#views.frame; }
+  get rttMs() { return this.clock.rttMs; }
 
+  /** Call `listener` with every `type`; returns what ends that. */
   on(type, listener) {
     if (!this.#listeners.has(type)) this.#listeners.set(type, new Set());
     this.#listeners.get(type).add(listener);
@@ -123,44 +97,29 @@ export class GameClient {
 
   /** Stay connected, and take a seat now or as soon as that is possible. */
   join({ game = "", mode = "", match = "" }) {
-    this.#want({ game, mode, match });
-  }
-
-  /** As `join`, without a seat: see a match of others; `joined` says seat -1. */
-  watch(match) {
-    this.#want({ match, watching: true });
-  }
-
-  /** Say a line to all, or to the own team. */
-  chat(text, team = false) { if (this.seated) this.#send([7, ++this.#ref, text, team]); }
-
-  /** Hear no more of a player, or again. */
-  mute(player, muted = true) { if (this.seated) this.#send([8, ++this.#ref, player, muted]); }
-
-  /** `what`: pause, resume or rematch. */
-  vote(what, yes = true) { if (this.seated) this.#send([9, ++this.#ref, what, yes]); }
-
-  #want(wish) {
-    if (this.seated) this.#send([3, ++this.#ref]); // one match at a time
-    this.#wish = wish;
-    this.#seat = this.#frame = null;
+    this.#wish = { game, mode, match };
+    this.#seat = null;
     this.#joinAttempt = 0;
     if (this.connected) this.#sendJoin();
   }
 
-  /** Send one input of the game; its number, or 0 where there is no seat to send it from. */
+  /**
+   * Send one input of the game; its number, or 0 where there is no seat to send it from. While a
+   * lost connection comes back it is kept, and sent then if it is not too old.
+   */
   input(data) {
-    if (!this.seated) return 0;
-    this.#inputSeq += 1;
-    this.#send([2, this.#inputSeq, data]);
-    return this.#inputSeq;
+    if (this.#seat?.number === undefined) return 0;
+    const seq = this.#inputs.push(data, performance.now());
+    if (this.seated) this.#send({ type: "input", seq, data });
+    return seq;
   }
 
   /** Give the seat up for good; `left` follows. */
   leave() {
     this.#wish = null;
-    if (this.seated) this.#send([3, ++this.#ref]);
-    this.#seat = this.#frame = null;
+    if (this.seated) this.#send({ type: "leave", ref: ++this.#ref });
+    this.#seat = null;
+    this.#views.reset();
     this.#joining = 0;
     this.#cancel("join");
   }
@@ -168,7 +127,8 @@ export class GameClient {
   /** End the connection and do not come back. */
   close() {
     this.#closed = true;
-    this.#wish = this.#seat = this.#frame = null;
+    this.#wish = this.#seat = null;
+    this.#views.reset();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#drop();
@@ -187,22 +147,32 @@ export class GameClient {
     this.#cancel("retry");
     if (this.#closed || this.#socket !== null) return;
     this.#emit("status", { state: "connecting", attempt: this.#attempt });
-    let token;
+    let given;
     try {
-      token = await this.#token(this.#freshToken);
+      given = await this.#credential();
     } catch (error) {
       if (error.final) this.#giveUp(error.message);
       else this.#retry(error.message);
       return;
     }
     if (this.#closed || this.#socket !== null) return;
-    const socket = new WebSocket(this.#url, [SUBPROTOCOL, `bearer.${token}`]);
+    const socket = this.#makeSocket(...given);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.welcome = null;
     this.#after("handshake", HANDSHAKE_MAX_MS, () => this.#lost(socket, 1006, ""));
     socket.onmessage = ({ data }) => { if (socket === this.#socket) this.#received(data); };
     socket.onclose = ({ code, reason }) => this.#lost(socket, code, reason);
+  }
+
+  /** URL and subprotocols. A JWT never stands in a URL; a ticket may, for it works once. */
+  async #credential() {
+    if (this.#ticket === null) {
+      return [this.#url, [this.#format, `bearer.${await this.#token(this.#freshToken)}`]];
+    }
+    const url = new URL(this.#url);
+    url.searchParams.set("ticket", await this.#ticket());
+    return [url.href, [this.#format]];
   }
 
   #drop() {
@@ -223,7 +193,9 @@ export class GameClient {
     this.#drop();
     // A browser does not tell why an upgrade was refused; an old token is one of the reasons.
     this.#freshToken = code === TOKEN_EXPIRED || (!upgraded && this.#attempt === 1);
-    if (code in FINAL_CLOSES) this.#giveUp(FINAL_CLOSES[code]);
+    const known = CLOSE_CODES[code];
+    if (code === TRY_LATER) this.#attempt = Math.max(this.#attempt, 2);
+    if (known && !known.retry) this.#giveUp(known.meaning);
     else this.#retry(reason || (upgraded ? "connection lost" : "unreachable"));
   }
 
@@ -241,24 +213,26 @@ export class GameClient {
     this.#emit("status", { state: "waiting", attempt: this.#attempt, retryInMs, reason });
   }
 
-  #send(message) { this.#socket.send(encode(message)); }
+  #send(message) { this.#socket.send(encodeClient(message, this.#format)); }
 
   #ping() {
     if (performance.now() - this.#heardMs > SILENCE_MAX_MS) {
       this.#lost(this.#socket, 1006, "no answer");
       return;
     }
-    this.#send([4, performance.now()]);
-    this.#after("ping", PING_EVERY_MS, () => this.#ping());
+    this.#send({ type: "ping", sent: performance.now() });
+    const pauseMs = ++this.#pings < PINGS_FIRST ? PING_FIRST_MS : PING_EVERY_MS;
+    this.#after("ping", pauseMs, () => this.#ping());
   }
 
   #refreshBefore(expiresMs, serverMs) {
+    if (this.#token === null) return;
     const leftMs = expiresMs - serverMs;
     const inMs = Math.max(leftMs / 2, leftMs - REFRESH_AHEAD_MS);
     this.#after("refresh", Math.min(inMs, 2 ** 31 - 1), async () => {
       try {
         const token = await this.#token(true);
-        if (this.connected) this.#send([5, ++this.#ref, token]);
+        if (this.connected) this.#send({ type: "refresh", ref: ++this.#ref, token });
       } catch {
         // The connection lasts until the token ends; the reconnect then asks for one again.
       }
@@ -269,52 +243,40 @@ export class GameClient {
 
   #received(data) {
     this.#heardMs = performance.now();
-    let message;
     try {
-      message = decode(data);
-      this.#take(message);
+      this.#take(decodeServer(data));
     } catch (error) {
       console.warn("message not understood", error);
       this.#lost(this.#socket, 1006, "message not understood");
     }
   }
 
-  #take([type, ...rest]) {
+  #take(message) {
+    const { type, ...fields } = message;
     switch (type) {
-      case 1: return this.#welcomed(rest);
-      case 2: return this.#joined(rest);
-      case 3: return this.#snapshot(rest);
-      case 4: return this.#delta(rest);
-      case 5: return this.#event(rest);
-      case 6: return this.#error({ code: rest[0], message: rest[1], ref: rest[2] });
-      case 7:
-        this.rttMs = performance.now() - rest[0];
-        return this.#emit("pong", { rttMs: this.rttMs, serverMs: rest[1] });
-      case 8: return this.#left(rest);
-      case 9: return this.#emit("paused", { reason: rest[0] });
-      case 10: return this.#emit("resumed", {});
-      case 11: return this.#reconnect(rest);
-      case 12: return this.#refreshBefore(rest[1], Date.now());
-      case 14: return this.#notified(rest);
-      case 15: {
-        const [number, seat, player, name, text, team, atMs] = rest;
-        return this.#emit("said", { number, seat, player, name, text, team, atMs });
-      }
-      case 16: return this.#emit("muted", { players: rest[1] });
-      case 17: {
-        const [what, yes, no, needed, untilMs] = rest;
-        return this.#emit("voting", { what, yes, no, needed, untilMs });
-      }
-      case 18: return this.#emit("rematch", { match: rest[0], untilMs: rest[1] });
-      default: return undefined; // a newer server may say more
+      case "welcome": return this.#welcomed(fields);
+      case "joined": return this.#joined(fields);
+      case "snapshot":
+      case "delta": return this.#show(message);
+      case "event": return this.#event(fields);
+      case "error": return this.#error(fields);
+      case "pong":
+        this.clock.sample(message.sent, message.server_ms, this.#heardMs);
+        return this.#emit("pong", { rttMs: this.clock.rttMs, serverMs: message.server_ms });
+      case "left": return this.#left(message);
+      case "reconnect": return this.#reconnect(message);
+      case "refreshed": return this.#refreshBefore(message.expires_ms, Date.now());
+      default: return this.#emit(type, fields);
     }
   }
 
-  #welcomed([session, player, name, serverMs, expiresMs, , , , games]) {
+  #welcomed({ session, player, name, server_ms: serverMs, expires_ms: expiresMs, games }) {
     this.#cancel("handshake");
     this.#freshToken = false;
     this.welcome = { session, player, name, games, serverMs, expiresMs };
     this.#refreshBefore(expiresMs, serverMs);
+    this.clock.reset(); // another node has another clock
+    this.#pings = 0;
     this.#ping();
     this.#emit("welcome", this.welcome);
     this.#emit("status", { state: "open" });
@@ -325,13 +287,10 @@ export class GameClient {
   #sendJoin() {
     const held = this.#seat;
     const { game, mode, match } = held ?? this.#wish;
+    const resume = held && { epoch: held.epoch, seq: held.seq };
     this.#joining = ++this.#ref;
-    this.#frame = null;
-    if (this.#wish?.watching) {
-      this.#send([6, this.#joining, match]);
-      return;
-    }
-    this.#send([1, this.#joining, game, mode, match, held ? [held.epoch, held.seq] : null]);
+    this.#views.reset();
+    this.#send({ type: "join", ref: this.#joining, game, mode, match, resume });
   }
 
   #joinAgain() {
@@ -339,42 +298,46 @@ export class GameClient {
     if (this.connected && this.#wish) this.#sendJoin();
   }
 
-  #joined([ref, match, game, mode, epoch, tick, tickRate, seat, inputSeq, seq, resumed, seats]) {
+  #joined({ ref, match, game, mode, epoch, tick, tick_rate: tickRate, seat, input_seq: inputSeq,
+    seq, resumed, seats }) {
     if (ref !== this.#joining) {
-      this.#send([3, ++this.#ref]); // no longer wanted
+      this.#send({ type: "leave", ref: ++this.#ref }); // no longer wanted
       return;
     }
+    const back = this.#seat?.match === match && this.#seat.number === seat;
     this.#joining = this.#attempt = this.#joinAttempt = 0;
-    this.#seat = { match, game, mode, epoch, seq };
-    this.#inputSeq = inputSeq;
-    const list = seatsOf(seats);
-    this.#emit("joined", { match, game, mode, epoch, tick, tickRate, seat, resumed, seats: list });
+    this.#seat = { match, game, mode, epoch, seq, number: seat, tickRate };
+    if (back) this.#sendAgain(inputSeq, tickRate);
+    else this.#inputs.begin(inputSeq);
+    this.#emit("joined", {
+      match, game, mode, epoch, tick, tickRate, seat, inputSeq: this.#inputs.seq, resumed, seats,
+    });
   }
 
-  #snapshot([epoch, tick, serverMs, acks, view]) {
-    this.#show({ epoch, tick, serverMs, acks, view });
+  #sendAgain(inputSeq, tickRate) {
+    const young = { sinceMs: performance.now() - INPUT_AGE_MAX_MS, countMax: INPUTS_RESENT_MAX };
+    for (const { seq, data } of this.#inputs.resume(inputSeq, tickRate > 0 ? young : {})) {
+      this.#send({ type: "input", seq, data });
+    }
   }
 
-  #delta([epoch, tick, serverMs, acks, base, fields, entities, removed]) {
-    if (this.#frame?.tick !== base || this.#frame.epoch !== epoch) throw new Error(`delta from ${base}, which is not here`);
-    const view = applyDelta(this.#frame.view, fields, entities, removed);
-    this.#show({ epoch, tick, serverMs, acks, view });
-  }
-
-  #show(frame) {
+  #show(message) {
     if (!this.#seat) return; // on its way while the seat was given up
+    const frame = this.#views.apply(message);
+    if (!frame) return;
     this.#seat.epoch = frame.epoch;
-    this.#frame = frame;
+    this.#inputs.acknowledge(frame.acks[this.#seat.number] ?? 0);
     this.#emit("frame", frame);
   }
 
-  #event([seq, tick, kind, player, data]) {
+  #event({ seq, tick, kind, player, data }) {
     if (!this.#seat || seq <= this.#seat.seq) return;
     this.#seat.seq = seq;
     this.#emit("event", { seq, tick, kind, player, data });
   }
 
   #error(error) {
+    if (error.code === "bad_input" || error.code === "too_many_inputs") this.#inputs.refuse(error.ref);
     this.#emit("error", error);
     if (error.ref === 0 || error.ref !== this.#joining) return;
     this.#joining = 0;
@@ -399,26 +362,22 @@ export class GameClient {
     this.#emit("left", { match: held?.match ?? "", reason: held ? "gone" : "refused", error });
   }
 
-  #left([ref, match, reason]) {
+  #left({ ref, match, reason }) {
     if (ref === 0 && reason === "moved" && this.#seat) {
       // The match goes on elsewhere: ask for the seat again, from where we stand.
       this.#after("join", 50 + 200 * Math.random(), () => this.#joinAgain());
       return;
     }
     // The answer to our own Leave may come while the next seat is asked for already.
-    if (ref === 0) this.#wish = this.#seat = this.#frame = null;
+    if (ref === 0) {
+      this.#wish = this.#seat = null;
+      this.#views.reset();
+    }
     this.#emit("left", { match, reason });
   }
 
-  #notified([id, kind, player, data, atMs]) {
-    if (this.#told.has(id)) return;
-    this.#told.add(id);
-    if (this.#told.size > TOLD_MAX) this.#told.delete(this.#told.values().next().value);
-    this.#emit("notification", { id, kind, player, data, atMs });
-  }
-
   /** The node goes away. The match plays on until the time comes to leave it. */
-  #reconnect([afterMs, reason]) {
+  #reconnect({ after_ms: afterMs, reason }) {
     this.#after("retry", afterMs, () => {
       this.#drop();
       this.#emit("status", { state: "waiting", attempt: 0, retryInMs: 0, reason });
