@@ -116,9 +116,7 @@ class Predictor:
         before = self.state if self._before is None else self._before
         for name in self._fields:
             self._error[name] *= fade
-            found[name] = (
-                before[name] + (self.state[name] - before[name]) * t + self._error[name]
-            )
+            found[name] = before[name] + (self.state[name] - before[name]) * t + self._error[name]
         return found
 
     def _certain(self, truth: State, ack: int, ahead: int) -> State:
@@ -134,8 +132,7 @@ class Predictor:
             base = {
                 **truth,
                 **{
-                    name: last.after[name] + (truth[name] - expected[name])
-                    for name in self._fields
+                    name: last.after[name] + (truth[name] - expected[name]) for name in self._fields
                 },
             }
         last.after = base

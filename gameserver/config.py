@@ -159,7 +159,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # Matches.
     matches_max: Count = 5_000  # over it: Error server_full
     hosted_matches_max: Count = 5  # that one player has created and are open, on a node; then 422
-    inputs_per_tick_max: Count = 8  # per player; over it: the newest is dropped with Error
+    inputs_per_tick_max: Count = 16  # per player; over it: the newest is dropped with Error
     ticks_behind_max: Count = 3  # further behind: time is skipped and counted
     grace_ms: Millis = 30_000  # a disconnected player's seat is kept this long
     empty_match_ms: Millis = 10_000  # a match without players ends as `abandoned`

@@ -27,6 +27,7 @@ const DIRECTIONS = 1024;
 export const HEALTH_MAX = 100;
 const DAMAGE = 25;
 const HOLD_TICKS = 10;
+const FORGET_TICKS = 20;
 const EARLY_TICKS = 2;
 const SPARE_TICKS = 20;
 const RELOAD_TICKS = 5;
@@ -115,7 +116,7 @@ export function apply(body, dx, dy, aim, fire, now) {
   body.fire = fire;
   if (fire) body.fired = true;
   if (body.heldUntil <= now) body.paidTick = now - 1;
-  body.heldUntil = now + HOLD_TICKS;
+  body.heldUntil = now + FORGET_TICKS;
   if (body.paidTick >= now + EARLY_TICKS) return;
   body.paidTick += 1;
   if ((dx || dy) && body.health > 0) walk(body);
@@ -135,14 +136,14 @@ function goAhead(body, now) {
     return;
   }
   body.late += 1;
-  if (now - body.paidTick >= HOLD_TICKS) {
+  if (now - body.paidTick >= FORGET_TICKS) {
     walk(body);
-    body.paidTick = now - HOLD_TICKS + 1;
+    body.paidTick = now - FORGET_TICKS + 1;
   } else if (body.late >= SPARE_TICKS) {
     body.paidTick += 1;
     body.late = 0;
   }
-  body.ahead = body.dx || body.dy ? now - body.paidTick : 0;
+  body.ahead = body.dx || body.dy ? Math.min(now - body.paidTick, HOLD_TICKS - 1) : 0;
   const { x, y } = body;
   for (let i = 0; i < body.ahead; i++) walk(body);
   body.aheadX = body.x - x;
@@ -199,7 +200,7 @@ function act(room, now) {
       if (now >= body.deadUntil) place(room, body);
       continue;
     }
-    if (body.fire || body.fired) {
+    if (body.fired || (body.fire && body.late < HOLD_TICKS)) {
       body.fired = false;
       if (body.reloadUntil <= now) shoot(room, body, now);
     }

@@ -35,7 +35,7 @@ from gameserver.game.contract import (
     Standing,
     Tick,
 )
-from gameserver.games.arena_body import Body, go_ahead, stand, walk
+from gameserver.games.arena_body import HOLD_TICKS, Body, go_ahead, stand, walk
 from gameserver.games.arena_maps import MAPS, Map
 from gameserver.games.arena_modes import MODES
 from gameserver.games.arena_types import (
@@ -248,7 +248,7 @@ def _act(state: ArenaState, now: int, random: Random) -> None:
             index = lies.get(((body.x + body.ahead_x) >> 8, (body.y + body.ahead_y) >> 8))
             if index is not None and state.pickups[index] <= now:
                 _pick_up(state, plan, index, body, now)
-        if move.fire or body.fired:
+        if body.fired or (move.fire and body.late < HOLD_TICKS):
             body.fired = False
             if body.reload_until <= now:
                 _shoot(state, seat, body, now)

@@ -19,7 +19,8 @@ from gameserver.games.arena_types import Move
 from gameserver.ids import PlayerId
 
 SPEED, SPEED_DIAGONAL = 44, 31  # units a tick along an axis, and along each of two
-HOLD_TICKS = 10  # an input stays in effect this long
+HOLD_TICKS = 10  # who is late goes on so long by the last input
+FORGET_TICKS = 20  # what was not heard of for so long does not count when it comes
 EARLY_TICKS = 2  # so many inputs more than ticks are steps
 SPARE_TICKS = 20  # a tick that was behind for so long is given up
 
@@ -55,7 +56,7 @@ class Body(msgspec.Struct, array_like=True, gc=False):
 def walk(bodies: dict[int, Body], plan: Map, inputs: Sequence[PlayerInput[Move]], now: int) -> None:
     """Each input is a step, unless its player is ahead of time."""
     solid, width = plan.solid_for_fighters, plan.width
-    held_until = now + HOLD_TICKS
+    held_until = now + FORGET_TICKS
     paid_max = now + EARLY_TICKS
     for given in inputs:
         body = bodies.get(given.seat)
@@ -66,7 +67,7 @@ def walk(bodies: dict[int, Body], plan: Map, inputs: Sequence[PlayerInput[Move]]
             body.fired = True
         paid = body.paid_tick
         if body.held_until <= now:
-            paid = now - 1  # what was not heard of for long is forgotten
+            paid = now - 1
         body.held_until = held_until
         if paid >= paid_max:
             continue
@@ -89,13 +90,13 @@ def go_ahead(plan: Map, body: Body, now: int) -> None:
         body.late = body.ahead = body.ahead_x = body.ahead_y = 0
         return
     body.late += 1
-    if now - body.paid_tick >= HOLD_TICKS:  # too few inputs are sent, not too late
+    if now - body.paid_tick >= FORGET_TICKS:  # too few inputs are sent, not too late
         body.x, body.y = _steps(plan, body.x, body.y, move, 1)
-        body.paid_tick = now - HOLD_TICKS + 1
+        body.paid_tick = now - FORGET_TICKS + 1
     elif body.late >= SPARE_TICKS:
         body.paid_tick += 1
         body.late = 0
-    body.ahead = now - body.paid_tick if move.dx or move.dy else 0
+    body.ahead = min(now - body.paid_tick, HOLD_TICKS - 1) if move.dx or move.dy else 0
     x, y = _steps(plan, body.x, body.y, move, body.ahead)
     body.ahead_x, body.ahead_y = x - body.x, y - body.y
 
@@ -114,7 +115,7 @@ def _steps(plan: Map, x: int, y: int, move: Move, steps: int) -> tuple[int, int]
 
 
 def stand(body: Body) -> Move:
-    """Nothing was heard of the player for long: the steps ahead become true, and the last."""
+    """Nothing has come of the player for long: the steps ahead become true, and the last."""
     body.x += body.ahead_x
     body.y += body.ahead_y
     body.late = body.ahead = body.ahead_x = body.ahead_y = 0

@@ -322,8 +322,10 @@ class Rooms:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            due = max(due + 0.05, loop.time())
-            await asyncio.sleep(due - loop.time())
+            due += 0.05
+            if loop.time() - due > 0.25:
+                due = loop.time()
+            await asyncio.sleep(max(0.0, due - loop.time()))
             for room in self.rooms:
                 if not room.over and any(place.subscriber for place in room.places.values()):
                     room.step()

@@ -99,11 +99,12 @@ def test_nobody_is_faster_than_time(room: Room) -> None:
 
 
 def test_who_sends_too_few_inputs_walks_as_fast(room: Room) -> None:
-    body(room, 0).y = middle(1)  # a row without a wall
-    body(room, 0).x = x = middle(1)
-    for number in range(30):
+    body(room, 0).x, body(room, 0).y = middle(1), middle(1)  # a row without a wall
+    for number in range(60):
+        room.step(*[(0, Move())] * (number % 2 == 0))
+    for number in range(20):
         room.step(*[(0, Move(dx=1))] * (number % 2 == 0))
-    assert seen(room, 0)[0] >= x + 29 * SPEED
+    assert seen(room, 0)[0] >= middle(1) + 20 * SPEED
 
 
 def test_a_step_ahead_that_is_never_needed_is_given_up(room: Room) -> None:
