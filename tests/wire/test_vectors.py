@@ -9,16 +9,17 @@ import msgspec
 import pytest
 
 from gameserver.wire import from_client, to_client
-from gameserver.wire.codec import Format, decode_server, decoder_for
+from gameserver.wire.close_codes import CloseCode
+from gameserver.wire.codec import BadMessage, Format, decode_server, decoder_for
 from gameserver.wire.delta import ViewTracker
-from tests.wire import vectors
+from tests.wire import js_table, vectors
 from tests.wire.values import MoveGame, View
 
 MESSAGES = list(vectors.messages())
 
 
 def payload_of(vector: dict[str, Any] | str, format: Format) -> bytes:
-    shown = vector if isinstance(vector, str) else vector.get("hex") or vector["text"]
+    shown = vector if isinstance(vector, str) else vector.get("hex", vector.get("text", ""))
     return shown.encode() if format is Format.JSON else bytes.fromhex(shown)
 
 
@@ -27,6 +28,12 @@ def test_the_files_are_up_to_date(name: str) -> None:
     stored = (vectors.FOLDER / name).read_text(encoding="utf-8")
     assert stored == vectors.written(vectors.FILES[name]()), (
         "the wire has changed: run `python -m tests.wire.vectors` and review the difference"
+    )
+
+
+def test_the_table_of_the_sdk_is_up_to_date() -> None:
+    assert js_table.PATH.read_text(encoding="utf-8") == js_table.written(), (
+        "the messages have changed: run `python -m tests.wire.vectors`"
     )
 
 
@@ -55,6 +62,26 @@ def test_every_message_has_a_vector_in_both_formats() -> None:
             direction = module.__name__.rpartition(".")[2]
             for name in module.JSON_NAMES.values():
                 assert (format, direction, name) in there
+
+
+def test_every_error_code_and_close_code_has_a_vector() -> None:
+    told = {vector["fields"].get("code") for vector in MESSAGES}
+    assert told >= {code.value for code in to_client.ErrorCode}
+    closes = json.loads((vectors.FOLDER / "close_codes.json").read_text(encoding="utf-8"))
+    assert {each["code"] for each in closes} == set(map(int, CloseCode))
+
+
+def test_refusals_and_oddities_are_what_the_vectors_say() -> None:
+    for vector in json.loads((vectors.FOLDER / "refused.json").read_text(encoding="utf-8")):
+        format = Format(vector["format"])
+        with pytest.raises(BadMessage) as caught:
+            decoder_for(MoveGame(), format).decode(payload_of(vector, format))
+        assert (caught.value.code.value, caught.value.ref) == (vector["code"], vector["ref"])
+    for vector in json.loads((vectors.FOLDER / "tolerated.json").read_text(encoding="utf-8")):
+        format = Format(vector["format"])
+        if vector["type"] in to_client.JSON_NAMES.values():
+            message = decode_server(payload_of(vector, format), format)
+            assert to_client.JSON_NAMES[type(message)] == vector["type"]
 
 
 def test_the_view_vectors_lead_to_their_views() -> None:

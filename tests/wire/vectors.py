@@ -5,6 +5,8 @@
     messages.json   [{name, direction, format, hex | text, fields}, …]   payloads without framing
     views.json      [{name, format, messages: [hex | text, …], views: […]}, …]
                     a client that applies messages[n] must show views[n]
+
+and the files of ``client_vectors``, and ``web/sdk/messages.js`` (``js_table``).
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import msgspec
 from gameserver.wire import from_client, to_client
 from gameserver.wire.codec import Format, encode, encode_client, encode_value
 from gameserver.wire.frame import Frame
+from gameserver.wire.to_client import ErrorCode
+from tests.wire import client_vectors, js_table
 from tests.wire.values import FORMATS, Flag, Move, Ship, View, payload_of
 
 FOLDER = Path(__file__).parent / "vectors"
@@ -82,6 +86,7 @@ def _to_client(format: Format) -> dict[str, to_client.ToClient]:
         "error without a ref": to_client.Error(
             to_client.ErrorCode.RATE_LIMITED, "over 80 messages a second"
         ),
+        **{f"error {code}": to_client.Error(code, "words for people", 7) for code in ErrorCode},
         "pong": to_client.Pong(1234.5, NOW_MS),
         "left": to_client.Left(5, MATCH, "left"),
         "paused": to_client.Paused("store"),
@@ -177,18 +182,28 @@ def views() -> Iterator[dict[str, Any]]:
         }
 
 
+def _rounded(value: Any) -> Any:
+    """Without the last bits, in which two math libraries may differ."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value
+
+
 def written(vectors: Iterator[dict[str, Any]]) -> str:
     """The text of a vector file."""
-    return json.dumps(list(vectors), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(_rounded(list(vectors)), indent=1, ensure_ascii=False) + "\n"
 
 
-FILES = {"messages.json": messages, "views.json": views}
+FILES = {"messages.json": messages, "views.json": views, **client_vectors.FILES}
 
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, vectors in FILES.items():
         (FOLDER / name).write_text(written(vectors()), encoding="utf-8")
+    js_table.PATH.write_text(js_table.written(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,61 @@
+"""The JavaScript SDK: its own tests and its types, run by Deno, which comes as a wheel; its size."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from deno import find_deno_bin
+
+ROOT = Path(__file__).parents[2]
+SDK = ROOT / "web" / "sdk"
+DOC = ROOT / "docs" / "sdk.md"
+
+
+def deno(*arguments: str, cache: Path) -> str:
+    """What it printed. It may read files, and nothing else."""
+    done = subprocess.run(
+        [find_deno_bin(), *arguments],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(cache),
+            "DENO_DIR": str(cache),
+            "DENO_NO_UPDATE_CHECK": "1",
+            "NO_COLOR": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_sdk_passes_its_tests_and_does_what_the_vectors_say(tmp_path: Path) -> None:
+    shown = deno(
+        "test", "--no-check", "--no-remote", "--allow-read=.", "tests/sdk/", cache=tmp_path
+    )
+    found = re.search(r"ok \| (\d+) passed \| 0 failed", shown)
+    assert found and int(found[1]) > 20, shown
+
+
+def test_the_types_are_right(tmp_path: Path) -> None:
+    deno("check", "--no-remote", "tests/sdk/types.ts", cache=tmp_path)
+
+
+def test_the_sdk_needs_nothing_else_and_keeps_its_budget() -> None:
+    files = sorted(SDK.glob("*.js"))
+    for file in files:
+        for name in re.findall(r'from "([^"]+)"', file.read_text()):
+            assert name.startswith("./") and (SDK / name).exists(), f"{file.name}: {name}"
+    packed = len(gzip.compress(b"".join(file.read_bytes() for file in files), mtime=0))
+    text = DOC.read_text()
+    budget = int(re.search(r"at most ([\d,]+) bytes", text)[1].replace(",", ""))
+    assert packed <= budget, f"{packed} bytes"
+    stated = int(re.search(r"\*\*([\d,]+) bytes\*\* gzipped", text)[1].replace(",", ""))
+    # zlib's versions differ a little, and the figure need not change with every comment.
+    assert abs(packed - stated) <= 0.05 * stated, f"{packed} bytes; docs/sdk.md says {stated}"
