@@ -1,4 +1,4 @@
-"""The JavaScript SDK: its own tests and its types, run by Deno, which comes as a wheel; its size."""
+"""The JavaScript SDK: its tests and its types, run by Deno, which comes as a wheel; its size."""
 
 from __future__ import annotations
 
