@@ -65,7 +65,8 @@ test("a seat is kept over a lost connection, and inputs are sent again", async (
   const first = await socket(0);
   same(first.subprotocols, [sdk.JSON_TEXT, "bearer.jwt"], "subprotocols");
   first.says("welcome", WELCOME);
-  same(first.messages, [{ type: "join", ref: 1, game: "g", mode: "d", match: "", resume: null }], "join");
+  const wish = { game: "g", mode: "d", match: "", code: "", password: "", resume: null };
+  same(first.messages, [{ type: "join", ref: 1, ...wish }], "join");
   first.says("joined", joined({ ref: 1, input_seq: 40 }));
   first.says("snapshot", { epoch: 7, tick: 1, server_ms: 1, acks: [40], view: { a: 1 } });
   same([client.input("x"), client.input("y")], [41, 42], "numbers");

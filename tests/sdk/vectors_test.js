@@ -21,9 +21,9 @@ Deno.test("messages of the client are written", () => {
     same(plain(read(made)), plain(read(payloadOf(vector))), vector.name);
     // What may be left out is left out, and means the same.
     if (vector.format === sdk.MSGPACK && vector.fields.type === "join") {
-      const { type, ref, match, mode, game, resume } = vector.fields;
-      const short = { type, ref, match, ...(mode && { mode }), ...(game && { game }), ...(resume && { resume }) };
-      same(plain(sdk.decode(sdk.encodeClient(short))), plain(read(payloadOf(vector))), vector.name);
+      const given = Object.entries(vector.fields).filter(([, value]) => value !== "" && value !== null);
+      const short = sdk.encodeClient(Object.fromEntries(given));
+      same(plain(sdk.decode(short)), plain(read(payloadOf(vector))), vector.name);
     }
   }
 });

@@ -55,7 +55,7 @@ export class GameClient {
   #url; #token; #ticket; #format; #makeSocket;
   #socket = null; #listeners = new Map(); #timers = new Map();
   #closed = true; #attempt = 0; #joinAttempt = 0; #freshToken = false; #ref = 0;
-  #wish = null;      // what to join: {game, mode} or {match}
+  #wish = null;      // what to join: {game, mode}, {match} or {code, password}
   #seat = null;      // what is held: {match, game, mode, epoch, seq, number, tickRate}
   #joining = 0;      // ref of the Join that is under way
   #views = new ViewTracker(); #inputs = new InputBuffer(); #heardMs = 0; #pings = 0;
@@ -96,8 +96,8 @@ export class GameClient {
   }
 
   /** Stay connected, and take a seat now or as soon as that is possible. */
-  join({ game = "", mode = "", match = "" }) {
-    this.#wish = { game, mode, match };
+  join({ game = "", mode = "", match = "", code = "", password = "" }) {
+    this.#wish = { game, mode, match, code, password };
     this.#seat = null;
     this.#joinAttempt = 0;
     if (this.connected) this.#sendJoin();
@@ -286,11 +286,11 @@ export class GameClient {
 
   #sendJoin() {
     const held = this.#seat;
-    const { game, mode, match } = held ?? this.#wish;
+    const wish = held ? { game: held.game, mode: held.mode, match: held.match } : this.#wish;
     const resume = held && { epoch: held.epoch, seq: held.seq };
     this.#joining = ++this.#ref;
     this.#views.reset();
-    this.#send({ type: "join", ref: this.#joining, game, mode, match, resume });
+    this.#send({ type: "join", ref: this.#joining, ...wish, resume });
   }
 
   #joinAgain() {

@@ -85,7 +85,7 @@ export class GameClient<V = View> {
   /** A message that a newer server says, by its type. */
   on(type: string, listener: (detail: any) => void): () => void;
   connect(): void;
-  join(wish: { game?: string; mode?: string; match?: string }): void;
+  join(wish: { game?: string; mode?: string; match?: string; code?: string; password?: string }): void;
   input(data: unknown): number;
   leave(): void;
   close(): void;

@@ -5,7 +5,7 @@
 
 /** What a client may send. */
 export const FROM_CLIENT = {
-  join: [1, "ref", "game", "mode", "match", {"name": "resume", "of": ["epoch", "seq"]}],
+  join: [1, "ref", "game", "mode", "match", {"name": "resume", "of": ["epoch", "seq"]}, "code", "password"],
   input: [2, "seq", "data"],
   leave: [3, "ref"],
   ping: [4, "sent"],
@@ -14,7 +14,7 @@ export const FROM_CLIENT = {
 
 /** What a field is that a client leaves out. */
 export const DEFAULTS = {
-  join: {"ref": 0, "game": "", "mode": "", "match": "", "resume": null},
+  join: {"ref": 0, "game": "", "mode": "", "match": "", "resume": null, "code": "", "password": ""},
   input: {},
   leave: {"ref": 0},
   ping: {"sent": 0},
@@ -56,7 +56,8 @@ export const CLOSE_CODES = {
   4005: {"name": "rate_limited", "retry": true, "resume": true, "meaning": "too many messages; slow down"},
   4006: {"name": "idle", "retry": true, "resume": true, "meaning": "no answer to pings"},
   4007: {"name": "kicked", "retry": false, "resume": false, "meaning": "removed by an operator"},
+  4008: {"name": "banned", "retry": false, "resume": false, "meaning": "banned by an operator; the reason says until when"},
 };
 
 /** What `error.code` may be. */
-export const ERROR_CODES = ["bad_message", "bad_input", "too_many_inputs", "rate_limited", "not_joined", "already_joined", "unknown_game", "unknown_mode", "unknown_match", "match_full", "match_elsewhere", "refused", "server_full", "draining", "maintenance", "unavailable", "bad_token"];
+export const ERROR_CODES = ["bad_message", "bad_input", "too_many_inputs", "rate_limited", "not_joined", "already_joined", "unknown_game", "unknown_mode", "unknown_match", "match_full", "match_elsewhere", "refused", "server_full", "draining", "maintenance", "not_invited", "bad_code", "too_many_guesses", "banned", "unavailable", "bad_token"];
