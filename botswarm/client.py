@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from botswarm.connection import Connection
-from botswarm.ending import Ending
+from gameclient.connection import Connection
+from gameclient.ending import Ending
 from botswarm.phase import OVERDUE, Phase
 from botswarm.pinger import Pinger
 from botswarm.play import OfMatch, Play, Table
-from botswarm.recovery import Next, after_close, after_refusal, backoff_s, wish_s
+from gameclient.recovery import Next, after_close, after_refusal, backoff_s, wish_s
 from botswarm.verify import check_joined
 from botswarm.wheel import Timer
 from gameserver.wire import from_client, to_client

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 import msgspec
 
 from botswarm.brain import Brain, Brains
-from botswarm.connection import Connection
+from gameclient.connection import Connection
 from botswarm.heads import DELTA, SNAPSHOT, decode_delta_head, decode_snapshot_head
 from botswarm.ledger import Ledger
 from botswarm.pauses import Pauses

@@ -17,7 +17,7 @@ from websockets.uri import WebSocketURI, parse_uri
 
 from botswarm.brain import load_brains
 from botswarm.client import ANSWER_S, Bot, Host
-from botswarm.connection import Connection
+from gameclient.connection import Connection
 from botswarm.ledger import Ledger, Line
 from botswarm.pauses import Pause, Pauses
 from botswarm.play import Table

@@ -19,9 +19,10 @@ class Waiting(NamedTuple):
 class InputBuffer:
     """Of more than ``size_max`` waiting inputs the oldest are forgotten."""
 
-    __slots__ = ("_waiting", "seq")
+    __slots__ = ("_waiting", "seq", "size_max")
 
     def __init__(self, *, size_max: int = WAITING_MAX) -> None:
+        self.size_max = size_max
         self._waiting: deque[Waiting] = deque(maxlen=size_max)
         self.seq = 0
         """Of the newest."""

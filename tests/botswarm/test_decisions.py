@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botswarm.brain import load_brains
-from botswarm.recovery import CAP_S, Next, after_close, after_refusal, backoff_s, wish_s
+from gameclient.recovery import CAP_S, Next, after_close, after_refusal, backoff_s, wish_s
 from botswarm.verify import Track, check_joined
 from gameserver.errors import ConfigError
 from gameserver.game.loader import load_game

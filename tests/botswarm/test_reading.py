@@ -12,8 +12,8 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from botswarm.connection import Connection
-from botswarm.ending import Ending
+from gameclient.connection import Connection
+from gameclient.ending import Ending
 from botswarm.reading import (
     MEASURED,
     POLL_S,

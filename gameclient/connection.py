@@ -28,16 +28,11 @@ from websockets.protocol import OPEN
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
-from botswarm.ending import Ending, ending_of
-from botswarm.stats import Stats
+from gameclient.ending import Ending, ending_of
+from gameclient.meter import Meter
 from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import Format
-from gameserver.wire.ws_frame import client_frame
-
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # a platform without the compiled extension
-    from websockets.utils import apply_mask
+from gameserver.wire.ws_frame import apply_mask, client_frame
 
 MESSAGE_BYTES_MAX = 4 * 1_048_576
 """A longer message fails the connection with 1009."""
@@ -111,8 +106,9 @@ class Connection(asyncio.Protocol):
         token: str,
         mask: bytes,
         listener: Listener,
-        stats: Stats,
+        stats: Meter,
     ) -> None:
+        """``token``: empty where the URI holds a ticket. ``mask``: 4 bytes."""
         self._protocol = ClientProtocol(
             uri, subprotocols=[Subprotocol(format.value)], max_size=MESSAGE_BYTES_MAX
         )
@@ -148,7 +144,8 @@ class Connection(asyncio.Protocol):
         if raw is not None and transport.get_extra_info("ssl_object") is None:
             self._fd = raw.fileno()
         request = self._protocol.connect()
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
         self._protocol.send_request(request)
         self._flush()
         self._listener.connected(self)
@@ -176,7 +173,7 @@ class Connection(asyncio.Protocol):
         ending = ending_of(self._protocol, was_open=was_open, asked_to_close=self._asked_to_close)
         self._listener.closed(ending)
 
-    # ── what a bot does ──────────────────────────────────────────────────────────────────────
+    # ── what a client does ───────────────────────────────────────────────────────────────────
 
     def send(self, payload: bytes) -> None:
         """Send one message; ignored unless the connection is open."""

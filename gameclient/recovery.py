@@ -1,4 +1,4 @@
-"""What a bot does after a failure, and how long it waits before: pure."""
+"""What a client does after a failure, and how long it waits before: pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ MAINTENANCE_S = 10.0
 _RETRY_STATUS = frozenset({408, 425, 429})
 """The 4xx after which the same handshake may succeed (RFC 9110, 6585, 8470)."""
 _HOPELESS = frozenset(
-    {ErrorCode.UNKNOWN_GAME, ErrorCode.UNKNOWN_MODE, ErrorCode.REFUSED, ErrorCode.BAD_MESSAGE}
+    {
+        ErrorCode.UNKNOWN_GAME,
+        ErrorCode.UNKNOWN_MODE,
+        ErrorCode.REFUSED,
+        ErrorCode.BAD_MESSAGE,
+        ErrorCode.NOT_INVITED,
+        ErrorCode.BAD_CODE,
+        ErrorCode.TOO_MANY_GUESSES,
+        ErrorCode.BANNED,
+    }
 )
 """Refusals of a join that the same join would meet again."""
 
@@ -29,16 +38,18 @@ class Next(Enum):
     RECONNECT = auto()  # leave this connection first, then as ``RESUME``
 
 
-def after_close(*, status: int | None, code: int | None) -> Next:
+def after_close(*, status: int | None, code: int | None, renews: bool = False) -> Next:
     """``status``: of a refused handshake. ``code``: the server's close code; a connection that
-    ended without one, or with one that is not ours, is worth another try."""
+    ended without one, or with one that is not ours, is worth another try. ``renews``: the client
+    can have a new token."""
+    if status == 401 and renews:
+        return Next.RESUME
     if status is not None and 400 <= status < 500 and status not in _RETRY_STATUS:
         return Next.GIVE_UP
     if code is None or code not in ADVICE:
         return Next.RESUME
     advice = ADVICE[CloseCode(code)]
-    # A bot has one token for the whole run: without a new one it cannot come back.
-    if not advice.retry or code == CloseCode.TOKEN_EXPIRED:
+    if not advice.retry or (code == CloseCode.TOKEN_EXPIRED and not renews):
         return Next.GIVE_UP
     return Next.RESUME if advice.resume else Next.START_OVER
 

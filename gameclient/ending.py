@@ -23,7 +23,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ending_of(protocol: ClientProtocol, *, was_open: bool, asked_to_close: bool) -> Ending:
-    """``was_open``: the handshake was done; ``asked_to_close``: the bot wanted the end."""
+    """``was_open``: the handshake was done; ``asked_to_close``: the client wanted the end."""
     refusal = protocol.handshake_exc
     if not was_open:
         if isinstance(refusal, InvalidStatus):
