@@ -5,17 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
-
+from gameclient import Ended, Frame, GameClient, Left
 from gameserver.devstack.moto import Cognito
 from gameserver.devstack.tokens import bot_name, bot_player
 from gameserver.games.arena import Arena
 from gameserver.games.bots import ArenaBot
 from gameserver.ids import PlayerId
-from gameserver.wire import from_client, to_client
-from gameserver.wire.codec import Format, decode_server, encode_client
-from gameserver.wire.delta import ViewTracker
 
 
 class Bots:
@@ -41,30 +36,15 @@ class Bots:
     async def _play(self, index: int, game: str, mode: str) -> None:
         player = bot_player(index)
         token = self._cognito.token(player, username=bot_name(index))
-        with contextlib.suppress(ConnectionClosed, InvalidHandshake, OSError):
-            async with connect(
-                self._ws_url,
-                subprotocols=["gameserver.v1.msgpack"],
-                additional_headers={"Authorization": f"Bearer {token}"},
-                compression=None,
-            ) as socket:
-                join = from_client.Join(1, game, mode)
-                await socket.send(encode_client(join, Format.MSGPACK))
-                await self._loop(socket, player, index)
-
-    async def _loop(self, socket, player: str, index: int) -> None:
-        brain, tracker = ArenaBot(index), ViewTracker(Arena.View)
-        seat = seq = 0
-        async for payload in socket:
-            message = decode_server(payload, Format.MSGPACK)
-            match message:
-                case to_client.Joined():
-                    seat, seq = message.seat, message.input_seq
-                case to_client.Left():
-                    return
-                case to_client.Snapshot() | to_client.Delta():
-                    move = brain.decide(tracker.apply(message), PlayerId(player), seat)
-                    if move is not None:
-                        seq += 1
-                        given = from_client.Input(seq, b"")
-                        await socket.send(encode_client(given, Format.MSGPACK, move))
+        brain = ArenaBot(index)
+        with contextlib.suppress(Ended):
+            async with GameClient(self._ws_url, token=token, view=Arena.View) as client:
+                seat = (await client.join(game, mode)).seat
+                async for happening in client:
+                    match happening:
+                        case Frame(view=view):
+                            move = brain.decide(view, PlayerId(player), seat)
+                            if move is not None:
+                                client.input(move)
+                        case Left():
+                            return

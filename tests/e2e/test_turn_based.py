@@ -1,4 +1,5 @@
-"""Liar's dice to its end, through the JSON subprotocol, by a stock WebSocket client."""
+"""Liar's dice to its end: one player through the JSON subprotocol by a stock WebSocket client, the
+other by the client library."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
 from websockets.asyncio.client import connect
 
+from gameclient import Event, Frame, GameClient, Left
 from gameserver.devstack.stack import Stack
 from tests.e2e.conftest import rows
 
@@ -24,6 +27,23 @@ class Player:
         self.others_dice_seen = False
         self._seq = 0
         self._moved: object = None
+
+    async def play_by_library(self, url: str, token: str) -> str:
+        """The same as ``play``."""
+        async with GameClient(f"{url}/v1/play", token=token) as client:
+            joined = await client.join("liars_dice", "blitz")
+            self.seat, self.match = joined.seat, joined.match
+            async for happening in client:
+                match happening:
+                    case Frame(view=view):
+                        self.view = view
+                        if (move := self.move()) is not None:
+                            client.input(move)
+                    case Event():
+                        self.events.append({"type": "event", **msgspec.to_builtins(happening)})
+                    case Left(reason=reason):
+                        return reason
+        raise AssertionError("the connection ended before the match")
 
     async def play(self, url: str, token: str) -> str:
         """Play one match; the reason of ``left``."""
@@ -93,11 +113,10 @@ async def test_a_match_is_played_to_its_end_and_stored(stack: Stack) -> None:
     cognito = stack.moto.cognito()
     ada, bo = Player("ada-e2e"), Player("bo-e2e")
     async with asyncio.timeout(90):
+        url = stack.settings.ws_url
         reasons = await asyncio.gather(
-            *(
-                player.play(stack.settings.ws_url, cognito.token(player.name))
-                for player in (ada, bo)
-            )
+            ada.play(url, cognito.token(ada.name)),
+            bo.play_by_library(url, cognito.token(bo.name)),
         )
     assert list(reasons) == ["ended", "ended"]
     assert ada.match == bo.match
