@@ -14,14 +14,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from gameclient.connection import Connection
-from gameclient.ending import Ending
 from botswarm.phase import OVERDUE, Phase
 from botswarm.pinger import Pinger
 from botswarm.play import OfMatch, Play, Table
-from gameclient.recovery import Next, after_close, after_refusal, backoff_s, wish_s
 from botswarm.verify import check_joined
 from botswarm.wheel import Timer
+from gameclient.connection import Connection
+from gameclient.ending import Ending
+from gameclient.recovery import Next, after_close, after_refusal, backoff_s, wish_s
 from gameserver.wire import from_client, to_client
 from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import BadMessage, Format, decode_server, encode_client

@@ -9,7 +9,6 @@ from typing import Any, assert_never
 import msgspec
 
 from botswarm.brain import Brain, Brains
-from gameclient.connection import Connection
 from botswarm.heads import DELTA, SNAPSHOT, decode_delta_head, decode_snapshot_head
 from botswarm.ledger import Ledger
 from botswarm.pauses import Pauses
@@ -18,6 +17,7 @@ from botswarm.settings import Settings
 from botswarm.stats import Stats
 from botswarm.verify import Track
 from botswarm.wheel import NOT_SET, Wheel
+from gameclient.connection import Connection
 from gameserver.wire import to_client
 from gameserver.wire.codec import Format
 from gameserver.wire.delta import ViewTracker

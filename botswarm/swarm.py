@@ -17,7 +17,6 @@ from websockets.uri import WebSocketURI, parse_uri
 
 from botswarm.brain import load_brains
 from botswarm.client import ANSWER_S, Bot, Host
-from gameclient.connection import Connection
 from botswarm.ledger import Ledger, Line
 from botswarm.pauses import Pause, Pauses
 from botswarm.play import Table
@@ -25,6 +24,7 @@ from botswarm.reading import is_measured, measured_count, polls
 from botswarm.settings import Settings, Share
 from botswarm.stats import Progress, Stats
 from botswarm.wheel import Timer, Wheel
+from gameclient.connection import Connection
 from gameserver.errors import ConfigError
 
 PROGRESS_S = 0.5

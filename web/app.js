@@ -93,6 +93,7 @@ async function start() {
     $("demo-note").hidden = false;
   }
   $("login-button").focus();
+  performance.mark("interactive");
 }
 
 function loginProblem(error) {

@@ -21,7 +21,7 @@ from gameserver.ids import PlayerId
 SPEED, SPEED_DIAGONAL = 44, 31  # units a tick along an axis, and along each of two
 HOLD_TICKS = 10  # who is late goes on so long by the last input
 FORGET_TICKS = 20  # what was not heard of for so long does not count when it comes
-EARLY_TICKS = 2  # so many inputs more than ticks are steps
+EARLY_TICKS = 8  # so many inputs more than ticks are steps: after a stall the first comes late
 SPARE_TICKS = 20  # a tick that was behind for so long is given up
 
 

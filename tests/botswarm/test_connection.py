@@ -12,9 +12,9 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
+from botswarm.stats import Stats
 from gameclient.connection import Connection
 from gameclient.ending import Ending
-from botswarm.stats import Stats
 from gameserver.wire.codec import Format
 
 

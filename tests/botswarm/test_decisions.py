@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botswarm.brain import load_brains
-from gameclient.recovery import CAP_S, Next, after_close, after_refusal, backoff_s, wish_s
 from botswarm.verify import Track, check_joined
+from gameclient.recovery import CAP_S, Next, after_close, after_refusal, backoff_s, wish_s
 from gameserver.errors import ConfigError
 from gameserver.game.loader import load_game
 from gameserver.wire import to_client

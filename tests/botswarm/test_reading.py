@@ -12,8 +12,6 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from gameclient.connection import Connection
-from gameclient.ending import Ending
 from botswarm.reading import (
     MEASURED,
     POLL_S,
@@ -26,6 +24,8 @@ from botswarm.reading import (
 )
 from botswarm.stats import Stats
 from botswarm.verify import Track
+from gameclient.connection import Connection
+from gameclient.ending import Ending
 from gameserver.wire import to_client
 from gameserver.wire.codec import Format, encode
 from tests.botswarm.polling import until
