@@ -22,6 +22,7 @@ import asyncio
 import random
 import ssl
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +44,8 @@ JOIN_ATTEMPTS_MAX = 5
 INPUT_AGE_S_MAX = 1.5
 """In a game with ticks; an older wish is nobody's any more."""
 INPUTS_RESENT_MAX = 8
+TOLD_MAX = 200
+"""Ids of notifications that are remembered."""
 
 
 class JoinRefused(Exception):
@@ -87,6 +90,7 @@ class GameClient:
         self._answer: asyncio.Future[to_client.Joined] | None = None
         self._epoch = self._seq = 0
         self._joining = self._join_attempt = 0
+        self._told: deque[str] = deque(maxlen=TOLD_MAX)
         decoder = msgspec.json.Decoder() if format is Format.JSON else msgspec.msgpack.Decoder()
         self._decode = decoder.decode
 
@@ -197,6 +201,10 @@ class GameClient:
                 self._error(message)
             case to_client.Left():
                 self._left(message)
+            case to_client.Notification(id=told):
+                if told not in self._told:
+                    self._told.append(told)
+                    self._news.put(message)
             case (
                 to_client.Welcome()
                 | to_client.Pong()

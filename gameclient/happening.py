@@ -60,6 +60,7 @@ Happening = (
     | to_client.Paused
     | to_client.Resumed
     | to_client.Matchmaking
+    | to_client.Notification
 )
 """``Joined`` comes for a resumed seat too."""
 

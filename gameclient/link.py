@@ -74,7 +74,9 @@ class Link:
         self.clock = ServerClock()
         self.traffic = Traffic()
         self.welcome: to_client.Welcome | None = None
-        self._url, self._owner = url, owner
+        # With our own name: a reconnect is then no second client of the player.
+        self._url = _with(url, "client", chance.randbytes(12).hex())
+        self._owner = owner
         self._token, self._ticket = token, ticket
         self._format = format
         self._tls = tls or (ssl.create_default_context() if url.startswith("wss:") else None)
@@ -160,7 +162,7 @@ class Link:
         loop = asyncio.get_running_loop()
         url, token = self._url, ""
         if self._ticket is not None:
-            url += f"{'&' if '?' in url else '?'}ticket={quote(await self._ticket())}"
+            url = _with(url, "ticket", quote(await self._ticket()))
         elif callable(self._token):
             token = await self._token(self._fresh)
         else:
@@ -270,3 +272,7 @@ class Link:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+
+
+def _with(url: str, key: str, value: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{key}={value}"

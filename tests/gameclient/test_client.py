@@ -134,6 +134,20 @@ async def test_a_full_server_is_asked_again(server: Server) -> None:
         assert isinstance(await anext(client), Lost)
 
 
+async def test_a_client_has_a_name_of_its_own_and_hears_a_notification_once(server: Server) -> None:
+    async with GameClient(server.url, token="token-ada") as client:
+        await client.join("echo")
+        path = server.peers[0].ws.request.path
+        assert "client=" in path
+        for id in ("a", "a", "b"):
+            await server.peers[0].send(to_client.Notification(id, "gift", None, {}, 5))
+        told = [(await next_of(client, to_client.Notification)).id for _ in range(2)]
+        assert told == ["a", "b"]
+        await server.peers[0].ws.close(CloseCode.SLOW_CONSUMER)
+        await next_of(client, to_client.Joined)
+        assert server.peers[-1].ws.request.path == path
+
+
 async def test_the_end_of_a_match_is_told() -> None:
     async with (
         Server(match_ticks=20) as server,

@@ -115,7 +115,8 @@ test("a token is prolonged before it ends", Object.assign(async () => {
 
 test("a ticket stands in the URL, and no token anywhere", Object.assign(async () => {
   const first = await socket(0);
-  same([first.url, first.subprotocols], ["ws://node/v1/play?ticket=once", [sdk.JSON_TEXT]], "given");
+  const query = new URL(first.url).searchParams;
+  same([query.get("ticket"), first.subprotocols], ["once", [sdk.JSON_TEXT]], "given");
 }, { options: { token: null, ticket: async () => "once" } }));
 
 test("a match that has moved is joined again, one that is gone is left", async ({ client, told }) => {
@@ -139,6 +140,22 @@ test("a defect of a delta makes a new connection", async ({ client }) => {
   const delta = { epoch: 7, tick: 2, base: 1, server_ms: 1, acks: [], fields: {}, entities: {}, removed: {} };
   first.says("delta", delta);
   same(first.readyState, 3, "closed");
+});
+
+test("a client has a name of its own, and hears a notification once", async ({ client }) => {
+  const told = [];
+  client.on("notification", (each) => told.push(each));
+  const first = await socket(0);
+  first.says("welcome", WELCOME);
+  for (const id of ["a", "a", "b"]) {
+    first.says("notification", { id, kind: "gift", player: null, data: {}, at_ms: 5 });
+  }
+  same(told.map(({ id, atMs }) => [id, atMs]), [["a", 5], ["b", 5]], "told");
+  first.ends(1006);
+  client.retryNow();
+  const name = (each) => new URL(each.url).searchParams.get("client");
+  same(name(await socket(1)), name(first), "the same name");
+  if (!/^[0-9a-f]{24}$/.test(name(first))) throw new Error(name(first));
 });
 
 test("what is not known yet is handed on", async ({ told }) => {

@@ -18,28 +18,20 @@
 //   event    { seq, tick, kind, player, data }       key events, each once and in order
 //   left     { match, reason }                       left | ended | over | lost | kicked |
 //                                                  game_error | gone
+//   notification { id, kind, player, data, atMs }  news that have nothing to do with the match
 //   paused   { reason }    resumed {}    pong { rttMs }    error { code, message, ref }
 //                                        `maintenance`: it waits, and joins when that is over
 //   any other type of messages.js, with the fields of the message
 
-import { backoffMs } from "./backoff.js";
 import { ServerClock } from "./clock.js";
 import { InputBuffer } from "./inputs.js";
 import { CLOSE_CODES } from "./messages.js";
 import { MSGPACK, decodeServer, encodeClient } from "./protocol.js";
+import { MAINTENANCE, MAINTENANCE_RETRY_MS, PASSING, Told, backoffMs, named } from "./recovery.js";
 import { ViewTracker } from "./view.js";
 
 const TOKEN_EXPIRED = 4001;
 const TRY_LATER = 1013;
-
-/** Refusals of a Join that may pass by themselves. */
-const PASSING = new Set([
-  "unavailable", "draining", "server_full", "match_elsewhere", "rate_limited", "match_full",
-]);
-
-/** An operator keeps new players out, for minutes at least: asked again rarely, but for ever. */
-const MAINTENANCE = "maintenance";
-const MAINTENANCE_RETRY_MS = 20_000;
 
 const PING_EVERY_MS = 2_000;
 const PING_FIRST_MS = 250; // until the clock has a few samples
@@ -59,6 +51,7 @@ export class GameClient {
   #seat = null;      // what is held: {match, game, mode, epoch, seq, number, tickRate}
   #joining = 0;      // ref of the Join that is under way
   #views = new ViewTracker(); #inputs = new InputBuffer(); #heardMs = 0; #pings = 0;
+  #told = new Told();
 
   /**
    * `token(fresh)` gives a JWT, a new one where `fresh` is true; `ticket()` a one-time ticket, for
@@ -66,7 +59,7 @@ export class GameClient {
    * prolongs. An error of either with `final: true` ends the client, others are tried again.
    */
   constructor({ url, token = null, ticket = null, format = MSGPACK, makeSocket = null }) {
-    this.#url = url;
+    this.#url = named(url);
     this.#token = token;
     this.#ticket = ticket;
     this.#format = format;
@@ -264,6 +257,7 @@ export class GameClient {
         this.clock.sample(message.sent, message.server_ms, this.#heardMs);
         return this.#emit("pong", { rttMs: this.clock.rttMs, serverMs: message.server_ms });
       case "left": return this.#left(message);
+      case "notification": return this.#notified(fields);
       case "reconnect": return this.#reconnect(message);
       case "refreshed": return this.#refreshBefore(message.expires_ms, Date.now());
       default: return this.#emit(type, fields);
@@ -374,6 +368,10 @@ export class GameClient {
       this.#views.reset();
     }
     this.#emit("left", { match, reason });
+  }
+
+  #notified({ id, kind, player, data, at_ms: atMs }) {
+    if (this.#told.isNew(id)) this.#emit("notification", { id, kind, player, data, atMs });
   }
 
   /** The node goes away. The match plays on until the time comes to leave it. */

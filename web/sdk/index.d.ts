@@ -58,6 +58,8 @@ export interface ClientEvents<V = View> {
   resumed: Record<string, never>;
   pong: { rttMs: number; serverMs: number };
   error: ServerError;
+  /** News for this player that have nothing to do with the match, each once. */
+  notification: { id: string; kind: string; player: string | null; data: Record<string, any>; atMs: number };
   matchmaking: { ticket: string; game: string; mode: string; state: string; match: string; until_ms: number };
 }
 

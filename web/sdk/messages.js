@@ -36,6 +36,7 @@ export const TO_CLIENT = {
   reconnect: [11, "after_ms", "reason"],
   refreshed: [12, "ref", "expires_ms"],
   matchmaking: [13, "ticket", "game", "mode", "state", "match", "until_ms"],
+  notification: [14, "id", "kind", "player", "data", "at_ms"],
 };
 
 /** Why a connection was closed, and what to do. */
@@ -57,6 +58,7 @@ export const CLOSE_CODES = {
   4006: {"name": "idle", "retry": true, "resume": true, "meaning": "no answer to pings"},
   4007: {"name": "kicked", "retry": false, "resume": false, "meaning": "removed by an operator"},
   4008: {"name": "banned", "retry": false, "resume": false, "meaning": "banned by an operator; the reason says until when"},
+  4009: {"name": "already_connected", "retry": false, "resume": false, "meaning": "the same player is connected already; close that connection first"},
 };
 
 /** What `error.code` may be. */
