@@ -50,8 +50,7 @@ export class GameClient {
   #wish = null;      // what to join: {game, mode}, {match} or {code, password}
   #seat = null;      // what is held: {match, game, mode, epoch, seq, number, tickRate}
   #joining = 0;      // ref of the Join that is under way
-  #views = new ViewTracker(); #inputs = new InputBuffer(); #heardMs = 0; #pings = 0;
-  #told = new Told();
+  #views = new ViewTracker(); #inputs = new InputBuffer(); #heardMs = 0; #pings = 0; #told = new Told();
 
   /**
    * `token(fresh)` gives a JWT, a new one where `fresh` is true; `ticket()` a one-time ticket, for
