@@ -32,6 +32,7 @@ async def test_a_page_has_one_name_hears_news_once_and_stays_replaced(
     await join(page, "standard")
     tick = (await seen(page))["tick"]
     await stage.close_doors()
+    await wait_for(page, "!it.connected")
     await stage.open_doors()
     await wait_for(page, f"it.seated && it.tick > {tick}")
     assert len(asked) >= 2 and len(set(asked)) == 1 and len(asked[0]) == 24
