@@ -25,7 +25,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -86,7 +86,7 @@ class GameClient:
         self._news = News()
         self._inputs = InputBuffer()
         self._views = ViewTracker(view, format=format)
-        self._wish: from_client.Join | None = None
+        self._wish: from_client.Join | from_client.Watch | None = None
         self._answer: asyncio.Future[to_client.Joined] | None = None
         self._epoch = self._seq = 0
         self._joining = self._join_attempt = 0
@@ -132,7 +132,16 @@ class GameClient:
     ) -> to_client.Joined:
         """Take a seat, as soon as that is possible. Raises ``JoinRefused``, and ``link.Ended``
         where the server does not want the connection."""
-        self._wish = from_client.Join(0, game, mode, match, None, code, password)
+        return await self._want(from_client.Join(0, game, mode, match, None, code, password))
+
+    async def watch(self, match: str) -> to_client.Joined:
+        """As ``join``, without a seat: see a match of others; ``seat`` is -1."""
+        return await self._want(from_client.Watch(0, match))
+
+    async def _want(self, wish: from_client.Join | from_client.Watch) -> to_client.Joined:
+        if self.seated:  # one match at a time
+            self._link.send(from_client.Leave(self._link.next_ref()))
+        self._wish = wish
         self.joined = self.frame = None
         self._join_attempt = 0
         self._answer = asyncio.get_running_loop().create_future()
@@ -140,12 +149,24 @@ class GameClient:
             self._send_join()
         return await self._answer
 
+    def chat(self, text: str, *, team: bool = False) -> None:
+        """Say a line to all, or to the own team."""
+        self._link.send(from_client.Chat(self._link.next_ref(), text, team))
+
+    def mute(self, player: str, *, muted: bool = True) -> None:
+        """Hear no more of a player, or again."""
+        self._link.send(from_client.Mute(self._link.next_ref(), player, muted))
+
+    def vote(self, what: Literal["pause", "resume", "rematch"], *, yes: bool = True) -> None:
+        """For or against a pause of the match, its end, or a rematch."""
+        self._link.send(from_client.Vote(self._link.next_ref(), what, yes))
+
     def input(self, data: Any) -> int:
         """Send one input, a Struct or plain values; its number, or 0 where there is no seat.
 
         While a lost connection comes back it is kept, and sent then if it is not too old.
         """
-        if self.joined is None:
+        if self.joined is None or self.joined.seat < 0:
             return 0
         raw = encode_value(data, self._format)
         seq = self._inputs.push(raw, time.monotonic())
@@ -221,7 +242,7 @@ class GameClient:
         wish, held = self._wish, self.joined
         assert wish is not None
         self._joining = self._link.next_ref()
-        if held is not None:
+        if held is not None and isinstance(wish, from_client.Join):
             resume = from_client.Resume(self._epoch, self._seq)
             wish = from_client.Join(0, held.game, held.mode, held.match, resume)
         self._views = ViewTracker(self._view_type, format=self._format)
@@ -260,7 +281,7 @@ class GameClient:
             return  # on its way while the seat was given up
         view = self._views.apply(message)
         self._epoch = message.epoch
-        if joined.seat < len(message.acks):
+        if 0 <= joined.seat < len(message.acks):
             self._inputs.acknowledge(message.acks[joined.seat])
         self.frame = Frame(
             epoch=message.epoch,

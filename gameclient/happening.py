@@ -61,6 +61,10 @@ Happening = (
     | to_client.Resumed
     | to_client.Matchmaking
     | to_client.Notification
+    | to_client.Said
+    | to_client.Muted
+    | to_client.Voting
+    | to_client.Rematch
 )
 """``Joined`` comes for a resumed seat too."""
 

@@ -21,33 +21,27 @@
 //   notification { id, kind, player, data, atMs }  news that have nothing to do with the match
 //   paused   { reason }    resumed {}    pong { rttMs }    error { code, message, ref }
 //                                        `maintenance`: it waits, and joins when that is over
-//   any other type of messages.js, with the fields of the message
+//   said, muted, voting, rematch, and any other type of messages.js, with the fields of the message
 
 import { ServerClock } from "./clock.js";
 import { InputBuffer } from "./inputs.js";
 import { CLOSE_CODES } from "./messages.js";
-import { MSGPACK, decodeServer, encodeClient } from "./protocol.js";
-import { MAINTENANCE, MAINTENANCE_RETRY_MS, PASSING, Told, backoffMs, named } from "./recovery.js";
+import { MSGPACK, camelCase, decodeServer, encodeClient } from "./protocol.js";
+import {
+  HANDSHAKE_MAX_MS, INPUTS_RESENT_MAX, INPUT_AGE_MAX_MS, JOIN_ATTEMPTS_MAX, MAINTENANCE,
+  MAINTENANCE_RETRY_MS, PASSING, PINGS_FIRST, PING_EVERY_MS, PING_FIRST_MS, REFRESH_AHEAD_MS,
+  SILENCE_MAX_MS, Timers, Told, backoffMs, named,
+} from "./recovery.js";
 import { ViewTracker } from "./view.js";
 
 const TOKEN_EXPIRED = 4001;
 const TRY_LATER = 1013;
 
-const PING_EVERY_MS = 2_000;
-const PING_FIRST_MS = 250; // until the clock has a few samples
-const PINGS_FIRST = 4;
-const SILENCE_MAX_MS = 8_000;
-const HANDSHAKE_MAX_MS = 8_000;
-const JOIN_ATTEMPTS_MAX = 5;
-const REFRESH_AHEAD_MS = 60_000;
-const INPUT_AGE_MAX_MS = 1_500; // in a game with ticks; an older wish is nobody's any more
-const INPUTS_RESENT_MAX = 8;    // what the server takes of a player in a tick
-
 export class GameClient {
   #url; #token; #ticket; #format; #makeSocket;
-  #socket = null; #listeners = new Map(); #timers = new Map();
+  #socket = null; #listeners = new Map(); #timers = new Timers();
   #closed = true; #attempt = 0; #joinAttempt = 0; #freshToken = false; #ref = 0;
-  #wish = null;      // what to join: {game, mode}, {match} or {code, password}
+  #wish = null;      // what to join: {game, mode}, {match}, {code, password}; or to watch: {match, watching}
   #seat = null;      // what is held: {match, game, mode, epoch, seq, number, tickRate}
   #joining = 0;      // ref of the Join that is under way
   #views = new ViewTracker(); #inputs = new InputBuffer(); #heardMs = 0; #pings = 0; #told = new Told();
@@ -89,8 +83,28 @@ export class GameClient {
 
   /** Stay connected, and take a seat now or as soon as that is possible. */
   join({ game = "", mode = "", match = "", code = "", password = "" }) {
-    this.#wish = { game, mode, match, code, password };
+    this.#want({ game, mode, match, code, password });
+  }
+
+  /** As `join`, without a seat: see a match of others; `joined` says seat -1. */
+  watch(match) { this.#want({ match, watching: true }); }
+
+  /** Say a line to all, or to the own team. */
+  chat(text, team = false) { this.#ask({ type: "chat", text, team }); }
+
+  /** Hear no more of a player, or again. */
+  mute(player, muted = true) { this.#ask({ type: "mute", player, muted }); }
+
+  /** `what`: pause, resume or rematch. */
+  vote(what, yes = true) { this.#ask({ type: "vote", what, yes }); }
+
+  #ask(message) { if (this.seated) this.#send({ ...message, ref: ++this.#ref }); }
+
+  #want(wish) {
+    this.#ask({ type: "leave" }); // one match at a time
+    this.#wish = wish;
     this.#seat = null;
+    this.#views.reset();
     this.#joinAttempt = 0;
     if (this.connected) this.#sendJoin();
   }
@@ -100,7 +114,7 @@ export class GameClient {
    * lost connection comes back it is kept, and sent then if it is not too old.
    */
   input(data) {
-    if (this.#seat?.number === undefined) return 0;
+    if (!(this.#seat?.number >= 0)) return 0;
     const seq = this.#inputs.push(data, performance.now());
     if (this.seated) this.#send({ type: "input", seq, data });
     return seq;
@@ -109,11 +123,11 @@ export class GameClient {
   /** Give the seat up for good; `left` follows. */
   leave() {
     this.#wish = null;
-    if (this.seated) this.#send({ type: "leave", ref: ++this.#ref });
+    this.#ask({ type: "leave" });
     this.#seat = null;
     this.#views.reset();
     this.#joining = 0;
-    this.#cancel("join");
+    this.#timers.cancel("join");
   }
 
   /** End the connection and do not come back. */
@@ -121,7 +135,6 @@ export class GameClient {
     this.#closed = true;
     this.#wish = this.#seat = null;
     this.#views.reset();
-    for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#drop();
     this.#emit("status", { state: "closed", reason: "closed" });
@@ -136,7 +149,7 @@ export class GameClient {
   // ── the connection ──────────────────────────────────────────────────────────────────────────
 
   async #open() {
-    this.#cancel("retry");
+    this.#timers.cancel("retry");
     if (this.#closed || this.#socket !== null) return;
     this.#emit("status", { state: "connecting", attempt: this.#attempt });
     let given;
@@ -152,7 +165,7 @@ export class GameClient {
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.welcome = null;
-    this.#after("handshake", HANDSHAKE_MAX_MS, () => this.#lost(socket, 1006, ""));
+    this.#timers.after("handshake", HANDSHAKE_MAX_MS, () => this.#lost(socket, 1006, ""));
     socket.onmessage = ({ data }) => { if (socket === this.#socket) this.#received(data); };
     socket.onclose = ({ code, reason }) => this.#lost(socket, code, reason);
   }
@@ -172,7 +185,7 @@ export class GameClient {
     this.#socket = null;
     this.welcome = null;
     this.#joining = 0;
-    for (const timer of ["handshake", "ping", "refresh", "join"]) this.#cancel(timer);
+    for (const timer of ["handshake", "ping", "refresh", "join"]) this.#timers.cancel(timer);
     if (socket) {
       socket.onmessage = socket.onclose = null;
       socket.close();
@@ -193,7 +206,7 @@ export class GameClient {
 
   #giveUp(reason) {
     this.#closed = true;
-    this.#cancel("retry");
+    this.#timers.cancel("retry");
     this.#emit("status", { state: "closed", reason });
   }
 
@@ -201,7 +214,7 @@ export class GameClient {
     if (this.#timers.has("retry")) return;
     const retryInMs = Math.round(backoffMs(this.#attempt));
     this.#attempt += 1;
-    this.#after("retry", retryInMs, () => this.#open());
+    this.#timers.after("retry", retryInMs, () => this.#open());
     this.#emit("status", { state: "waiting", attempt: this.#attempt, retryInMs, reason });
   }
 
@@ -214,14 +227,14 @@ export class GameClient {
     }
     this.#send({ type: "ping", sent: performance.now() });
     const pauseMs = ++this.#pings < PINGS_FIRST ? PING_FIRST_MS : PING_EVERY_MS;
-    this.#after("ping", pauseMs, () => this.#ping());
+    this.#timers.after("ping", pauseMs, () => this.#ping());
   }
 
   #refreshBefore(expiresMs, serverMs) {
     if (this.#token === null) return;
     const leftMs = expiresMs - serverMs;
     const inMs = Math.max(leftMs / 2, leftMs - REFRESH_AHEAD_MS);
-    this.#after("refresh", Math.min(inMs, 2 ** 31 - 1), async () => {
+    this.#timers.after("refresh", Math.min(inMs, 2 ** 31 - 1), async () => {
       try {
         const token = await this.#token(true);
         if (this.connected) this.#send({ type: "refresh", ref: ++this.#ref, token });
@@ -256,15 +269,15 @@ export class GameClient {
         this.clock.sample(message.sent, message.server_ms, this.#heardMs);
         return this.#emit("pong", { rttMs: this.clock.rttMs, serverMs: message.server_ms });
       case "left": return this.#left(message);
-      case "notification": return this.#notified(fields);
       case "reconnect": return this.#reconnect(message);
       case "refreshed": return this.#refreshBefore(message.expires_ms, Date.now());
-      default: return this.#emit(type, fields);
+      case "notification": return this.#told.isNew(message.id) && this.#emit(type, camelCase(fields));
+      default: return this.#emit(type, camelCase(fields));
     }
   }
 
   #welcomed({ session, player, name, server_ms: serverMs, expires_ms: expiresMs, games }) {
-    this.#cancel("handshake");
+    this.#timers.cancel("handshake");
     this.#freshToken = false;
     this.welcome = { session, player, name, games, serverMs, expiresMs };
     this.#refreshBefore(expiresMs, serverMs);
@@ -279,15 +292,17 @@ export class GameClient {
 
   #sendJoin() {
     const held = this.#seat;
+    const { watching } = this.#wish;
     const wish = held ? { game: held.game, mode: held.mode, match: held.match } : this.#wish;
     const resume = held && { epoch: held.epoch, seq: held.seq };
     this.#joining = ++this.#ref;
     this.#views.reset();
-    this.#send({ type: "join", ref: this.#joining, ...wish, resume });
+    if (watching) this.#send({ type: "watch", ref: this.#joining, match: wish.match });
+    else this.#send({ type: "join", ref: this.#joining, ...wish, resume });
   }
 
   #joinAgain() {
-    this.#cancel("join");
+    this.#timers.cancel("join");
     if (this.connected && this.#wish) this.#sendJoin();
   }
 
@@ -337,7 +352,7 @@ export class GameClient {
     const held = this.#seat;
     if (error.code === MAINTENANCE && !held) {
       this.#attempt = 0;
-      this.#after("join", MAINTENANCE_RETRY_MS * (0.5 + Math.random() / 2), () => this.#joinAgain());
+      this.#timers.after("join", MAINTENANCE_RETRY_MS * (0.5 + Math.random() / 2), () => this.#joinAgain());
       return;
     }
     const passes = PASSING.has(error.code) && this.#joinAttempt < JOIN_ATTEMPTS_MAX;
@@ -345,7 +360,7 @@ export class GameClient {
       const delay = backoffMs(this.#joinAttempt++);
       // Another node may say yes where this one cannot.
       const elsewhere = error.code === "match_elsewhere" || error.code === "draining";
-      this.#after("join", delay, () => {
+      this.#timers.after("join", delay, () => {
         if (elsewhere) this.#lost(this.#socket, 1006, error.message);
         else this.#joinAgain();
       });
@@ -358,7 +373,7 @@ export class GameClient {
   #left({ ref, match, reason }) {
     if (ref === 0 && reason === "moved" && this.#seat) {
       // The match goes on elsewhere: ask for the seat again, from where we stand.
-      this.#after("join", 50 + 200 * Math.random(), () => this.#joinAgain());
+      this.#timers.after("join", 50 + 200 * Math.random(), () => this.#joinAgain());
       return;
     }
     // The answer to our own Leave may come while the next seat is asked for already.
@@ -369,13 +384,9 @@ export class GameClient {
     this.#emit("left", { match, reason });
   }
 
-  #notified({ id, kind, player, data, at_ms: atMs }) {
-    if (this.#told.isNew(id)) this.#emit("notification", { id, kind, player, data, atMs });
-  }
-
   /** The node goes away. The match plays on until the time comes to leave it. */
   #reconnect({ after_ms: afterMs, reason }) {
-    this.#after("retry", afterMs, () => {
+    this.#timers.after("retry", afterMs, () => {
       this.#drop();
       this.#emit("status", { state: "waiting", attempt: 0, retryInMs: 0, reason });
       this.#open();
@@ -386,15 +397,5 @@ export class GameClient {
 
   #emit(type, detail) {
     for (const listener of this.#listeners.get(type) ?? []) listener(detail);
-  }
-
-  #after(name, ms, action) {
-    this.#cancel(name);
-    this.#timers.set(name, setTimeout(() => { this.#timers.delete(name); action(); }, ms));
-  }
-
-  #cancel(name) {
-    clearTimeout(this.#timers.get(name));
-    this.#timers.delete(name);
   }
 }

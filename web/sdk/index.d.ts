@@ -60,7 +60,11 @@ export interface ClientEvents<V = View> {
   error: ServerError;
   /** News for this player that have nothing to do with the match, each once. */
   notification: { id: string; kind: string; player: string | null; data: Record<string, any>; atMs: number };
-  matchmaking: { ticket: string; game: string; mode: string; state: string; match: string; until_ms: number };
+  matchmaking: { ticket: string; game: string; mode: string; state: string; match: string; untilMs: number };
+  said: { number: number; seat: number; player: string; name: string; text: string; team: boolean; atMs: number };
+  muted: { ref: number; players: string[] };
+  voting: { what: string; yes: number; no: number; needed: number; untilMs: number };
+  rematch: { match: string; untilMs: number };
 }
 
 export interface ClientOptions {
@@ -88,7 +92,11 @@ export class GameClient<V = View> {
   on(type: string, listener: (detail: any) => void): () => void;
   connect(): void;
   join(wish: { game?: string; mode?: string; match?: string; code?: string; password?: string }): void;
+  watch(match: string): void;
   input(data: unknown): number;
+  chat(text: string, team?: boolean): void;
+  mute(player: string, muted?: boolean): void;
+  vote(what: "pause" | "resume" | "rematch", yes?: boolean): void;
   leave(): void;
   close(): void;
   retryNow(): void;

@@ -10,6 +10,10 @@ export const FROM_CLIENT = {
   leave: [3, "ref"],
   ping: [4, "sent"],
   refresh: [5, "ref", "token"],
+  watch: [6, "ref", "match"],
+  chat: [7, "ref", "text", "team"],
+  mute: [8, "ref", "player", "muted"],
+  vote: [9, "ref", "what", "yes"],
 };
 
 /** What a field is that a client leaves out. */
@@ -19,6 +23,10 @@ export const DEFAULTS = {
   leave: {"ref": 0},
   ping: {"sent": 0},
   refresh: {"ref": 0, "token": ""},
+  watch: {},
+  chat: {"team": false},
+  mute: {"muted": true},
+  vote: {"yes": true},
 };
 
 /** What the server may send. */
@@ -37,6 +45,10 @@ export const TO_CLIENT = {
   refreshed: [12, "ref", "expires_ms"],
   matchmaking: [13, "ticket", "game", "mode", "state", "match", "until_ms"],
   notification: [14, "id", "kind", "player", "data", "at_ms"],
+  said: [15, "number", "seat", "player", "name", "text", "team", "at_ms"],
+  muted: [16, "ref", "players"],
+  voting: [17, "what", "yes", "no", "needed", "until_ms"],
+  rematch: [18, "match", "until_ms"],
 };
 
 /** Why a connection was closed, and what to do. */
@@ -62,4 +74,4 @@ export const CLOSE_CODES = {
 };
 
 /** What `error.code` may be. */
-export const ERROR_CODES = ["bad_message", "bad_input", "too_many_inputs", "rate_limited", "not_joined", "already_joined", "unknown_game", "unknown_mode", "unknown_match", "match_full", "match_elsewhere", "refused", "server_full", "draining", "maintenance", "not_invited", "bad_code", "too_many_guesses", "banned", "unavailable", "bad_token"];
+export const ERROR_CODES = ["bad_message", "bad_input", "too_many_inputs", "rate_limited", "not_joined", "already_joined", "unknown_game", "unknown_mode", "unknown_match", "match_full", "match_elsewhere", "refused", "server_full", "draining", "maintenance", "not_invited", "bad_code", "too_many_guesses", "banned", "unavailable", "chat_refused", "vote_refused", "bad_token"];

@@ -51,3 +51,9 @@ export function decodeServer(payload) {
   if (!known) return { type: `#${number}`, fields: values };
   return { type: known.type, ...named(known.fields, values) };
 }
+
+/** A message's fields by names of JavaScript: `until_ms` is `untilMs`. */
+export function camelCase(fields) {
+  const name = (key) => key.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [name(key), value]));
+}

@@ -1,4 +1,14 @@
-// What is tried again, and when.
+// What is tried again, when, and how long it is waited for.
+
+export const PING_EVERY_MS = 2_000;
+export const PING_FIRST_MS = 250; // until the clock has a few samples
+export const PINGS_FIRST = 4;
+export const SILENCE_MAX_MS = 8_000;
+export const HANDSHAKE_MAX_MS = 8_000;
+export const JOIN_ATTEMPTS_MAX = 5;
+export const REFRESH_AHEAD_MS = 60_000;
+export const INPUT_AGE_MAX_MS = 1_500; // in a game with ticks; an older wish is nobody's any more
+export const INPUTS_RESENT_MAX = 8;    // what the server takes of a player in a tick
 
 const FIRST_MS = 400;
 const MAX_MS = 10_000;
@@ -39,4 +49,23 @@ export class Told {
     if (this.#ids.size > TOLD_MAX) this.#ids.delete(this.#ids.values().next().value);
     return true;
   }
+}
+
+/** Timers by name: one that is set again replaces the one before. */
+export class Timers {
+  #set = new Map();
+
+  has(name) { return this.#set.has(name); }
+
+  after(name, ms, action) {
+    this.cancel(name);
+    this.#set.set(name, setTimeout(() => { this.#set.delete(name); action(); }, ms));
+  }
+
+  cancel(name) {
+    clearTimeout(this.#set.get(name));
+    this.#set.delete(name);
+  }
+
+  clear() { for (const name of [...this.#set.keys()]) this.cancel(name); }
 }
