@@ -202,7 +202,7 @@ async def test_a_changed_schema_brings_a_new_form(play: Page, stage: Stage) -> N
     await connect(play)
     stage.rooms.games["echo"] = NewEcho()
     # What a reload does: the next frame is whole.
-    [session] = stage.gate._sessions
+    [session] = stage.gate._sessions.values()
     session.plays(NewEcho())
     await field(play, "x").wait_for(state="detached")
     await expect(field(play, "word")).to_have_value("hello")
