@@ -22,7 +22,6 @@
 //   paused   { reason }    resumed {}    pong { rttMs }    error { code, message, ref }
 //                                        `maintenance`: it waits, and joins when that is over
 //   said, muted, voting, rematch, and any other type of messages.js, with the fields of the message
-
 import { ServerClock } from "./clock.js";
 import { InputBuffer } from "./inputs.js";
 import { CLOSE_CODES } from "./messages.js";
