@@ -16,12 +16,12 @@
 //   joined   { match, seat, seats, tickRate, resumed, … }
 //   frame    { epoch, tick, serverMs, acks, view }   the newest whole view; never changed later
 //   event    { seq, tick, kind, player, data }       key events, each once and in order
-//   left     { match, reason }                       left | ended | over | lost | kicked |
-//                                                  game_error | gone
+//   left     { match, reason }    left | ended | over | lost | kicked | game_error | gone
 //   notification { id, kind, player, data, atMs }  news that have nothing to do with the match
 //   paused   { reason }    resumed {}    pong { rttMs }    error { code, message, ref }
 //                                        `maintenance`: it waits, and joins when that is over
 //   said, muted, voting, rematch, and any other type of messages.js, with the fields of the message
+
 import { ServerClock } from "./clock.js";
 import { InputBuffer } from "./inputs.js";
 import { CLOSE_CODES } from "./messages.js";
