@@ -29,6 +29,7 @@ SHARED = PURE_BASE | {
     "gameserver.records",
     "gameserver.config",
     "gameserver.metrics",
+    "gameserver.spans",
     "gameserver.game",
     "gameserver.wire",
 }
@@ -50,6 +51,8 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.friendship": PURE_BASE | {"gameserver.whereabouts"},
     "gameserver.config": {"gameserver.errors"},
     "gameserver.metrics": set(),
+    "gameserver.emf": set(),
+    "gameserver.spans": set(),
     "gameserver.node": set(),
     "gameserver.game": PURE_BASE | {"gameserver.wire.event_record", "gameserver.wire.sensitive"},
     "gameserver.games": PURE_BASE | {"gameserver.game"},
@@ -88,6 +91,7 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.app_lobby",
         "gameserver.app_records",
         "gameserver.app_players",
+        "gameserver.app_watch",
     },
     "gameserver.app_players": SHARED
     | {
@@ -96,6 +100,14 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.cluster",
         "gameserver.parts",
         "gameserver.players",
+    },
+    "gameserver.app_watch": SHARED
+    | {
+        "gameserver.adapters",
+        "gameserver.match",
+        "gameserver.session",
+        "gameserver.parts",
+        "gameserver.emf",
     },
     "gameserver.parts": SHARED
     | {"gameserver.adapters", "gameserver.cache", "gameserver.cluster", "gameserver.players"},
@@ -157,6 +169,9 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.wire.sealed_record",
         "gameserver.wire.key_cache",
         "gameserver.records",
+        "gameserver.emf",
+        "gameserver.spans",
+        "gameserver.adapters.otel",
     },
 }
 
@@ -182,6 +197,7 @@ IMPURE_ALLOWED = (
     "gameclient.pacer",
 )
 PURE = (
+    "gameserver.emf",
     "gameserver.game",
     "gameserver.games",
     "gameserver.wire",
