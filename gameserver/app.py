@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from gameserver import app_cluster, app_lobby, app_records, moderation
+from gameserver import app_cluster, app_lobby, app_records, app_watch, moderation
 from gameserver.adapters import gc_policy
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.ecs import EcsTask
@@ -51,6 +51,7 @@ from gameserver.parts import Base
 from gameserver.ports import Clock, MatchStore
 from gameserver.replay.theatre import Theatre
 from gameserver.session.gate import SessionGate
+from gameserver.spans import Spans
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +63,18 @@ class App:
     """One node, from its settings: ``async with App(config) as app: await app.run()``."""
 
     def __init__(
-        self, config: Config, *, node_name: str, network: NetworkSimulation | None = None
+        self,
+        config: Config,
+        *,
+        node_name: str,
+        network: NetworkSimulation | None = None,
+        spans: Spans | None = None,
     ) -> None:
-        """``network``: in development, what connections are made to suffer. No setting sets it."""
+        """``network``: in development, what connections are made to suffer. No setting sets it.
+        ``spans``: where traces are kept, in the place of what the settings say."""
         self.config = config
         self._network = network
+        self._spans = spans
         self.node = Node(node_name)
         self.metrics = Metrics()
         self.ws_port = 0
@@ -165,6 +173,7 @@ class App:
         base = Base(config, node=self.node.name, clock=clock, entropy=entropy, metrics=metrics)
         games = load_games(config.games)
 
+        traced = app_watch.traced(stack, base, kept=self._spans)
         keys = self._keys = await base.data_keys(stack)
         store = await base.match_store(stack, keys)
         queue = await stack.enter_async_context(SqsQueue(config, metrics=metrics))
@@ -201,6 +210,7 @@ class App:
             metrics=metrics,
             node=self.node.name,
             moderator=moderation.load(config.chat_moderator),
+            traces=traced.matches,
         )
         await self._matches.start()
         stack.push_async_callback(self._matches.stop)
@@ -252,7 +262,7 @@ class App:
             config=config,
             verifier=verifier,
             tickets=tickets,
-            matches=cluster,
+            matches=traced.around_matches(cluster),
             clock=clock,
             entropy=entropy,
             metrics=metrics,
@@ -293,9 +303,11 @@ class App:
         )
         self.http_port = await api.start()
         stack.push_async_callback(api.close)
-        self._ws = WsServer(config, self._gate, metrics, network=self._network)
+        self._ws = WsServer(config, traced.around_gate(self._gate), metrics, network=self._network)
         self.ws_port = await self._ws.start()
         stack.push_async_callback(self._ws.close)
+        app_watch.show(base, self._matches, keys, ready=lambda: self._not_ready() is None)
+        app_watch.tell_cloudwatch(stack, base)
 
     async def _build_cluster(
         self, stack: AsyncExitStack, store: MatchStore, clock: Clock, entropy: SystemEntropy

@@ -29,6 +29,8 @@ GroupName = Annotated[str, Meta(min_length=1, max_length=128)]
 AwsName = Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9-]{0,62})?\Z")]
 HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{0,64}\Z")]
 TableName = Annotated[str, Meta(pattern=r"^([A-Za-z0-9_.-]{3,255})?\Z")]
+Namespace = Annotated[str, Meta(pattern=r"^([A-Za-z0-9._/#-]{1,255})?\Z")]
+EmfInterval = Annotated[int, Meta(ge=1_000, le=3_600_000)]
 Text = Annotated[str, Meta(max_length=4096)]
 KeyAge = Annotated[int, Meta(ge=20_000, le=86_400_000)]
 KeyMessages = Annotated[int, Meta(ge=65_536, le=2**30)]
@@ -196,6 +198,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ecs_agent_uri: Text = ""  # [ECS_AGENT_URI]; empty: no scale-in protection
     ecs_poll_ms: Millis = 2_000  # how often the task's wished state is looked at
 
+    # Metrics for CloudWatch, as lines of the log in its embedded metric format (docs/operate.md).
+    emf_namespace: Namespace = ""  # empty: none
+    emf_interval_ms: EmfInterval = 60_000  # from one line to the next
+
+    # Traces, by OpenTelemetry (the extra `otel`; docs/operate.md).
+    traces_endpoint: Text = ""  # a collector's, for OTLP over HTTP; empty: none
+    traces_per_10000: Annotated[int, Meta(ge=0, le=10_000)] = 100  # of so many connects
+
     # Logs.
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
 
@@ -294,6 +304,7 @@ def _check(config: Config) -> None:
         "dynamodb_endpoint_url": ("https", "http"),
         "kms_endpoint_url": ("https", "http"),
         "recordings_dsn": ("postgresql", "postgres"),
+        "traces_endpoint": ("http", "https"),
         "ecs_metadata_uri": ("http",),
         "ecs_agent_uri": ("http",),
     }

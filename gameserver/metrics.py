@@ -1,15 +1,17 @@
 """Counts and distributions of one node, cheap enough for the hot path.
 
 The hot path adds to plain attributes (a locked prometheus-client counter costs about a
-microsecond); a collector turns them into the Prometheus text format when they are scraped.
+microsecond); a collector turns them into the Prometheus text format when they are scraped. Times
+are ms in here, and seconds for Prometheus, as is its custom: ``step_ms`` is shown as
+``gameserver_step_seconds``. ``docs/metrics.md`` lists all of them.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -58,6 +60,8 @@ COUNTERS: dict[str, str] = {
     "data_keys": "Data keys taken into use",
     "leases_lost": "Leases not renewed in time",
     "tokens_refused": "Tokens or tickets refused",
+    "http_requests": "Calls of the HTTP API answered, those of load balancers and probes aside",
+    "http_failures": "Calls of the HTTP API answered with 5xx",
     "jwks_fetches": "Key sets fetched",
     "jwks_errors": "Key set fetches that failed",
     "bus_interruptions": "Times messages between nodes were lost",
@@ -105,16 +109,20 @@ _TICK_BUCKETS_MS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100
 _CALL_BUCKETS_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _WAIT_BUCKETS_MS = (500, 1000, 2000, 5000, 10000, 20000, 30000, 60000, 120000, 300000, 900000)
 
+# name → help, and upper bounds of the buckets.
 HISTOGRAMS: dict[str, tuple[str, tuple[float, ...]]] = {
-    "tick_lateness_ms": ("How late a step began, in ms", _TICK_BUCKETS_MS),
-    "step_ms": ("How long a step took, frames included, in ms", _TICK_BUCKETS_MS),
-    "commit_ms": ("How long a group commit took, in ms", _CALL_BUCKETS_MS),
-    "relay_ms": ("Time from an event's step to its relay, in ms", _CALL_BUCKETS_MS),
-    "handshake_ms": ("From accept to upgrade, in ms", _CALL_BUCKETS_MS),
-    "ticket_wait_ms": ("How long matched tickets have waited, in ms", _WAIT_BUCKETS_MS),
-    "form_ms": ("How long a matchmaker's round took, in ms", _CALL_BUCKETS_MS),
-    "loop_lag_ms": ("How late a timer of the event loop fires, in ms", _TICK_BUCKETS_MS),
+    "tick_lateness_ms": ("How late a step began", _TICK_BUCKETS_MS),
+    "step_ms": ("How long a step took, frames included", _TICK_BUCKETS_MS),
+    "commit_ms": ("How long a group commit took", _CALL_BUCKETS_MS),
+    "relay_ms": ("Time from an event's step to its relay", _CALL_BUCKETS_MS),
+    "handshake_ms": ("From accept to upgrade", _CALL_BUCKETS_MS),
+    "http_ms": ("How long a call of the HTTP API took", _CALL_BUCKETS_MS),
+    "ticket_wait_ms": ("How long matched tickets have waited", _WAIT_BUCKETS_MS),
+    "form_ms": ("How long a matchmaker's round took", _CALL_BUCKETS_MS),
+    "loop_lag_ms": ("How late a timer of the event loop fires", _TICK_BUCKETS_MS),
 }
+
+ByLabels = Mapping[tuple[str, ...], float]
 
 
 class Histogram:
@@ -183,6 +191,8 @@ class Metrics(Collector):
     data_keys: int
     leases_lost: int
     tokens_refused: int
+    http_requests: int
+    http_failures: int
     jwks_fetches: int
     jwks_errors: int
     bus_interruptions: int
@@ -229,11 +239,12 @@ class Metrics(Collector):
     commit_ms: Histogram
     relay_ms: Histogram
     handshake_ms: Histogram
+    http_ms: Histogram
     ticket_wait_ms: Histogram
     form_ms: Histogram
     loop_lag_ms: Histogram
 
-    __slots__ = (*COUNTERS, *HISTOGRAMS, "_gauges")
+    __slots__ = (*COUNTERS, *HISTOGRAMS, "_gauges", "_labelled")
 
     def __init__(self) -> None:
         for name in COUNTERS:
@@ -241,30 +252,50 @@ class Metrics(Collector):
         for name, (_, bounds) in HISTOGRAMS.items():
             setattr(self, name, Histogram(bounds))
         self._gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+        self._labelled: dict[str, tuple[str, tuple[str, ...], Callable[[], ByLabels]]] = {}
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Show ``read()`` as a gauge at every scrape."""
         self._gauges[name] = (meaning, read)
 
+    def labelled_gauge(
+        self, name: str, meaning: str, labels: tuple[str, ...], read: Callable[[], ByLabels]
+    ) -> None:
+        """Show ``read()``, a value for each tuple of the labels' values, at every scrape. Labels
+        are for what has few values: a game, never a match or a player."""
+        self._labelled[name] = (meaning, labels, read)
+
     def collect(self) -> Iterator[Metric]:
         """Everything, as prometheus-client asks for it."""
         for name, meaning in COUNTERS.items():
             yield CounterMetricFamily(f"{NAMESPACE}_{name}", meaning, value=getattr(self, name))
-        for name, (meaning, bounds) in HISTOGRAMS.items():
-            histogram: Histogram = getattr(self, name)
-            buckets, seen = [], 0
-            for bound, count in zip(bounds, histogram.counts, strict=False):
-                seen += count
-                buckets.append((str(float(bound)), float(seen)))
-            buckets.append(("+Inf", float(histogram.count)))
-            yield HistogramMetricFamily(
-                f"{NAMESPACE}_{name}", meaning, buckets=buckets, sum_value=histogram.total
-            )
+        for name, (meaning, _) in HISTOGRAMS.items():
+            yield _in_seconds(exposed(name), meaning, getattr(self, name))
         for name, (meaning, read) in self._gauges.items():
             yield GaugeMetricFamily(f"{NAMESPACE}_{name}", meaning, value=read())
+        for name, (meaning, labels, read_all) in self._labelled.items():
+            family = GaugeMetricFamily(f"{NAMESPACE}_{name}", meaning, labels=labels)
+            for values, value in read_all().items():
+                family.add_metric(values, value)
+            yield family
 
     def render(self) -> bytes:
-        """The Prometheus text format."""
+        """The Prometheus text format; on Linux with what the kernel knows of the process."""
         registry = CollectorRegistry()
         registry.register(self)
+        ProcessCollector(registry=registry)
         return generate_latest(registry)
+
+
+def exposed(name: str) -> str:
+    """The name in Prometheus of one of ``HISTOGRAMS``."""
+    return f"{NAMESPACE}_{name.removesuffix('_ms')}_seconds"
+
+
+def _in_seconds(name: str, meaning: str, histogram: Histogram) -> Metric:
+    buckets, seen = [], 0
+    for bound, count in zip(histogram.bounds, histogram.counts, strict=False):
+        seen += count
+        buckets.append((str(bound / 1000), float(seen)))
+    buckets.append(("+Inf", float(histogram.count)))
+    return HistogramMetricFamily(name, meaning, buckets=buckets, sum_value=histogram.total / 1000)

@@ -49,6 +49,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     http_host: Text = "0.0.0.0"
     http_port: Port = 8082
 
+    # Metrics for CloudWatch, as lines of the log in its embedded metric format (docs/operate.md).
+    emf_namespace: Annotated[str, Meta(pattern=r"^([A-Za-z0-9._/#-]{1,255})?\Z")] = ""  # or none
+    emf_interval_s: Annotated[int, Meta(ge=1, le=3_600)] = 60  # from one line to the next
+
+    # Traces that servers begin, by OpenTelemetry (the extra `otel`; docs/operate.md).
+    traces_endpoint: Text = ""  # a collector's, for OTLP over HTTP; empty: none
+
     # Receiving: at the buffer's bounds the receivers wait, and the queue keeps the rest.
     receivers: Annotated[int, Meta(ge=1, le=64)] = 4
     receive_wait_s: Annotated[int, Meta(ge=0, le=20)] = 20  # SQS' long poll
@@ -98,6 +105,7 @@ _SCHEMES = {
     "sqs_dlq_url": ("https", "http"),
     "sqs_endpoint_url": ("https", "http"),
     "kms_endpoint_url": ("https", "http"),
+    "traces_endpoint": ("https", "http"),
     "postgres_dsn": ("postgresql", "postgres"),
     "other_postgres_dsn": ("postgresql", "postgres"),
 }

@@ -70,6 +70,8 @@ class Maintainer:
     async def run_forever(self, metrics: Metrics, *, jitter: Callable[[], float]) -> None:
         """Run every ``every_s``, at random moments so that workers do not meet. A database that
         is away, or refuses, is logged; the worker itself notices and says so."""
+        for outcome in ("done", "busy", "failed"):
+            metrics.maintenance.labels(outcome)
         while self._limits.every_s:
             await asyncio.sleep(self._limits.every_s * (0.5 + jitter()))
             try:

@@ -25,7 +25,9 @@ class Measured(Protocol):
 
 
 class Monitor:
-    """``oldest_age_s``: of the events that this worker has seen since it was last asked."""
+    """``oldest_age_s``: of the events that this worker has seen since it was last asked.
+    ``database_failed`` is told that PostgreSQL does not answer: a worker that has nothing to store
+    would not notice otherwise."""
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class Monitor:
         parked: Parked,
         heartbeat: Heartbeat,
         oldest_age_s: Callable[[], float],
+        database_failed: Callable[[DatabaseUnavailable], None],
         metrics: Metrics,
     ) -> None:
         self._queue = queue
@@ -42,6 +45,7 @@ class Monitor:
         self._parked = parked
         self._heartbeat = heartbeat
         self._oldest_age_s = oldest_age_s
+        self._database_failed = database_failed
         self._metrics = metrics
         # Until PostgreSQL has said more, and while it does not answer, what was known last.
         self._live = 1
@@ -65,6 +69,7 @@ class Monitor:
             self._complaints.pop("database", None)
         except DatabaseUnavailable as error:
             self._failed("database", error)
+            self._database_failed(error)
         try:
             depth = await self._queue.depths()
             metrics.queue_messages.labels("visible").set(depth.visible)

@@ -11,7 +11,9 @@ import socket
 import time
 import uuid
 
+from gameserver.spans import Spans
 from persistence_worker.apply import PostgresSink
+from persistence_worker.cloudwatch import tell_cloudwatch
 from persistence_worker.config import Config, redacted, rules
 from persistence_worker.databases import open_database
 from persistence_worker.erasure import Pseudonymizer
@@ -28,6 +30,7 @@ from persistence_worker.postgres import Database
 from persistence_worker.queues import open_queues
 from persistence_worker.recordings import Recordings, drop_due
 from persistence_worker.redriver import DUTY, RedriveLimits, Redriver
+from persistence_worker.traced import open_spans
 from persistence_worker.worker import Limits, Worker
 
 logger = logging.getLogger(__name__)
@@ -47,7 +50,7 @@ async def run(config: Config) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: now.set() if stop.is_set() else stop.set())
     logger.info("starting", extra={"settings": redacted(config)})
-    work = asyncio.create_task(_work(config, stop))
+    work = asyncio.create_task(serve(config, stop))
     hurry = asyncio.create_task(now.wait())
     try:
         await asyncio.wait({work, hurry}, return_when=asyncio.FIRST_COMPLETED)
@@ -62,7 +65,9 @@ async def run(config: Config) -> int:
         hurry.cancel()
 
 
-async def _work(config: Config, stop: asyncio.Event) -> None:
+async def serve(config: Config, stop: asyncio.Event, *, spans: Spans | None = None) -> None:
+    """Work until ``stop``, then drain. ``spans``: where traces are kept, in the place of what the
+    settings say."""
     metrics = Metrics()
     health = Health(metrics)
     async with (
@@ -71,6 +76,7 @@ async def _work(config: Config, stop: asyncio.Event) -> None:
         # that a long step of the maintenance does not hold up the heartbeat.
         open_database(config, connections_max=2) as chores,
         open_queues(config) as (queue, dead_letters),
+        open_spans(config, node=socket.gethostname()) as kept,
         serve_http(config.http_host, config.http_port, health=health, metrics=metrics),
     ):
         worker = Worker(
@@ -88,6 +94,7 @@ async def _work(config: Config, stop: asyncio.Event) -> None:
             metrics=metrics,
             now_ms=wall_ms,
             jitter=random.random,
+            spans=spans or kept,
         )
         heartbeat = Heartbeat(
             chores, worker_id=_worker_id(), live_s=max(MISSED_MAX * config.watch_s, LIVE_MIN_S)
@@ -99,6 +106,7 @@ async def _work(config: Config, stop: asyncio.Event) -> None:
             parked=parked,
             heartbeat=heartbeat,
             oldest_age_s=worker.take_oldest_age_s,
+            database_failed=health.database_failed,
             metrics=metrics,
         )
         redriver = Redriver(
@@ -124,8 +132,10 @@ async def _work(config: Config, stop: asyncio.Event) -> None:
                     jitter=random.random,
                 )
             )
+            telling = group.create_task(tell_cloudwatch(metrics, config))
             group.create_task(_redrive(redriver, config, stop))
             await worker.run(stop)
+            telling.cancel()
             watching.cancel()
             maintaining.cancel()
             dropping.cancel()

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from gameserver.spans import Spans
 from persistence_worker.apply import EventSink, Outcome, Verdict
 from persistence_worker.buffer import Buffer, Delivery
 from persistence_worker.errors import DatabaseUnavailable, QueueUnavailable
@@ -27,6 +28,7 @@ from persistence_worker.metrics import Metrics
 from persistence_worker.receive import receive_forever
 from persistence_worker.retry import ErrorKind, Retry, decide
 from persistence_worker.settle import Failure, Settler
+from persistence_worker.traced import BatchTrace
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +64,10 @@ class Worker:
         metrics: Metrics,
         now_ms: Callable[[], int],
         jitter: Callable[[], float],
+        spans: Spans | None = None,
     ) -> None:
         self._queue = queue
+        self._spans = spans
         self._sink = sink
         self._ping = ping
         self._limits = limits
@@ -71,6 +75,9 @@ class Worker:
         self._metrics = metrics
         self._now_ms = now_ms
         self._jitter = jitter
+        for outcome in Outcome:
+            # A count that appears with its first event has never grown: no alert would see it.
+            metrics.events.labels(outcome.value)
         self._oldest_ms: int | None = None
         self._buffer = Buffer(
             messages_max=limits.buffer_messages_max, bytes_max=limits.buffer_bytes_max
@@ -149,6 +156,7 @@ class Worker:
 
     async def _process(self, batch: Sequence[Delivery]) -> None:
         events = [event for delivery in batch for event in delivery.intake.events]
+        trace = None if self._spans is None else BatchTrace(self._spans, batch)
         try:
             verdicts = await self._store(events) if events else []
         except Exception as error:
@@ -164,6 +172,8 @@ class Worker:
             raise ValueError(f"{len(verdicts)} verdicts on {len(events)} events")
         counts = Counter(verdict.outcome for verdict in verdicts)
         self._count(events, counts)
+        if trace is not None:
+            trace.stored(verdicts)
         failed = counts[Outcome.FORK] + counts[Outcome.REJECTED]
         outcomes, place = [], 0
         for delivery in batch:
@@ -172,6 +182,8 @@ class Worker:
             outcomes.append((delivery, _failures(delivery, judged)))
             place = end
         await self._settler.settle(outcomes)
+        if trace is not None:
+            trace.settled()
 
     async def _store(self, events: Sequence[Item]) -> list[Verdict]:
         """Apply, through any outage: meanwhile nothing is received and all is kept invisible."""

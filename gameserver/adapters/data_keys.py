@@ -79,6 +79,19 @@ class DataKeys:
         self._others = KeyCache(keys_max=KEYS_MAX, ttl_s=self._age_s)
         self._asked: dict[bytes, asyncio.Future[AESGCM]] = {}
 
+    @property
+    def left(self) -> float:
+        """How much of the current key may still be used, from 1 down to 0, by whichever of its
+        bounds is nearest. Another one is asked for at ``RENEW_AT``."""
+        if self._current is None:
+            return 0.0
+        used = (
+            (self._loop.time() - self._made_at) / self._age_s,
+            self._messages / self._messages_max,
+            self._bytes / self._bytes_max,
+        )
+        return max(0.0, 1.0 - max(used))
+
     @classmethod
     def of(cls, kms: Keys, config: Config, *, entropy: Entropy, metrics: Metrics) -> DataKeys:
         """With the bounds of the settings."""

@@ -70,7 +70,7 @@ async def _end_sessions(services: Services, call: Call[PlayerNamed, Nothing]) ->
     await services.revocations.end_all(player_id, reason="ended by an operator")
     logger.warning(
         "sessions ended",
-        extra={"player_id": player_id, "by": call.player.name, "operator": call.player.player_id},
+        extra={"player": player_id, "by": call.player.name, "operator": call.player.player_id},
     )
     return Reply()
 
@@ -88,7 +88,7 @@ def _shown(maintenance: Maintenance | None) -> MaintenanceShown:
 
 
 def _log(what: str, operator: Identity) -> None:
-    logger.warning(what, extra={"player_id": operator.player_id, "by": operator.name})
+    logger.warning(what, extra={"player": operator.player_id, "by": operator.name})
 
 
 ENDPOINTS = (

@@ -47,6 +47,7 @@ class HttpApi:
             middlewares=[
                 errors_and_log(
                     timeout_s=config.http_timeout_ms / 1000,
+                    metrics=self._services.metrics,
                     slow_s={
                         one.path: config.replay_ms / 1000 for one in self._endpoints if one.streamed
                     },

@@ -15,6 +15,7 @@ from gameserver.adapters import http_problem
 from gameserver.adapters.http_problem import Kind, Problem, retry_after
 from gameserver.adapters.http_routes import Caller, Endpoint
 from gameserver.errors import NodeSilent, ReplayRefused, TokenRefused, Unavailable
+from gameserver.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +68,10 @@ def translate(error: Exception, endpoint: Endpoint | None) -> Problem | None:
             return None
 
 
-def errors_and_log(*, timeout_s: float, slow_s: Mapping[str, float] | None = None) -> Middleware:
-    """Gives the request an id and a time limit, turns errors into problems, logs one line.
+def errors_and_log(
+    *, timeout_s: float, metrics: Metrics, slow_s: Mapping[str, float] | None = None
+) -> Middleware:
+    """Gives the request an id and a time limit, turns errors into problems, counts, logs one line.
     ``slow_s``: time limits of some paths, as they are declared."""
     limits = slow_s or {}
 
@@ -88,7 +91,9 @@ def errors_and_log(*, timeout_s: float, slow_s: Mapping[str, float] | None = Non
         headers["X-Request-Id"] = request_id
         headers["X-Content-Type-Options"] = "nosniff"
         headers.setdefault("Cache-Control", "no-store")
-        _log(request, request_id, response.status, loop.time() - started_s)
+        took_s = loop.time() - started_s
+        _count(metrics, request, response.status, took_s)
+        _log(request, request_id, response.status, took_s)
         return response
 
     return middleware
@@ -120,6 +125,17 @@ def _answer(error: Exception, request: web.Request, request_id: str) -> web.Stre
         headers=headers,
         content_type=http_problem.CONTENT_TYPE,
     )
+
+
+def _count(metrics: Metrics, request: web.Request, status: int, took_s: float) -> None:
+    """A probe that asks every second would hide what clients see."""
+    endpoint = request.get(ENDPOINT)
+    if endpoint is not None and endpoint.caller is Caller.INTERNAL:
+        return
+    metrics.http_requests += 1
+    metrics.http_ms.observe(took_s * 1000)
+    if status >= 500:
+        metrics.http_failures += 1
 
 
 def _log(request: web.Request, request_id: str, status: int, took_s: float) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gameserver import spans
 from gameserver.adapters.client_address import network
 
 _STANDARD = frozenset(
@@ -42,6 +43,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         fields.update((key, value) for key, value in vars(record).items() if key not in _STANDARD)
+        if trace := spans.current_id():
+            fields["trace"] = trace
         if "remote" in fields:
             fields["remote"] = network(str(fields["remote"]))
         if record.exc_info:

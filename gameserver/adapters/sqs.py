@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import aiohttp
 from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gameserver import spans
 from gameserver.adapters.aws_client import AwsClient
 from gameserver.config import Config
 from gameserver.errors import QueueUnavailable
@@ -47,7 +49,7 @@ class SqsQueue(AwsClient):
             ),
         )
 
-    async def send(self, bodies: Sequence[str]) -> list[bool]:
+    async def send(self, bodies: Sequence[str], traces: Sequence[str] = ()) -> list[bool]:
         """Send up to 10 bodies; see ``ports.EventQueue``. ``ValueError`` over a limit of SQS."""
         if len(bodies) > BODIES_MAX:
             raise ValueError(f"{len(bodies)} bodies; SQS takes {BODIES_MAX} a call")
@@ -56,7 +58,13 @@ class SqsQueue(AwsClient):
             raise ValueError(f"{size} bytes; SQS takes {BATCH_BYTES_MAX} a call")
         if not bodies:
             return []
-        entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+        entries: list[dict[str, Any]] = [
+            {"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)
+        ]
+        for entry, trace in zip(entries, traces, strict=False):
+            if trace:
+                value = {"DataType": "String", "StringValue": trace}
+                entry["MessageAttributes"] = {spans.ATTRIBUTE: value}
         try:
             async with asyncio.timeout(_CALL_TIMEOUT_S):
                 answer = await self._client.send_message_batch(

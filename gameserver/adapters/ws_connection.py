@@ -112,6 +112,10 @@ class WsConnection(PolledSocket):
         self._silent = 0
         self._deadline: asyncio.TimerHandle | None = None
 
+    def who(self) -> dict[str, str]:
+        """For the log."""
+        return {"remote": self.remote, "player": self.player}
+
     def start(self, session: SessionPort) -> None:
         """Deliver what comes in to ``session``; called once, right after the upgrade.
 
@@ -184,7 +188,7 @@ class WsConnection(PolledSocket):
             try:
                 self._session.became_writable()
             except Exception:
-                logger.exception("session failed on resuming", extra={"remote": self.remote})
+                logger.exception("session failed on resuming", extra=self.who())
                 self.fail(StandardCode.INTERNAL_ERROR)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -214,7 +218,7 @@ class WsConnection(PolledSocket):
         self.write(_PING)
 
     def _session_failed(self) -> None:
-        logger.exception("session failed on a message", extra={"remote": self.remote})
+        logger.exception("session failed on a message", extra=self.who())
         self.fail(StandardCode.INTERNAL_ERROR)
 
     def fail(self, code: StandardCode, reason: str = "") -> None:
@@ -344,7 +348,7 @@ class WsConnection(PolledSocket):
             try:
                 session.closed()
             except Exception:
-                logger.exception("session failed on closing", extra={"remote": self.remote})
+                logger.exception("session failed on closing", extra=self.who())
         self.line.connection = None
 
 

@@ -132,10 +132,11 @@ class WsContext:
             connection.close(code, ADVICE[code].meaning)
             return
         self.metrics.handshakes_accepted += 1
+        connection.player = admission.identity.player_id
         try:
             session = self.gate.open(connection, admission)
         except Exception:
-            logger.exception("session could not be opened", extra={"remote": remote})
+            logger.exception("session could not be opened", extra=connection.who())
             connection.fail(StandardCode.INTERNAL_ERROR)
         else:
             connection.start(session)

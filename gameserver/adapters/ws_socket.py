@@ -63,6 +63,7 @@ class PolledSocket(asyncio.Protocol):
         "_received",
         "_transport",
         "line",
+        "player",
         "remote",
         "writable",
     )
@@ -77,6 +78,8 @@ class PolledSocket(asyncio.Protocol):
         metrics: Metrics,
     ) -> None:
         self.remote = remote
+        self.player = ""
+        """Whose it is, for the log."""
         self.writable = True
         self._transport = transport
         self._limits = limits
@@ -210,7 +213,7 @@ class PolledSocket(asyncio.Protocol):
         if unsent > self._limits.buffer_bytes_hard:
             logger.warning(
                 "connection reset: too much unsent",
-                extra={"remote": self.remote, "unsent_bytes": unsent},
+                extra={"remote": self.remote, "player": self.player, "unsent_bytes": unsent},
             )
             self.abort()
 

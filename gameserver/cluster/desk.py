@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from gameserver import spans
 from gameserver.cluster import messages
 from gameserver.errors import JoinRefused
 from gameserver.ports import Identity
@@ -49,7 +50,8 @@ class Desk:
         if isinstance(request, from_client.Watch):
             self._send(owner, messages.AskWatch(link, request, identity))
         else:
-            self._send(owner, messages.AskJoin(link, messages.SeatWanted.of(request), identity))
+            wanted = messages.SeatWanted.of(request)
+            self._send(owner, messages.AskJoin(link, wanted, identity, spans.current()))
         try:
             async with asyncio.timeout(ANSWER_S):
                 arrival = await future

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gameserver import spans
 from gameserver.cluster import messages
 from gameserver.errors import JoinRefused, Unavailable
 from gameserver.game.contract import AnyGame, LeaveReason
@@ -174,7 +175,9 @@ class Guests:
             guest = Guest(self, node, asked.link, watching=watching)
             self._pop(node, asked.link)  # Its match will call it replaced: nobody must hear that.
             wanted = asked.request if isinstance(asked, messages.AskWatch) else asked.request.join()
-            seated = await self._matches.join(wanted, asked.identity, guest)
+            trace = "" if isinstance(asked, messages.AskWatch) else asked.trace
+            with spans.following(trace):
+                seated = await self._matches.join(wanted, asked.identity, guest)
         except JoinRefused as refused:
             code, text = str(refused.code), refused.message
         except Unavailable:

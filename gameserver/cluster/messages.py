@@ -43,11 +43,12 @@ class SeatWanted(msgspec.Struct, array_like=True, tag=1, frozen=True):
 
 
 class AskJoin(msgspec.Struct, array_like=True, tag=1, frozen=True):
-    """Take a seat for a player of the sender. ``local_only``: do not pass it on."""
+    """Take a seat for a player of the sender. ``trace``: the one that this belongs to, or empty."""
 
     link: int
     request: SeatWanted
     identity: Identity
+    trace: str = ""
 
 
 class GiveInput(msgspec.Struct, array_like=True, tag=2, frozen=True):

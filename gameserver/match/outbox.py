@@ -43,6 +43,11 @@ class Outbox:
     def relayed_seq(self) -> int:
         return next(iter(self._entries)) - 1 if self._entries else self._last_seq
 
+    @property
+    def first(self) -> Unrelayed | None:
+        """The one with the lowest number."""
+        return next(iter(self._entries.values()), None)
+
     def offer(self, entries: Iterable[Unrelayed]) -> None:
         """Take over what a commit has made durable; what was offered before is left out."""
         for one in entries:

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from gameserver.errors import QueueUnavailable, StoreUnavailable
 from gameserver.ids import MatchId
 from gameserver.match.backoff import delay_s
 from gameserver.match.bundles import Bundle, Packer
 from gameserver.match.outbox import Outbox
+from gameserver.match.traced import MatchTraces
 from gameserver.metrics import Metrics
 from gameserver.ports import Entropy, EventQueue, MatchStore
 
@@ -35,9 +37,16 @@ class Relay:
     """``open`` an outbox for each match, ``run`` as a task."""
 
     def __init__(
-        self, queue: EventQueue, store: MatchStore, *, entropy: Entropy, metrics: Metrics
+        self,
+        queue: EventQueue,
+        store: MatchStore,
+        *,
+        entropy: Entropy,
+        metrics: Metrics,
+        traces: MatchTraces | None = None,
     ) -> None:
         self._queue = queue
+        self._traces = traces
         self._store = store
         self._entropy = entropy
         self._metrics = metrics
@@ -52,6 +61,17 @@ class Relay:
     def unrelayed(self) -> int:
         """Events committed and not yet taken by the queue."""
         return sum(map(len, self._waiting.values()))
+
+    @property
+    def unrelayed_bytes(self) -> int:
+        """Their records' bytes."""
+        return sum(outbox.bytes for outbox in self._waiting.values())
+
+    @property
+    def oldest_at(self) -> float | None:
+        """The loop's time in s of the step that stated the oldest of them."""
+        firsts = (outbox.first for outbox in self._waiting.values())
+        return min((one.at for one in firsts if one is not None), default=None)
 
     def open(self, match_id: MatchId, *, last_seq: int) -> Outbox:
         """The outbox of a match whose events up to ``last_seq`` need no relay."""
@@ -86,7 +106,7 @@ class Relay:
         if not bundles:
             return True
         try:
-            taken = await self._queue.send([bundle.body for bundle in bundles])
+            taken = await self._send(bundles)
         except QueueUnavailable as error:
             logger.warning("queue unavailable", extra={"error": str(error)})
             return False
@@ -95,6 +115,23 @@ class Relay:
             if ok:
                 self._taken(bundle, now)
         return all(taken)
+
+    async def _send(self, bundles: Sequence[Bundle]) -> list[bool]:
+        bodies = [bundle.body for bundle in bundles]
+        if self._traces is None:
+            return await self._queue.send(bodies)
+        sendings = [self._traces.sending(bundle.parts) for bundle in bundles]
+        try:
+            taken = await self._queue.send(bodies, [each.attribute for each in sendings])
+        except BaseException as error:
+            for each in sendings:
+                each.ended(type(error).__name__)
+            raise
+        for bundle, each, ok in zip(bundles, sendings, taken, strict=True):
+            each.ended("" if ok else "not taken")
+            if ok:
+                self._traces.sent(bundle.parts)
+        return taken
 
     def _taken(self, bundle: Bundle, now: float) -> None:
         for outbox, entries in bundle.parts.items():

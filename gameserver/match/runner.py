@@ -481,7 +481,7 @@ class Runner:
             return
         match outcome:
             case Outcome.COMMITTED:
-                self._committed(self._ledger.committed())
+                self._committed(self._ledger.committed(), sent_at)
                 self.confirm(sent_at)
             case Outcome.FENCED:
                 self._metrics.commits_fenced += 1
@@ -496,13 +496,15 @@ class Runner:
             case _:
                 assert_never(outcome)
 
-    def _committed(self, up_to_entry: int) -> None:
+    def _committed(self, up_to_entry: int, sent_at: float) -> None:
         services, chronicle, recorder = self._services, self.chronicle, self._recorder
         durable = chronicle.durable(up_to_entry)
         for stated in durable:
             if stated.message is not None:
                 self.attendance.announce(stated.message)
         if durable:
+            if services.traces is not None:
+                services.traces.committed(self.match_id, durable, sent_at)
             self.outbox.offer(Unrelayed(stated.entry, stated.at) for stated in durable)
             if self._backlog() >= 1:
                 self.pause(Pause.RELAY)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from heapq import nlargest
@@ -38,6 +39,7 @@ from gameserver.match.relay import Relay
 from gameserver.match.remains import Undertaker
 from gameserver.match.runner import Runner
 from gameserver.match.services import Services
+from gameserver.match.traced import MatchTraces
 from gameserver.matchmaking import Booking, Place, Queue, Vacancy
 from gameserver.metrics import Metrics
 from gameserver.moderation import Judge, Moderator
@@ -80,8 +82,10 @@ class MatchService:
         metrics: Metrics,
         node: str,
         moderator: Moderator | None = None,
+        traces: MatchTraces | None = None,
     ) -> None:
         self._config = config
+        self._traces = traces
         self._games = games = dict(games)
         self._node = node
         self._entropy = entropy
@@ -99,7 +103,7 @@ class MatchService:
             entropy=entropy,
             metrics=metrics,
         )
-        self._relay = Relay(queue, store, entropy=entropy, metrics=metrics)
+        self._relay = Relay(queue, store, entropy=entropy, metrics=metrics, traces=traces)
         self._undertaker = Undertaker(store, self._relay, entropy=entropy)
         services = Services(
             node=node,
@@ -111,6 +115,7 @@ class MatchService:
             sealer=sealer,
             slots=Slots(behind_max=config.ticks_behind_max, metrics=metrics),
             judge=Judge(moderator, config, metrics=metrics),
+            traces=traces,
         )
         self._birth = Birth(
             store, games=games, services=services, undertaker=self._undertaker, entropy=entropy
@@ -144,7 +149,10 @@ class MatchService:
         self, request: from_client.Entry, identity: Identity, subscriber: Subscriber
     ) -> Seated:
         """See ``ports.Matches``."""
-        return await self._registry.join(request, identity, subscriber)
+        seated = await self._registry.join(request, identity, subscriber)
+        if self._traces is not None:
+            self._traces.joined(seated.handle.match_id)
+        return seated
 
     # ── ports.LocalMatches ───────────────────────────────────────────────────────────────────
 
@@ -230,6 +238,27 @@ class MatchService:
     @property
     def events_unrelayed(self) -> int:
         return self._relay.unrelayed
+
+    @property
+    def bytes_unrelayed(self) -> int:
+        return self._relay.unrelayed_bytes
+
+    @property
+    def oldest_unrelayed_s(self) -> float:
+        """Since the step of the oldest event that the queue has not taken; 0: there is none."""
+        oldest = self._relay.oldest_at
+        return 0.0 if oldest is None else self._loop.time() - oldest
+
+    def by_game(self) -> Mapping[tuple[str, ...], float]:
+        """How many matches there are, by game and state."""
+        return Counter((one.game.name, one.state) for one in self._registry.runners.values())
+
+    def players_by_game(self) -> Mapping[tuple[str, ...], float]:
+        """Seats taken, by game."""
+        seats: Counter[tuple[str, ...]] = Counter()
+        for runner in self._registry.runners.values():
+            seats[runner.game.name,] += runner.players
+        return seats
 
     def listing(self) -> list[Listed]:
         """See ``ports.LocalMatches``; oldest first."""

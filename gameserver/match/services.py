@@ -10,6 +10,7 @@ from gameserver.ids import MatchId, PlayerId
 from gameserver.match.committer import Committer
 from gameserver.match.pacer import Slots
 from gameserver.match.relay import Relay
+from gameserver.match.traced import MatchTraces
 from gameserver.matchmaking import Booking
 from gameserver.metrics import Metrics
 from gameserver.moderation import Judge
@@ -36,6 +37,7 @@ class Services:
     sealer: Sealer
     slots: Slots
     judge: Judge
+    traces: MatchTraces | None = None
 
 
 class Watcher(Protocol):

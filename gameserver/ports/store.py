@@ -116,8 +116,9 @@ class Sealer(Protocol):
 class EventQueue(Protocol):
     """The queue to the persistence worker."""
 
-    async def send(self, bodies: Sequence[str]) -> list[bool]:
-        """Send up to 10 bodies (1 MiB in all); which of them were taken. Raises
+    async def send(self, bodies: Sequence[str], traces: Sequence[str] = ()) -> list[bool]:
+        """Send up to 10 bodies (1 MiB in all); which of them were taken. ``traces``: for each body
+        what its message tells the worker of traces (``spans.ATTRIBUTE``), or nothing. Raises
         ``QueueUnavailable`` where none may have been."""
 
 

@@ -291,9 +291,10 @@ class Session:
             code, explanation = ErrorCode.UNAVAILABLE, "the match store did not answer; try again"
         except Exception:
             # A defect of ours must not leave the player waiting for an answer.
-            logger.exception("join failed", extra={"player_id": self.identity.player_id})
+            logger.exception("join failed", extra=self._who())
             code, explanation = ErrorCode.UNAVAILABLE, "joining failed on the server; try again"
         else:
+            logger.debug("joined", extra={**self._who(), "match": seated.handle.match_id})
             if self._state is State.JOINING:
                 self._take_seat(seated)
             else:
@@ -302,6 +303,9 @@ class Session:
         if self._state is State.JOINING:
             self._state = after(self._state, Change.REFUSED)
             self._send(to_client.Error(code, explanation, message.ref))
+
+    def _who(self) -> dict[str, str]:
+        return {"player": self.identity.player_id, "session": self.id}
 
     def _take_seat(self, seated: Seated) -> None:
         self._state = after(self._state, Change.SEATED)

@@ -72,7 +72,7 @@ async def test_on_changed_and_off_again(caplog: pytest.LogCaptureFixture) -> Non
         told = {"message": "Back at noon.", "until_ms": None}
         assert on == {"on": True, "since_ms": NOW_MS, "by": "olga", **told}
         [record] = [one for one in caplog.records if one.message == "maintenance turned on"]
-        assert record.player_id == "sub-op"  # type: ignore[attr-defined]
+        assert record.player == "sub-op"  # type: ignore[attr-defined]
         ready, _ = await ask("GET", "/readyz")
         assert ready == {"status": "ready", "maintenance": told}, "for the load balancer it is"
         longer = {"message": "Back at one.", "until_ms": NOW_MS + 1}

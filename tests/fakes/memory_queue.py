@@ -11,17 +11,20 @@ BATCH_BYTES_MAX = 1_048_576
 
 
 class MemoryQueue:
-    """Implements ``ports.EventQueue``; ``bodies`` are the messages, oldest first."""
+    """Implements ``ports.EventQueue``; ``bodies`` are the messages, oldest first, ``traces`` what
+    was told of traces with any of them."""
 
     def __init__(self) -> None:
         self.bodies: list[str] = []
+        self.traces: list[str] = []
 
-    async def send(self, bodies: Sequence[str]) -> list[bool]:
+    async def send(self, bodies: Sequence[str], traces: Sequence[str] = ()) -> list[bool]:
         if len(bodies) > BODIES_MAX:
             raise ValueError(f"{len(bodies)} bodies")
         if sum(len(body.encode()) for body in bodies) > BATCH_BYTES_MAX:
             raise ValueError("batch too large")
         self.bodies += bodies
+        self.traces += filter(None, traces)
         return [True] * len(bodies)
 
 

@@ -16,6 +16,7 @@ from gameserver.hot import Line
 from gameserver.ids import PlayerId
 from gameserver.match.runner import Runner
 from gameserver.match.service import MatchService
+from gameserver.match.traced import MatchTraces
 from gameserver.match.unsealed import Unsealed
 from gameserver.metrics import Metrics
 from gameserver.moderation import Moderator
@@ -83,11 +84,11 @@ class Queue(MemoryQueue):
 
     down = False
 
-    async def send(self, bodies: Sequence[str]) -> list[bool]:
+    async def send(self, bodies: Sequence[str], traces: Sequence[str] = ()) -> list[bool]:
         await asyncio.sleep(0.001)
         if self.down:
             raise QueueUnavailable("down")
-        return await super().send(bodies)
+        return await super().send(bodies, traces)
 
 
 class Watcher:
@@ -151,6 +152,7 @@ class House:
         games: dict[str, AnyGame] | None = None,
         sealer: Sealer | None = None,
         moderator: Moderator | None = None,
+        traces: MatchTraces | None = None,
         **config: Any,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -172,6 +174,7 @@ class House:
             metrics=self.metrics,
             node=node,
             moderator=moderator,
+            traces=traces,
         )
 
     async def __aenter__(self) -> House:

@@ -257,6 +257,7 @@ def monitor_of(queues: Queues, robot: Robot, database: Database, ages: list[floa
         parked=Parked(database),
         heartbeat=robot.heartbeat,
         oldest_age_s=ages.pop,
+        database_failed=robot.health.database_failed,
         metrics=robot.metrics,
     )
 
@@ -302,6 +303,7 @@ async def test_gauges_stay_while_a_service_does_not_answer(
     await fetch(migrated_dsn, "ALTER TABLE workers RENAME TO gone")
     await monitor.look()
     assert value("worker_watch_failures_total", {"service": "database"}) == 1
+    assert value("worker_database_up") == 0, "though there was nothing to store"
     faults("GetQueueAttributes", times=1, status=503)
     await monitor.look()
     assert value("worker_watch_failures_total", {"service": "queue"}) == 1
