@@ -59,7 +59,7 @@ def bots(stack: Stack) -> Iterator[None]:
     cognito = stack.moto.cognito()
     given = [cognito.token(bot_player(n), username=bot_name(n)) for n in range(1, BOTS + 1)]
     command = [sys.executable, "-m", "botswarm", "--url", stack.settings.ws_url, "--tokens", "-"]
-    command += ["--bots", str(BOTS), "--mode", "quick", "--duration", "300", "--quiet"]
+    command += ["--bots", str(BOTS), "--mode", "bench", "--duration", "300", "--quiet"]
     with subprocess.Popen(
         [*command, "--allow-saturation"],
         cwd=ROOT,
