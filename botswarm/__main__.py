@@ -6,19 +6,29 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 import uvloop
 from rich.console import Console
 
-from botswarm import check, ledger, pauses, processes
+from botswarm import check, compare, ledger, page, pauses, processes, scenario
 from botswarm.brain import load_brains
-from botswarm.cli import CheckCommand, Command, parse_check, parse_run
-from botswarm.processes import Outcome
+from botswarm.cli import (
+    CheckCommand,
+    Command,
+    CompareCommand,
+    parse_check,
+    parse_compare,
+    parse_run,
+)
+from botswarm.deploys import Deploys
+from botswarm.processes import Outcome, Overview
 from botswarm.progress import Display
-from botswarm.report import Report, make_report, render
+from botswarm.report import Report, Story, make_report, render
 from botswarm.settings import shares
 from botswarm.swarm import check_url, tls_context
+from botswarm.timeline import Timeline
 from botswarm.tokens import load_tokens
 from gameserver.errors import ConfigError
 
@@ -31,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given[:1] == ["check"]:
             return _check(parse_check(given[1:]))
+        if given[:1] == ["compare"]:
+            return _compare(parse_compare(given[1:]))
+        if given == ["scenarios"]:
+            return _list_scenarios()
         return _run(parse_run(given))
     except ConfigError as error:
         print(f"botswarm: {error}", file=sys.stderr)
@@ -46,11 +60,12 @@ def _run(command: Command) -> int:
     tls_context(settings)
     load_brains(settings.game, kind=settings.brain, format=settings.format, seed=settings.seed)
     tokens = load_tokens(command.tokens, settings.bots)
-    outcome = uvloop.run(_swarm(command, tokens))
+    outcome, story = uvloop.run(_swarm(command, tokens))
     report = make_report(
         outcome,
         settings=settings,
         limits=command.limits,
+        story=story,
         allow_saturation=command.allow_saturation,
     )
     _write(command, report, outcome)
@@ -61,7 +76,7 @@ def _run(command: Command) -> int:
     return PASSED if report.passed else FAILED
 
 
-async def _swarm(command: Command, tokens: list[str]) -> Outcome:
+async def _swarm(command: Command, tokens: list[str]) -> tuple[Outcome, Story]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -73,10 +88,39 @@ async def _swarm(command: Command, tokens: list[str]) -> Outcome:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
-    parts = shares(command.settings, tokens, processes=command.processes)
-    console = Console(stderr=True)
-    with Display(console, bots=command.settings.bots, quiet=command.quiet) as display:
-        return await processes.run(parts, watch=display, stop=stop)
+    settings = command.settings
+    parts = shares(settings, tokens, processes=command.processes)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    timeline = Timeline(settings)
+    display = Display(
+        Console(stderr=True),
+        bots=settings.bots,
+        quiet=command.quiet,
+        title=f"{settings.game} {command.scenario}".strip(),
+        span_s=settings.duration_s,
+        happenings=settings.happenings,
+    )
+    deploys = Deploys(settings.happenings, command=command.deploy, say=display.say)
+
+    def watch(overview: Overview) -> None:
+        for each in (timeline, deploys, display):
+            each(overview)
+
+    with display, deploys:
+        try:
+            outcome = await processes.run(parts, watch=watch, stop=stop)
+        finally:
+            await deploys.close()
+    marks = sorted([*timeline.marks(settings.happenings), *deploys.marks], key=lambda m: m.at_s)
+    return outcome, Story(
+        started=started,
+        scenario=command.scenario,
+        expect=command.expect,
+        marks=marks,
+        timeline=timeline.points,
+        deploys=len(deploys.wanted),
+        deployed=deploys.done,
+    )
 
 
 def _write(command: Command, report: Report, outcome: Outcome) -> None:
@@ -84,6 +128,8 @@ def _write(command: Command, report: Report, outcome: Outcome) -> None:
     try:
         if command.report is not None:
             command.report.write_bytes(encoded + b"\n")
+        if command.html is not None:
+            command.html.write_text(page.render(report), encoding="utf-8")
         if command.ledger is not None:
             ledger.write(command.ledger, outcome.ledger.lines())
         if command.pauses is not None:
@@ -106,6 +152,24 @@ def _check(command: CheckCommand) -> int:
     comparison = uvloop.run(work)
     print(check.describe(comparison))
     return PASSED if comparison.equal else FAILED
+
+
+def _compare(command: CompareCommand) -> int:
+    first, second = compare.read(command.first), compare.read(command.second)
+    found = compare.compare(first, second, compare.Tolerance(share=command.tolerance))
+    if command.json:
+        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        Console(width=None if sys.stdout.isatty() else 120).print(compare.render(found))
+    if found.doubts and not command.loosely:
+        return INVALID
+    return FAILED if found.worse else PASSED
+
+
+def _list_scenarios() -> int:
+    for name in scenario.shipped():
+        print(f"{name:16} {scenario.load(name).about}")
+    return PASSED
 
 
 if __name__ == "__main__":

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from botswarm.happening import Deploy, Happening
 from botswarm.reading import WOKEN_MAX, Reading
 from botswarm.report import Limits
+from botswarm.scenario import check_steps, load
 from botswarm.settings import BOTS_MAX, RATE_MAX, SECONDS_MAX, Settings
 from gameserver.wire.codec import Format
 
@@ -18,7 +21,9 @@ EPILOG = """\
 exit codes: 0 all limits kept, 1 a limit broken, 2 the command or its files are wrong,
 3 invalid because the generator was saturated, 130 interrupted (with a report of what there was)
 
-also: python -m botswarm check --help    compare a run's ledger with PostgreSQL"""
+also: python -m botswarm scenarios       what --scenario knows by name
+      python -m botswarm compare --help  compare the reports of two runs
+      python -m botswarm check --help    compare a run's ledger with PostgreSQL"""
 CONNECTS_PER_S = 150
 """The default ramp's pace: the server takes 200 connections a second from one address."""
 
@@ -28,13 +33,27 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     settings: Settings
     limits: Limits
+    scenario: str
+    expect: list[str]
+    deploy: str
     allow_saturation: bool
     tokens: str
     processes: int
     report: Path | None
+    html: Path | None
     ledger: Path | None
     pauses: Path | None
     quiet: bool
+    json: bool
+
+
+class CompareCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """``botswarm compare``. ``loosely``: compare runs that are not alike as well."""
+
+    first: Path
+    second: Path
+    tolerance: float
+    loosely: bool
     json: bool
 
 
@@ -95,6 +114,9 @@ def _run_parser() -> argparse.ArgumentParser:
         metavar="FILE|-|URL",
         help="one token a line, or a URL: POST URL?count=N (default: %(default)s)",
     )
+    add = parser.add_argument_group("scenario").add_argument
+    add("--scenario", metavar="NAME|FILE", help=_SCENARIO_HELP)
+    add("--deploy", default="", metavar="COMMAND", help=_DEPLOY_HELP)
     add = parser.add_argument_group("what").add_argument
     add("--bots", type=_whole(1, BOTS_MAX), default=100, help="default: %(default)s")
     add("--game", default="arena", help="a game's name or module:Class (default: %(default)s)")
@@ -116,6 +138,9 @@ def _run_parser() -> argparse.ArgumentParser:
     return parser
 
 
+_SCENARIO_HELP = "what to do and what happens meanwhile; other options come before what it says"
+_DEPLOY_HELP = "run where the scenario has a deploy (default: wait for SIGUSR1); no shell"
+_EXPECT_HELP = "errors of this kind (a pattern) are reported, not judged; may be repeated"
 _BRAIN_HELP = "full: play by what is seen; scripted: valid random inputs, the least CPU"
 _READING_HELP = (
     "how sockets are read. woken: when something comes; polled: before an input is sent, the least "
@@ -131,6 +156,7 @@ _FINISH_HELP = "then up to S seconds more until the matches being played have en
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("output").add_argument
     add("--report", type=Path, metavar="FILE", help="write the report as JSON")
+    add("--html", type=Path, metavar="FILE", help="write the report as a page with plots")
     add("--ledger", type=Path, metavar="FILE", help="write every event that was announced")
     add("--pauses", type=Path, metavar="FILE", help=_PAUSES_HELP)
     add("--pause-ms", type=_number(1, 3_600_000), default=200.0, help="default: %(default)s")
@@ -147,6 +173,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     add("--max-p99-ms", type=_number(0, 3_600_000), help="input to snapshot")
     add("--min-snapshots", type=_whole(0, many), help="received in all")
     add("--min-matches-ended", type=_whole(0, many), help="matches that a bot saw end")
+    add("--expect", action="append", metavar="KIND", help=_EXPECT_HELP)
     add(
         "--allow-saturation",
         action=argparse.BooleanOptionalAction,
@@ -156,48 +183,75 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_run(arguments: Sequence[str]) -> Command:
-    """Exits with 2 and a message if something is wrong."""
+    """Exits with 2 and a message if something is wrong, or raises ``ConfigError``."""
     parser = _run_parser()
     given = parser.parse_args(arguments)
+    scenario = None if given.scenario is None else load(given.scenario)
+    if scenario is not None:
+        parser.set_defaults(**scenario.options())
+        given = parser.parse_args(arguments)
+    steps = [] if scenario is None else scenario.steps
+    check_steps(steps, duration_s=given.duration, url=given.url)
+    _check_together(parser, given, steps)
+    expect = [*([] if scenario is None else scenario.expect), *(given.expect or [])]
+    return Command(
+        settings=_settings(given, steps),
+        limits=Limits(**{name: getattr(given, name) for name in Limits.__struct_fields__}),
+        scenario="" if scenario is None else scenario.name,
+        expect=expect,
+        deploy=given.deploy,
+        allow_saturation=given.allow_saturation,
+        tokens=given.tokens,
+        processes=given.processes,
+        report=given.report,
+        html=given.html,
+        ledger=given.ledger,
+        pauses=given.pauses,
+        quiet=given.quiet or given.json,
+        json=given.json,
+    )
+
+
+def _check_together(
+    parser: argparse.ArgumentParser, given: argparse.Namespace, steps: list[Happening]
+) -> None:
     if given.ca and not given.url.startswith("wss://"):
         parser.error("--ca: only for a wss:// URL")
     if given.reading == Reading.POLLED and given.url.startswith("wss://"):
         parser.error("--reading polled: only for a ws:// URL; with TLS all sockets are woken")
     if given.processes > given.bots:
         parser.error(f"--processes {given.processes}: more than there are bots ({given.bots})")
-    for path in (given.report, given.ledger, given.pauses):
+    for path in (given.report, given.html, given.ledger, given.pauses):
         if path is not None and not path.parent.is_dir():
             parser.error(f"{path}: the directory {path.parent} does not exist")
-    ramp_s = given.bots / CONNECTS_PER_S if given.ramp is None else given.ramp
-    return Command(
-        settings=Settings(
-            url=given.url,
-            bots=given.bots,
-            game=given.game,
-            mode=given.mode,
-            match=given.match,
-            rate=given.rate or 0.0,
-            duration_s=given.duration,
-            ramp_s=ramp_s,
-            finish_s=given.finish,
-            seed=given.seed,
-            format=Format.MSGPACK if given.format == "msgpack" else Format.JSON,
-            brain=given.brain,
-            reading=Reading(given.reading),
-            rejoin=given.rejoin,
-            record_events=given.ledger is not None,
-            ca_file=given.ca,
-            pause_s=0.0 if given.pauses is None else given.pause_ms / 1000,
-        ),
-        limits=Limits(**{name: getattr(given, name) for name in Limits.__struct_fields__}),
-        allow_saturation=given.allow_saturation,
-        tokens=given.tokens,
-        processes=given.processes,
-        report=given.report,
-        ledger=given.ledger,
-        pauses=given.pauses,
-        quiet=given.quiet or given.json,
-        json=given.json,
+    if given.deploy and not any(isinstance(step, Deploy) for step in steps):
+        parser.error("--deploy: only for a scenario with a deploy step")
+    try:
+        shlex.split(given.deploy)
+    except ValueError as error:
+        parser.error(f"--deploy {given.deploy!r}: {error}")
+
+
+def _settings(given: argparse.Namespace, steps: list[Happening]) -> Settings:
+    return Settings(
+        url=given.url,
+        bots=given.bots,
+        game=given.game,
+        mode=given.mode,
+        match=given.match,
+        rate=given.rate or 0.0,
+        duration_s=given.duration,
+        ramp_s=given.bots / CONNECTS_PER_S if given.ramp is None else given.ramp,
+        finish_s=given.finish,
+        seed=given.seed,
+        format=Format.MSGPACK if given.format == "msgpack" else Format.JSON,
+        brain=given.brain,
+        reading=Reading(given.reading),
+        rejoin=given.rejoin,
+        record_events=given.ledger is not None,
+        ca_file=given.ca,
+        pause_s=0.0 if given.pauses is None else given.pause_ms / 1000,
+        happenings=steps,
     )
 
 
@@ -222,3 +276,33 @@ def parse_check(arguments: Sequence[str]) -> CheckCommand:
     if not given.postgres.startswith(("postgres://", "postgresql://")):
         parser.error("--postgres: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
     return CheckCommand(ledger=given.ledger, postgres=given.postgres, wait_s=given.wait)
+
+
+def parse_compare(arguments: Sequence[str]) -> CompareCommand:
+    """Exits with 2 and a message if something is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="botswarm compare",
+        description="Holds the second run against the first, figure by figure.",
+        epilog="exit codes: 0 not worse, 1 a figure is worse beyond tolerance, 2 a file is wrong, "
+        "3 the runs are not alike (unless --loosely)",
+        allow_abbrev=False,
+    )
+    parser.add_argument("first", type=Path, help="what --report wrote: the one to be held against")
+    parser.add_argument("second", type=Path)
+    parser.add_argument(
+        "--tolerance",
+        type=_number(0, 10),
+        default=0.1,
+        metavar="SHARE",
+        help="a figure may be worse by this share (default: %(default)s)",
+    )
+    parser.add_argument("--loosely", action="store_true", help="though settings differ")
+    parser.add_argument("--json", action="store_true", help="instead of a table")
+    given = parser.parse_args(arguments)
+    return CompareCommand(
+        first=given.first,
+        second=given.second,
+        tolerance=given.tolerance,
+        loosely=given.loosely,
+        json=given.json,
+    )

@@ -41,6 +41,14 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     done: Callable[[Bot], None]
 
 
+class Playing(msgspec.Struct, frozen=True):
+    """A bot in a match."""
+
+    connection: Connection
+    play: Play
+    pinger: Pinger
+
+
 class Bot:
     """One player with one token. Implements ``connection.Listener`` and ``pinger.Line``."""
 
@@ -98,6 +106,12 @@ class Bot:
         if self.phase is Phase.DIALING:
             self._stats.error(kind)
             self._retry_dial()
+
+    def at_play(self) -> Playing | None:
+        """While it plays; what a scenario gets hold of."""
+        if self.phase is not Phase.PLAYING or self._play is None or self._connection is None:
+            return None
+        return Playing(self._connection, self._play, self._pinger)
 
     def finish(self) -> None:
         """Stop when the match that is being played has ended, or now without one."""

@@ -29,6 +29,8 @@ TURN_RATE = 2.0
 """Decisions per second in a game without ticks of its own."""
 SAME_VIEW_S = 2.0
 """In such a game: when to decide again though nothing has changed."""
+NEVER = 1 << 62
+"""More inputs than anybody sends."""
 _RING = 64
 """Inputs under way whose send times are kept; at 20 Hz this is 3 s."""
 
@@ -280,6 +282,16 @@ class Play:
         """The match goes on."""
         self._paused = False
         self._frame_at = now
+
+    def reads(self, on: bool, now: float) -> None:
+        """Stop reading the socket, or go on. What was late by that is nobody's latency or stall."""
+        if self.polled:
+            self._inputs_to_read = 0 if on else NEVER
+        else:
+            self._connection.polled(not on)
+        if on:
+            self._sent_at = [0.0] * _RING
+            self._frame_at = self.seen_at = now
 
     def end(self, now: float) -> None:
         """No more inputs; a stall that lasts until now is counted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
@@ -14,6 +15,10 @@ from botswarm.processes import Outcome
 from botswarm.reading import Reading
 from botswarm.saturation import reasons
 from botswarm.settings import Settings
+from botswarm.timeline import Mark, Point
+
+CURVE = (1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 100)
+"""Percents of the latency's curve in the report."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +74,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The report file. ``error_rate``: errors per input sent or connection tried. ``reading``:
     how sockets were read in fact, ``woken`` or ``polled``; ``measured_bots``: those that
     ``latency`` and ``ping`` are of. ``saturated``: the generator was the bottleneck, as
-    ``bottleneck`` says. ``valid``: it was not, or that was allowed."""
+    ``bottleneck`` says. ``valid``: it was not, or that was allowed. ``expected``: the kinds of
+    errors that are not in ``error_rate``. ``curve``: percentiles of the latency, as (percent, ms).
+    ``timeline`` and ``marks``: see ``botswarm.timeline``; ``started``: ISO 8601."""
 
     passed: bool
     interrupted: bool
@@ -92,10 +99,37 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     errors: dict[str, int]
     error_rate: float
     limits: list[Verdict]
+    started: str = ""
+    scenario: str = ""
+    expected: list[str] = []
+    curve: list[tuple[float, float]] = []
+    marks: list[Mark] = []
+    timeline: list[Point] = []
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told of a run beside its figures. ``expect``: patterns of errors that belong to it;
+    ``deploys``: how many it was to have, ``deployed``: how many went well."""
+
+    started: str = ""
+    scenario: str = ""
+    expect: list[str] = []
+    marks: list[Mark] = []
+    timeline: list[Point] = []
+    deploys: int = 0
+    deployed: int = 0
+
+
+NO_STORY = Story()
 
 
 def make_report(
-    outcome: Outcome, *, settings: Settings, limits: Limits, allow_saturation: bool = False
+    outcome: Outcome,
+    *,
+    settings: Settings,
+    limits: Limits,
+    story: Story = NO_STORY,
+    allow_saturation: bool = False,
 ) -> Report:
     """Judge a run. Latency and rates are those of the steady part, counts of the whole run.
 
@@ -106,11 +140,13 @@ def make_report(
     if outcome.lost:
         errors["process_lost"] = outcome.lost
     error_count = sum(errors.values())
-    error_rate = error_count / max(1, total.inputs + total.connects)
+    expected = [kind for kind in errors if any(fnmatchcase(kind, each) for each in story.expect)]
+    judged = {kind: count for kind, count in errors.items() if kind not in expected}
+    error_rate = sum(judged.values()) / max(1, total.inputs + total.connects)
     values: dict[str, float] = {
         "max_error_rate": error_rate,
-        "max_protocol_errors": sum(n for kind, n in errors.items() if kind.startswith("protocol:")),
-        "max_stalls": errors.get("stall", 0),
+        "max_protocol_errors": sum(n for kind, n in judged.items() if kind.startswith("protocol:")),
+        "max_stalls": judged.get("stall", 0),
         "max_p99_ms": steady.latency.summary().p99_ms,
         "min_snapshots": total.snapshots,
         "min_matches_ended": outcome.ledger.matches_ended,
@@ -119,6 +155,8 @@ def make_report(
     verdicts.append(_at_least("joins", 1, total.joins))
     if outcome.lost:
         verdicts.append(Verdict(name="process_lost", limit=0, value=outcome.lost, kept=False))
+    if story.deploys:
+        verdicts.append(_at_least("deploys", story.deploys, story.deployed))
     if limits.max_p99_ms is not None:
         # Without a single measurement a latency limit has not been kept.
         verdicts.append(_at_least("latency_samples", 1, steady.latency.count))
@@ -154,6 +192,12 @@ def make_report(
         errors=errors,
         error_rate=round(error_rate, 6),
         limits=verdicts,
+        started=story.started,
+        scenario=story.scenario,
+        expected=expected,
+        curve=[(percent, steady.latency.percentile(percent) / 1000) for percent in CURVE],
+        marks=story.marks,
+        timeline=story.timeline,
     )
 
 
@@ -234,7 +278,8 @@ def render(report: Report) -> Group:
     if report.errors:
         errors = Table("error", "count", title="errors by kind", title_justify="left", box=None)
         for kind, count in report.errors.items():
-            errors.add_row(Text(kind), str(count))
+            note = " (expected)" if kind in report.expected else ""
+            errors.add_row(Text(kind + note), str(count))
         parts += [Text(), errors]
     parts += [Text(), _limits(report)]
     if report.bottleneck:

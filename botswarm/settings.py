@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from botswarm.happening import Happening
 from botswarm.reading import Reading
 from gameserver.wire.codec import Format
 
@@ -38,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     record_events: bool = False
     ca_file: str = ""
     pause_s: float = 0.0
+    happenings: list[Happening] = []
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):

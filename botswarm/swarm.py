@@ -22,6 +22,7 @@ from botswarm.pauses import Pause, Pauses
 from botswarm.play import Table
 from botswarm.reading import is_measured, measured_count, polls
 from botswarm.settings import Settings, Share
+from botswarm.stage import direct
 from botswarm.stats import Progress, Stats
 from botswarm.wheel import Timer, Wheel
 from gameclient.connection import Connection
@@ -112,12 +113,14 @@ class Swarm:
             interrupted = await self._settle(stop) or interrupted
             steady_from, at, cpu = self._stats.copy(), time.monotonic(), time.process_time()
             self._phase = "steady"
+            direct(self._bots, self._numbers, settings=settings, wheel=self._wheel, now=at)
             interrupted = interrupted or await self._pass_time(settings.duration_s, stop)
             steady = self._stats.since(steady_from)
             steady_s, steady_cpu_s = time.monotonic() - at, time.process_time() - cpu
             if settings.finish_s and not interrupted:
                 interrupted = await self._finish(stop)
             await self._say_goodbye()
+            progress(self._progress())
         finally:
             gc.unfreeze()
             reporter.cancel()
@@ -230,15 +233,16 @@ class Swarm:
 
     async def _report(self, progress: Callable[[Progress], None]) -> None:
         while True:
-            progress(
-                Progress(
-                    phase=self._phase,
-                    at_s=time.monotonic() - self._started_at,
-                    cpu_s=time.process_time(),
-                    stats=self._stats,
-                )
-            )
+            progress(self._progress())
             await asyncio.sleep(PROGRESS_S)
+
+    def _progress(self) -> Progress:
+        return Progress(
+            phase=self._phase,
+            at_s=time.monotonic() - self._started_at,
+            cpu_s=time.process_time(),
+            stats=self._stats,
+        )
 
 
 def check_url(settings: Settings) -> WebSocketURI:
