@@ -15,7 +15,7 @@ import msgspec
 
 from botswarm.timeline import Mark
 
-WIDTH = 720.0
+WIDTH, WIDE = 720.0, 1240.0
 HEIGHT = 240.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 22.0, 28.0
 ROW = 26.0
@@ -40,14 +40,18 @@ class Axis(msgspec.Struct, frozen=True, kw_only=True):
     ends: Sequence[float]
     marks: Sequence[Mark] = ()
     steady_at: float | None = None
+    width: float = WIDTH
+    left: float = LEFT
+    right: float = RIGHT
 
     @property
     def until(self) -> float:
         return max(self.ends, default=0.0) or 1.0
 
-    def x(self, at_s: float, *, left: float = LEFT, right: float = RIGHT) -> float:
+    def x(self, at_s: float) -> float:
         """Where a time stands."""
-        return left + (WIDTH - left - right) * min(max(at_s / self.until, 0.0), 1.0)
+        inner = self.width - self.left - self.right
+        return self.left + inner * min(max(at_s / self.until, 0.0), 1.0)
 
 
 def nice_ticks(top: float, count: int = TICKS) -> list[float]:
@@ -78,7 +82,7 @@ def lines(title: str, unit: str, series: Sequence[Series], axis: Axis) -> str:
         return bottom - (bottom - TOP) * value / ticks[-1]
 
     parts = [*_ramp(axis, bottom), *_grid(ticks, y), *_times(axis, bottom)]
-    parts += _marks(axis, bottom, left=LEFT, right=RIGHT)
+    parts += _marks(axis, bottom)
     parts += [
         f'<path class="line s{each.style}" d="{_path(each.values, axis, y)}"/>' for each in series
     ]
@@ -119,29 +123,30 @@ def curve(title: str, points: Sequence[tuple[float, float]]) -> str:
 
 def rows(title: str, counts: Sequence[tuple[str, Sequence[int]]], axis: Axis) -> str:
     """A row per kind with a bar for each step in which it came, by its own scale."""
+    axis = msgspec.structs.replace(axis, width=WIDE, left=NAMES, right=COUNTS)
     height = TOP + ROW * len(counts) + BOTTOM
     bottom = height - BOTTOM
-    parts = _marks(axis, bottom, left=NAMES, right=COUNTS)
+    parts = _marks(axis, bottom)
     for index, (name, values) in enumerate(counts):
         base = TOP + ROW * (index + 1) - 4
         top = max(values, default=0) or 1
         parts.append(_text(NAMES - 8, base - 4, name, "name end"))
-        parts.append(f'<line class="grid" x1="{NAMES}" x2="{WIDTH - COUNTS}" y1="{base}" ')
+        parts.append(f'<line class="grid" x1="{NAMES}" x2="{WIDE - COUNTS}" y1="{base}" ')
         parts.append(f'y2="{base}"/>')
         began = 0.0
         for end, value in zip(axis.ends, values, strict=True):
             if value:
-                x = axis.x(began, left=NAMES, right=COUNTS)
-                wide = max(1.5, axis.x(end, left=NAMES, right=COUNTS) - x - 0.5)
+                x = axis.x(began)
+                wide = max(1.5, axis.x(end) - x - 0.5)
                 high = max(2.0, (ROW - 8) * value / top)
                 parts.append(
                     f'<rect class="bar" x="{x:.1f}" y="{base - high:.1f}" width="{wide:.1f}" '
                     f'height="{high:.1f}"><title>{end:.0f} s: {escape(name)} {value}</title></rect>'
                 )
             began = end
-        parts.append(_text(WIDTH - COUNTS + 8, base - 4, short(sum(values)), "name"))
-    parts += _times(axis, bottom, left=NAMES, right=COUNTS)
-    return _figure(title, "", [], parts, height)
+        parts.append(_text(WIDE - COUNTS + 8, base - 4, short(sum(values)), "name"))
+    parts += _times(axis, bottom)
+    return _figure(title, "", [], parts, height, width=WIDE)
 
 
 # ── parts ────────────────────────────────────────────────────────────────────────────────────────
@@ -153,17 +158,24 @@ def _nines(percent: float) -> float:
 
 
 def _figure(
-    title: str, unit: str, series: Sequence[Series], parts: Sequence[str], height: float
+    title: str,
+    unit: str,
+    series: Sequence[Series],
+    parts: Sequence[str],
+    height: float,
+    width: float = WIDTH,
 ) -> str:
     legend = "".join(
         f'<span class="key"><i class="s{each.style}"></i>{escape(each.name)}</span>'
         for each in series
     )
     what = f"{title}, {unit}" if unit else title
+    small = f" <small>{escape(unit)}</small>" if unit else ""
+    wide = ' class="wide"' if width > WIDTH else ""
     return (
-        f"<figure><figcaption><h2>{escape(title)}{f' <small>{escape(unit)}</small>' * bool(unit)}"
+        f"<figure{wide}><figcaption><h2>{escape(title)}{small}"
         f'</h2><div class="legend">{legend}</div></figcaption>'
-        f'<svg viewBox="0 0 {WIDTH:g} {height:g}" role="img" aria-label="{escape(what)}">'
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(what)}">'
         + "".join(parts)
         + "</svg></figure>"
     )
@@ -185,9 +197,9 @@ def _grid(ticks: Sequence[float], y: object) -> list[str]:
     return found
 
 
-def _times(axis: Axis, bottom: float, *, left: float = LEFT, right: float = RIGHT) -> list[str]:
+def _times(axis: Axis, bottom: float) -> list[str]:
     return [
-        _text(axis.x(tick, left=left, right=right), bottom + 18, f"{tick:g} s", "tick middle")
+        _text(axis.x(tick), bottom + 18, f"{tick:g} s", "tick middle")
         for tick in nice_ticks(axis.until, 8)
         if tick <= axis.until
     ]
@@ -201,19 +213,19 @@ def _ramp(axis: Axis, bottom: float) -> list[str]:
     return [shade, _text(LEFT + 4, TOP + 13, "ramp", "note")] if wide > 34 else [shade]
 
 
-def _marks(axis: Axis, bottom: float, *, left: float, right: float) -> list[str]:
+def _marks(axis: Axis, bottom: float) -> list[str]:
     found = []
     taken = -math.inf
     for mark in axis.marks:
-        x = axis.x(mark.at_s, left=left, right=right)
-        wide = max(1.5, axis.x(mark.until_s, left=left, right=right) - x)
+        x = axis.x(mark.at_s)
+        wide = max(1.5, axis.x(mark.until_s) - x)
         tip = f"<title>{mark.at_s:.1f} s: {escape(mark.label)}</title>"
         found.append(
             f'<rect class="mark" x="{x:.1f}" y="{TOP}" width="{wide:.1f}" '
             f'height="{bottom - TOP:.1f}">{tip}</rect>'
         )
         if x > taken:
-            end = x + 6.5 * len(mark.label) > WIDTH
+            end = x + 6.5 * len(mark.label) > axis.width
             found.append(_text(x, TOP - 7, mark.label, "note end" if end else "note"))
             taken = x + 6.5 * len(mark.label) + 8
     return found

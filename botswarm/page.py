@@ -33,6 +33,7 @@ def render(report: Report) -> str:
         _tiles(report),
         f'<div class="plots">{_plots(report, axis)}</div>',
         f'<div class="plots">{_errors(report.timeline, axis)}</div>' if report.errors else "",
+        _durations(report),
         f'<div class="tables">{_tables(report)}</div>',
     ]
     return (
@@ -54,7 +55,10 @@ def _header(title: str, report: Report) -> str:
     style = {"passed": "good", "failed": "bad", "invalid": "warn"}[verdict]
     mode = f" ({settings.mode})" if settings.mode else ""
     about = [f"{settings.bots} {settings.brain} bots", f"{settings.game}{mode}"]
-    about += [f"{report.steady_s:.0f} s steady", report.started.replace("T", " ")]
+    about += [
+        f"{report.steady_s:.0f} s steady",
+        report.started.replace("T", " ").replace("+00:00", " UTC"),
+    ]
     notes = [report.bottleneck] if report.bottleneck else []
     notes += ["interrupted: this is a part of the run"] if report.interrupted else []
     return (
@@ -87,7 +91,8 @@ def _plots(report: Report, axis: Axis) -> str:
     points = report.timeline
 
     def series(name: str, style: int, field: str, *, gaps: bool = False) -> Series:
-        values = [getattr(point, field) for point in points]
+        # While the bots say goodbye, a step is short and tells nothing of the load.
+        values = [None if point.phase == "stop" else getattr(point, field) for point in points]
         return Series(
             name=name, style=style, values=[v or None for v in values] if gaps else values
         )
@@ -146,14 +151,6 @@ def _tables(report: Report) -> str:
         (escape(kind), str(count), "expected" if kind in report.expected else "")
         for kind, count in report.errors.items()
     ]
-    durations = {
-        "input to snapshot": report.latency,
-        "ping": report.ping,
-        "connect": report.connect,
-        "stall": report.stall,
-        "generator lag": report.lag,
-        "sent late": report.late,
-    }
     settings = [
         (escape(name), escape(str(value)))
         for name, value in msgspec.to_builtins(report.settings).items()
@@ -168,13 +165,25 @@ def _tables(report: Report) -> str:
     ]
     parts = [
         _table("Limits", ("", "allowed", "was", ""), limits),
-        _table("Milliseconds", _COLUMNS, [_row(name, each) for name, each in durations.items()]),
         _table("Errors by kind", ("", "count", ""), errors) if errors else "",
         _table("What happened", ("", "from", "to"), happened) if happened else "",
         _table("Counts", ("", ""), counts),
         _table("Settings", ("", ""), settings),
     ]
     return "".join(parts)
+
+
+def _durations(report: Report) -> str:
+    durations = {
+        "input to snapshot": report.latency,
+        "ping": report.ping,
+        "connect": report.connect,
+        "stall": report.stall,
+        "generator lag": report.lag,
+        "sent late": report.late,
+    }
+    rows = [_row(name, each) for name, each in durations.items()]
+    return _table("Milliseconds", _COLUMNS, rows, style="wide")
 
 
 _COLUMNS = ("", "count", "mean", "p50", "p90", "p99", "p99.9", "max")
@@ -188,12 +197,14 @@ def _row(name: str, summary: Summary) -> tuple[str, ...]:
     return (name, str(summary.count), *[f"{ms:.1f}" for ms in (*figures, *rest)])
 
 
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], style: str = ""
+) -> str:
     """Cells are HTML already."""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return (
-        f"<section><h2>{escape(title)}</h2><table><thead><tr>{head}</tr></thead>"
+        f'<section class="{style}"><h2>{escape(title)}</h2><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></section>"
     )
 

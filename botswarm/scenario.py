@@ -79,7 +79,7 @@ def load(name: str) -> Scenario:
     """A file by its path, or one of ``shipped`` by its name. Raises ``ConfigError`` that says
     where it is wrong."""
     path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
-    if path.parent == SHIPPED and name not in shipped() and not path.is_file():
+    if not name.endswith(".toml") and name not in shipped():
         raise ConfigError(
             f"--scenario {name!r}: not one of {', '.join(shipped())}; or give a file, *.toml"
         )

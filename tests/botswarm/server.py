@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 
 from gameserver.games.echo import Echo, EchoView, Value
 from gameserver.wire import from_client, to_client
-from gameserver.wire.codec import Format, decoder_for, encode, encode_value
+from gameserver.wire.codec import BadMessage, Format, decoder_for, encode, encode_value
 
 TICK_RATE = 50
 GAME = Echo()
@@ -65,7 +65,9 @@ Fault = Callable[[Peer], Awaitable[bool]]
 
 class Server:
     """``async with Server() as server``. ``fault``: called for each peer at each tick; true
-    replaces the frame. ``status``: answers to handshakes, while there are any."""
+    replaces the frame. ``malformed``: what could not be decoded; it is left without an answer.
+    ``lets_leave``: a ``Leave`` is answered. ``status``: answers to handshakes, while there are
+    any."""
 
     def __init__(self, *, match_ticks: int = 10**9, ssl: Any = None) -> None:
         self.match_ticks = match_ticks
@@ -78,6 +80,8 @@ class Server:
         self.connections = 0
         self.joins: list[from_client.Join] = []
         self.leaves = 0
+        self.malformed: list[bytes] = []
+        self.lets_leave = False
         self.url = ""
         self._ssl = ssl
 
@@ -126,7 +130,12 @@ class Server:
         try:
             async for payload in ws:
                 data = payload.encode() if isinstance(payload, str) else payload
-                await self._take(peer, decode(data))
+                try:
+                    message = decode(data)
+                except BadMessage:
+                    self.malformed.append(data)
+                    continue
+                await self._take(peer, message)
         except ConnectionClosed:
             pass
         finally:
@@ -148,6 +157,10 @@ class Server:
                 await peer.send(to_client.Pong(sent, 0))
             case from_client.Leave():
                 self.leaves += 1
+                if self.lets_leave and peer.match is not None:
+                    name, peer.match = peer.match.name, None
+                    self.peers.remove(peer)
+                    await peer.send(to_client.Left(0, name, "left"))
 
     async def join(self, peer: Peer, message: from_client.Join, **changes: Any) -> None:
         """Answer a join as it should be, but for ``changes`` of the ``Joined``."""

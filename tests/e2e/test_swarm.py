@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from gameserver.devstack.stack import Stack
 from tests.e2e.conftest import Swarm
+from tests.e2e.make_run import ROOT
 
 BOTS = int(os.environ.get("E2E_BOTS", "48"))
 SECONDS = float(os.environ.get("E2E_SECONDS", "12"))
@@ -66,3 +70,58 @@ def test_an_outage_is_a_pause_at_most(stack: Stack, swarm: Swarm, service: str) 
     assert stack.fallen() is None
     checked = swarm.check(wait_s=60)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+SCENARIO = """
+about = "A little of everything."
+expect = ["error:bad_message", "close:bad_messages"]
+[run]
+duration = 6.0
+ramp = 1.0
+[[steps]]
+do = "reconnect"
+at_s = 0.5
+share = 0.5
+[[steps]]
+do = "rejoin"
+at_s = 1.5
+share = 0.25
+[[steps]]
+do = "read_slowly"
+at_s = 1.0
+for_s = 3.0
+share = 0.25
+[[steps]]
+do = "send_malformed"
+at_s = 3.0
+messages = 6
+share = 0.25
+[[steps]]
+do = "deploy"
+at_s = 1.0
+within_s = 4.0
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_scenario_is_played_and_reported(stack: Stack, swarm: Swarm, tmp_path: Path) -> None:
+    path, html = tmp_path / "all.toml", tmp_path / "report.html"
+    path.write_text(SCENARIO)
+    process = swarm.start(
+        bots=16,
+        seconds=6,
+        mode="quick",
+        arguments=("--scenario", str(path), "--deploy", "true", "--html", str(html), "--finish=0"),
+    )
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
+    figures = swarm.figures()
+    assert figures["counts"]["reconnects"] == 8, output
+    assert figures["errors"] == {"error:bad_message": 24}, output
+    assert [verdict for verdict in figures["limits"] if verdict["name"] == "deploys"]
+    assert len(figures["marks"]) == 5 and len(figures["timeline"]) >= 5
+    assert html.read_text().count("<svg") == 7
+    same = [str(swarm.report)] * 2
+    command = [sys.executable, "-m", "botswarm", "compare", *same]
+    compared = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert compared.returncode == 0, compared.stdout + compared.stderr
