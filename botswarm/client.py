@@ -16,7 +16,7 @@ import msgspec
 
 from botswarm.phase import OVERDUE, Phase
 from botswarm.pinger import Pinger
-from botswarm.play import OfMatch, Play, Table
+from botswarm.play import OfMatch, Play, Playing, Table
 from botswarm.verify import check_joined
 from botswarm.wheel import Timer
 from gameclient.connection import Connection
@@ -39,14 +39,6 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     time: Callable[[], float]
     dial: Callable[[Bot], None]
     done: Callable[[Bot], None]
-
-
-class Playing(msgspec.Struct, frozen=True):
-    """A bot in a match."""
-
-    connection: Connection
-    play: Play
-    pinger: Pinger
 
 
 class Bot:

@@ -12,6 +12,7 @@ from botswarm.brain import Brain, Brains
 from botswarm.heads import DELTA, SNAPSHOT, decode_delta_head, decode_snapshot_head
 from botswarm.ledger import Ledger
 from botswarm.pauses import Pauses
+from botswarm.pinger import Pinger
 from botswarm.reading import POLL_S, inputs_per_read
 from botswarm.settings import Settings
 from botswarm.stats import Stats
@@ -359,6 +360,14 @@ class Play:
         """In a game of turns: whether an answer to the present view is under way."""
         decided_tick, decided_at = self._decided
         return self._tick_rate == 0 and tick == decided_tick and now - decided_at < SAME_VIEW_S
+
+
+class Playing(msgspec.Struct, frozen=True):
+    """A bot in a match."""
+
+    connection: Connection
+    play: Play
+    pinger: Pinger
 
 
 def _decode_data(raw: msgspec.Raw, format: Format) -> Any:

@@ -105,13 +105,10 @@ class Display:
         recent = stats.since(first.stats)
         summary = recent.latency.summary()
 
-        def rate(count: int) -> float:
+        def rate(count: float) -> float:
             return count / seconds if seconds > 0 else 0.0
 
-        cpu = [
-            rate_cpu(now - then, seconds)
-            for now, then in zip(last.cpu_s, first.cpu_s, strict=False)
-        ]
+        cpu = [rate(now - then) for now, then in zip(last.cpu_s, first.cpu_s, strict=False)]
         return Frame(
             at_s=last.at_s,
             phase=last.phase,
@@ -146,8 +143,3 @@ class Display:
             if frame.saturated
             else "keeps up",
         }
-
-
-def rate_cpu(grown_s: float, seconds: float) -> float:
-    """The share of a core."""
-    return grown_s / seconds if seconds > 0 else 0.0

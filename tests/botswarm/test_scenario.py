@@ -15,7 +15,9 @@ from botswarm.reading import Reading
 from botswarm.scenario import load, parse, shipped
 from botswarm.stage import malformed
 from gameserver.errors import ConfigError
+from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import BadMessage, Format, decoder_for
+from gameserver.wire.to_client import ErrorCode
 from tests.botswarm.server import GAME
 
 FILE = """
@@ -42,6 +44,14 @@ def test_each_that_comes_along_is_a_run_of_at_most_a_minute(name):
     settings = parse_run(["--scenario", name]).settings
     assert settings.ramp_s + settings.duration_s + settings.finish_s <= 60
     assert settings.bots <= 300
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_what_is_expected_can_come(name):
+    errors = {f"error:{code.value}" for code in ErrorCode}
+    closes = {f"close:{code.name.lower()}" for code in CloseCode}
+    others = {"close:abnormal", "connect_refused", "handshake_503", "paused", "unsent"}
+    assert set(load(name).expect) <= errors | closes | others
 
 
 def test_those_that_come_along(capsys):
