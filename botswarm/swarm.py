@@ -113,6 +113,7 @@ class Swarm:
             interrupted = await self._settle(stop) or interrupted
             steady_from, at, cpu = self._stats.copy(), time.monotonic(), time.process_time()
             self._phase = "steady"
+            progress(self._progress())  # at once, so that what happens now is known to the moment
             direct(self._bots, self._numbers, settings=settings, wheel=self._wheel, now=at)
             interrupted = interrupted or await self._pass_time(settings.duration_s, stop)
             steady = self._stats.since(steady_from)
