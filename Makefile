@@ -29,7 +29,7 @@ $(STAMP): requirements-dev.lock
 	@touch $@
 
 # The hot path in C, where there is a compiler; else it runs in Python, and this says so.
-$(COMPILED): $(STAMP) gameserver/hot/_fast.pyx gameserver/wire/_cut.pyx
+$(COMPILED): $(STAMP) gameserver/hot/_fast.pyx gameserver/wire/_cut.pyx persistence_worker/_usual.pyx
 	@$(PY) -m gameserver.devstack.compile
 	@touch $@
 

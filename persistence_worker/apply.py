@@ -16,6 +16,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import asyncpg
@@ -69,6 +70,7 @@ WARY_BATCHES = 20
 """A batch in which something was stored already is seldom alone: so many are not tried by COPY."""
 APPLIED = Verdict(Outcome.APPLIED)
 DUPLICATE = Verdict(Outcome.DUPLICATE)
+_id = attrgetter("id")
 _STORED = (Outcome.APPLIED, Outcome.DUPLICATE)
 FORKED = Verdict(Outcome.FORK, "another content is stored under this id")
 
@@ -108,18 +110,16 @@ class PostgresSink:
 
         Of several contents under one id only the first given is tried.
         """
-        firsts: dict[str, int] = {}
-        for place, event in enumerate(events):
-            firsts.setdefault(event.id, place)
+        firsts = {event.id: event for event in reversed(events)}
         # Sorted, so that concurrent batches wait for each other in one order.
-        chosen = [events[firsts[event_id]] for event_id in sorted(firsts)]
+        chosen = sorted(firsts.values(), key=_id)
         old = await self._apply_distinct(chosen) if chosen else {}
         if not old and len(chosen) == len(events):
             verdicts = [APPLIED] * len(events)
         else:
             verdicts = [
-                _judge(event, events[first], place == first, old)
-                for place, event in enumerate(events)
+                _judge(event, first, event is first, old)
+                for event in events
                 for first in (firsts[event.id],)
             ]
         return await self._count(events, verdicts)
@@ -213,7 +213,7 @@ class PostgresSink:
         events = await self._prepared(connection, events)
         old = await self._insert_new(connection, EVENTS, events)
         old |= await self._insert_new(connection, PIECES, _pieces(items))
-        await self._project(connection, [event for event in events if event.record.id not in old])
+        await self._project(connection, [event for event in events if event.id not in old])
         return old
 
     async def _prepared(self, connection: Connection, events: list[Event]) -> list[Event]:
@@ -292,7 +292,7 @@ def _judge(event: Item, first: Item, is_first: bool, old: Old) -> Verdict:
 def _key_columns(events: Sequence[Event]) -> list[list[Any]]:
     """The arguments of ``insert_data_keys``, sorted so that concurrent batches wait for each other
     in one order; empty where nothing is sealed."""
-    references = {event.record.key for event in events if event.record.key is not None}
+    references = {key for event in events if (key := event.sealed_key) is not None}
     keys = sorted((key_name(key), wrapped) for key, wrapped in map(read_reference, references))
     return [[key for key, _ in keys], [wrapped for _, wrapped in keys]] if keys else []
 

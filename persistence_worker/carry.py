@@ -65,7 +65,7 @@ async def carry(source: Database, sink: PostgresSink, *, since: datetime = ALWAY
         done.present += outcomes[Outcome.DUPLICATE]
         done.refused += outcomes[Outcome.FORK] + outcomes[Outcome.REJECTED]
         refusals = [
-            f"{event.record.id}: {verdict.outcome.value}: {verdict.detail}"
+            f"{event.id}: {verdict.outcome.value}: {verdict.detail}"
             for event, verdict in zip(events, verdicts, strict=True)
             if verdict.outcome in (Outcome.FORK, Outcome.REJECTED)
         ]

@@ -55,6 +55,9 @@ def rows(events: Sequence[Event]) -> Iterator[bytes]:
 def _part(events: Iterable[Event], texts: _Texts) -> bytes:
     parts: list[bytes] = []
     for event in events:
+        if event.row is not None:
+            parts.append(event.row)
+            continue
         record, data = event.record, event.data
         parts += (
             _ROW,

@@ -26,6 +26,8 @@ KEY_CHARS_MIN = 32
 _HASH_CHARS = 32
 _PSEUDONYM = re.compile(rf"{PREFIX}[0-9a-f]{{{_HASH_CHARS}}}")
 _STRING = re.compile(r'"((?:[^"\\]|\\.){1,128})"')
+_PLAYER = b',"player":'
+"""From here on a record's bytes tell of persons; what is before is the match's."""
 _SEALED = re.compile(r'"gs1\.[A-Za-z0-9_-]+"')
 _IDS_HELD = 65_536
 
@@ -53,15 +55,17 @@ def mentioned(events: Iterable[Event]) -> set[str]:
     """Every text in ``events`` that may be a player's id."""
     found: set[str] = set()
     for event in events:
-        if event.record.player is not None:
-            found.add(event.record.player)
-        found.update(_STRING.findall(event.data.decode()))
+        if b"\\" in event.raw and event.record.player is not None:
+            found.add(event.record.player)  # by its characters, not as it is escaped
+        found.update(_STRING.findall(event.raw[event.raw.index(_PLAYER) :].decode()))
     return found
 
 
 def without(event: Event, erased: Pseudonyms) -> Event:
     """The event as it is stored when some of its players were erased. Its digest stays, so that
     it is still told from another content when it comes again."""
+    if not any(_quoted(player).encode() in event.raw for player in erased):
+        return event
     own = event.record.player in erased
     if not own and not any(_quoted(player).encode() in event.data for player in erased):
         return event
@@ -78,7 +82,7 @@ def without(event: Event, erased: Pseudonyms) -> Event:
     if isinstance(fact, wire.MatchEnded):
         fact = msgspec.convert(record.data, wire.MatchEnded)
     data = msgspec.json.encode(record.data)
-    return msgspec.structs.replace(event, record=record, data=data, fact=fact)
+    return msgspec.structs.replace(event, row=None, fact=fact, stated=record, text=data)
 
 
 def _renamed(event: Event, erased: Pseudonyms) -> str:

@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from gameserver.wire.event_record import BODY_BYTES_MAX
 from persistence_worker.errors import QueueUnavailable
 from persistence_worker.messages import ATTRIBUTE_CHARS_MAX, RECEIVE_MAX, Depth, Message, Outgoing
+from persistence_worker.sqs_json import read_json_faster
 
 Item = TypeVar("Item")
 
@@ -37,6 +38,7 @@ async def open_client(
         retries={"total_max_attempts": 1},
     )
     session = get_session()
+    read_json_faster(session)
     async with session.create_client(
         "sqs", region_name=region, endpoint_url=endpoint_url or None, config=config
     ) as client:

@@ -113,9 +113,7 @@ class Worker:
 
     def take_oldest_age_s(self) -> float:
         """Age of the oldest event held now, or stored since the last call; 0 = none."""
-        times = [
-            event.record.at_ms for each in self._held.deliveries() for event in each.intake.events
-        ]
+        times = [event.at_ms for each in self._held.deliveries() for event in each.intake.events]
         if self._oldest_ms is not None:
             times.append(self._oldest_ms)
         self._oldest_ms = None
@@ -212,7 +210,7 @@ class Worker:
         self._metrics.batch_records.observe(len(events))
         for outcome, count in counts.items():
             self._metrics.events.labels(outcome.value).inc(count)
-        oldest_ms = min(event.record.at_ms for event in events)
+        oldest_ms = min(event.at_ms for event in events)
         self._oldest_ms = min(oldest_ms, self._oldest_ms or oldest_ms)
         self._metrics.event_age.observe(max(0, self._now_ms() - oldest_ms) / 1000)
 

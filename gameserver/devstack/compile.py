@@ -17,7 +17,11 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-SOURCES = ("gameserver/hot/_fast.pyx", "gameserver/wire/_cut.pyx")
+SOURCES = (
+    "gameserver/hot/_fast.pyx",
+    "gameserver/wire/_cut.pyx",
+    "persistence_worker/_usual.pyx",
+)
 _SAFE = ["-O2", "-fPIC", "-fwrapv", "-Wno-unused-function"]
 
 

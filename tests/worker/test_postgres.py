@@ -160,7 +160,7 @@ async def test_a_value_that_the_driver_refuses_concerns_its_row_only(database: D
     good = event("m1", 1)
     # intake never lets such a record through; whatever it may miss is still singled out.
     record = msgspec.structs.replace(good.record, seq=2**63, id=f"m1/{2**63}")
-    bad = msgspec.structs.replace(good, record=record)
+    bad = msgspec.structs.replace(good, id=record.id, stated=record)
     verdicts = await PostgresSink(database, jitter=random.random).apply([bad, good])
     assert [verdict.outcome for verdict in verdicts] == [Outcome.REJECTED, Outcome.APPLIED]
 
