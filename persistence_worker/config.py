@@ -64,7 +64,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     visibility_s: Annotated[int, Meta(ge=4, le=43_200)] = 60  # prolonged while a message is held
 
     # Applying.
-    batch_records_max: Annotated[int, Meta(ge=1, le=50_000)] = 2_000  # one message may exceed it
+    batch_records_max: Annotated[int, Meta(ge=1, le=50_000)] = 10_000  # one message may exceed it
     attempts_max: Annotated[int, Meta(ge=1, le=1_000)] = 5  # unexpected failures; then dead letter
 
     # Dead letters that are sent back by themselves, or parked, by one worker at a time.

@@ -18,7 +18,7 @@ from tests.worker.builders import chunk, story
 from tests.worker.conftest import fetch
 from tests.worker.old_worker import old_sink
 
-HEAD = "0005"
+HEAD = "0006"
 BEFORE = "0002"
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 
@@ -122,6 +122,22 @@ async def test_recordings_come_and_go_with_their_table(postgres_dsn: str) -> Non
     assert (await fetch(postgres_dsn, "SELECT count(*) FROM events"))[0][0] == 10
     assert await migrate(postgres_dsn) == Migrated(before="0003", after=HEAD)
     assert (await fetch(postgres_dsn, count))[0][0] == 0
+
+
+async def test_the_bucket_of_points_is_part_of_the_statement(postgres_dsn: str) -> None:
+    """On a filled database, down and up again: it says the same, and is no call of a function."""
+    await migrate(postgres_dsn)
+    await fill(postgres_dsn)
+    query = "SELECT board_id, player_id, board_bucket(points), board_bucket(previous) AS was"
+    query += " FROM board_scores ORDER BY board_id, player_id"
+    rows, plan = await fetch(postgres_dsn, query), f"EXPLAIN (VERBOSE) {query}"
+    assert rows
+    assert not any("board_bucket(" in row[0] for row in await fetch(postgres_dsn, plan))
+    assert await migrate(postgres_dsn, to="0005") == Migrated(before=HEAD, after="0005")
+    assert any("board_bucket(" in row[0] for row in await fetch(postgres_dsn, plan))
+    assert await fetch(postgres_dsn, query) == rows
+    assert await migrate(postgres_dsn) == Migrated(before="0005", after=HEAD)
+    assert await fetch(postgres_dsn, query) == rows
 
 
 async def test_several_at_once(postgres_dsn: str) -> None:
