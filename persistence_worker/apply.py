@@ -16,7 +16,6 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from enum import StrEnum
-from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import asyncpg
@@ -70,7 +69,6 @@ WARY_BATCHES = 20
 """A batch in which something was stored already is seldom alone: so many are not tried by COPY."""
 APPLIED = Verdict(Outcome.APPLIED)
 DUPLICATE = Verdict(Outcome.DUPLICATE)
-_id = attrgetter("id")
 _STORED = (Outcome.APPLIED, Outcome.DUPLICATE)
 FORKED = Verdict(Outcome.FORK, "another content is stored under this id")
 
@@ -110,16 +108,16 @@ class PostgresSink:
 
         Of several contents under one id only the first given is tried.
         """
-        firsts = {event.id: event for event in reversed(events)}
+        firsts = {events[place].id: place for place in range(len(events) - 1, -1, -1)}
         # Sorted, so that concurrent batches wait for each other in one order.
-        chosen = sorted(firsts.values(), key=_id)
+        chosen = [events[firsts[event_id]] for event_id in sorted(firsts)]
         old = await self._apply_distinct(chosen) if chosen else {}
         if not old and len(chosen) == len(events):
             verdicts = [APPLIED] * len(events)
         else:
             verdicts = [
-                _judge(event, first, event is first, old)
-                for event in events
+                _judge(event, events[first], place == first, old)
+                for place, event in enumerate(events)
                 for first in (firsts[event.id],)
             ]
         return await self._count(events, verdicts)
