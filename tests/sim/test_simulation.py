@@ -360,9 +360,7 @@ def test_an_event_that_nobody_committed_is_caught(monkeypatch: pytest.MonkeyPatc
         return await apply(
             self,
             [
-                msgspec.structs.replace(
-                    event, record=msgspec.structs.replace(event.record, seq=event.record.seq + 999)
-                )
+                msgspec.structs.replace(event, id=f"{event.key[0]}/{event.key[1] + 999}")
                 for event in events
                 if isinstance(event, Event)
             ],
