@@ -44,6 +44,7 @@ class Views(Rooms):
 
     name = "bench_views"
     hidden = True
+    spectate_delay_ms = None  # what nobody may see, nobody watches
 
     def view_for(self, state: ArenaState, player: Player) -> ArenaView:
         """What lies within ``SIGHT`` of the player's fighter, along either axis."""

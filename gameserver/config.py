@@ -319,8 +319,11 @@ def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
         parts = urlsplit(value)
         # A DSN may name a unix socket by its query, so it needs no host.
         named = bool(parts.hostname) or (bool(parts.netloc) and "postgres" in schemes)
-        # What stands for a port may be a password whose host was forgotten.
-        return parts.scheme in schemes and named and parts.port != 0
+        hosts = parts.netloc.rpartition("@")[2]
+        # A DSN may name several. What stands for a port may be a password whose host was forgotten:
+        # asking for it raises.
+        ports = [urlsplit(f"//{one}").port for one in hosts.split(",")]
+        return parts.scheme in schemes and named and 0 not in ports
     except ValueError:
         return False
 

@@ -179,9 +179,11 @@ def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(value)
         # A DSN may name a unix socket by its query, so it needs no host.
-        # What stands for a port may be a password whose host was forgotten: asking for it raises.
-        named = bool(parts.netloc or "host=" in parts.query) and parts.port != 0
-        return parts.scheme in schemes and named
+        named = bool(parts.netloc or "host=" in parts.query)
+        # A DSN may name several hosts. What stands for a port may be a password whose host was
+        # forgotten: asking for it raises.
+        ports = [urlsplit(f"//{one}").port for one in parts.netloc.rpartition("@")[2].split(",")]
+        return parts.scheme in schemes and named and 0 not in ports
     except ValueError:
         return False
 

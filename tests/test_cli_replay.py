@@ -46,7 +46,7 @@ def file(chunks: list[Chunk], tmp_path: Path) -> Path:
 class Other(RecordedArena):
     """The next version of the rules."""
 
-    version = 2
+    version = 3
 
     def step(self, state: Any, inputs: Any, tick: Any) -> None:
         super().step(state, inputs, tick)
@@ -86,7 +86,7 @@ def test_other_rules_are_named(
 ) -> None:
     assert main(["replay", "--from-file", str(file), "--game", OTHER]) == 1
     said = capsys.readouterr().out
-    assert "Its rules had version 1; here they have 2." in said
+    assert "Its rules had version 2; here they have 3." in said
     different = next(one for one in chunks if one.first_tick <= 50 < one.end_tick)
     within = f"within the ticks from {different.first_tick} to {different.end_tick}"
     assert f"chunks are equal; then, {within}: the states differ" in said

@@ -174,7 +174,7 @@ async def test_what_cannot_be_shown() -> None:
 
 
 class Other(RecordedArena):
-    version = 2
+    version = 3
 
     def step(self, state: Any, inputs: Any, tick: Any) -> None:
         super().step(state, inputs, tick)
@@ -188,7 +188,7 @@ async def test_a_replay_that_differs_says_so() -> None:
     world.recordings.stored["cut"] = ARENA[:3] + ARENA[4:]
     async with watching(world) as ask:
         told, _ = await ask("GET", path(ARENA), headers=BEARER)
-        assert (told["version"], told["versions"]) == (2, [1])
+        assert (told["version"], told["versions"]) == (3, [2])
         messages = await frames(ask, path(ARENA, "/frames"))
         assert messages[-1].reason == "differs"
         world.games["arena"] = GAMES["arena"]

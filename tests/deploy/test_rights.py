@@ -91,7 +91,8 @@ def _actions(statement: dict[str, Any]) -> set[str]:
 
 def test_every_module_that_opens_a_client_is_known_with_its_calls() -> None:
     opening = {name for name, tree in sources() if opens_clients(tree)}
-    base = {"gameserver/adapters/aws_client.py"}  # what the adapters inherit; calls nothing itself
+    # What the adapters inherit, and how answers are read: they call nothing themselves.
+    base = {"gameserver/adapters/aws_client.py", "persistence_worker/sqs_json.py"}
     silent = {name for name, called in operations().items() if not called}
     assert silent == base
     assert opening | set(SIGNERS) == set(operations()) | set(SIGNERS)

@@ -66,6 +66,11 @@ def test_wrong_settings_are_named(changes: dict[str, str], said: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_dsn_may_name_several_hosts() -> None:
+    dsn = "postgresql://u@db-1:5432,db-2:5433/events?target_session_attrs=read-write"
+    assert load(GOOD | {"WORKER_POSTGRES_DSN": dsn}).postgres_dsn == dsn
+
+
 def test_a_command_needs_only_what_it_uses() -> None:
     assert load({}, required=()) == Config()
     dsn = {"WORKER_POSTGRES_DSN": GOOD["WORKER_POSTGRES_DSN"]}
