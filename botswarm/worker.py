@@ -53,11 +53,14 @@ async def _main() -> None:
     share = msgspec.msgpack.decode(await read_packed(reader), type=Share)
     out = sys.stdout.buffer
 
-    def tell(message: msgspec.Struct) -> None:
-        out.write(pack(message))
-        out.flush()
-
     stop = asyncio.Event()
+
+    def tell(message: msgspec.Struct) -> None:
+        try:
+            out.write(pack(message))
+            out.flush()
+        except BrokenPipeError:
+            stop.set()  # The parent is dead: the bots say goodbye all the same.
 
     async def watch_parent() -> None:
         await reader.read()

@@ -167,7 +167,7 @@ class ClusterHost:
         )
         until_ms = self._clock.wall_ms() + wanted.reserve_ms
         try:
-            await self._ask(self._place(), Open(match_id, wanted.game, mode, terms))
+            await self._open(Open(match_id, wanted.game, mode, terms))
         except HostRefused:
             if code:
                 await self._codes.release(code, match_id)
@@ -283,6 +283,17 @@ class ClusterHost:
         if self._local.draining:
             return self._peers.calmest() or self._node
         return self._peers.calmer(self._load()) or self._node
+
+    async def _open(self, order: Open) -> None:
+        place = self._place()
+        try:
+            await self._ask(place, order)
+        except NodeSilent:
+            # It may have died just now. If it has opened the match nevertheless, it has the lease.
+            if place == self._node or self._local.draining:
+                raise
+            if await self._store.holder(order.match) is None:
+                await self._ask(self._node, order)
 
     async def _owner(self, match_id: MatchId) -> str:
         if self._local.runs(match_id):

@@ -312,6 +312,21 @@ async def test_what_is_not_durable_is_not_created(monkeypatch: pytest.MonkeyPatc
 
 
 @in_virtual_time
+async def test_a_match_that_a_silent_node_should_have_is_opened_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    town = Town(2)
+    async with town as (one, two):
+        monkeypatch.setattr(one.host, "_place", lambda: "n2")
+        made = await create(one)
+        assert two.matches == 1 and one.matches == 0, made
+        town.hub.cut.add(frozenset(("n1", "n2")))
+        other = await create(one)
+        assert one.matches == 1
+        assert await town.store.holder(other.match) == "n1"
+
+
+@in_virtual_time
 async def test_seats_are_kept_for_all_who_are_brought_or_for_nobody() -> None:
     async with Town(2) as (one, two):
         made = await create(one, mode="eight", players_max=4)
