@@ -110,7 +110,7 @@ class Arena(Game[ArenaState, Move, ArenaView]):
     version = 2
     tick_rate = TICK_RATE
     recorded = True
-    spectate_delay_ms = 0
+    spectate_delay_ms: ClassVar[int | None] = 0
     chat = True
     modes: ClassVar = MODES
     State: ClassVar = ArenaState
