@@ -119,7 +119,8 @@ async def _latency(services: Stack, results: Results) -> None:
     await asyncio.to_thread(services.restart_postgres)
     limit = sorted(each.ours.per_s for each in results.rounds)[len(results.rounds) // 2]
     per_s = limit / 4
-    records = stream(MIX, round(per_s * (LATENCY_S + 4)))
+    # Played before: the time it takes would be in every figure.
+    records = list(stream(MIX, round(per_s * (LATENCY_S + 4))))
     results.latency = await latency(services, records, per_s=per_s, seconds=LATENCY_S)
     print(results.latency, flush=True)
     services.postgres.execute("ALTER SYSTEM SET track_commit_timestamp = off")

@@ -82,10 +82,10 @@ VALKEY_US = _stated(
     "Valkey, a cycle (checkpoints and events)", 0.8, _US, LATEST, "| sqs 0.2, valkey 0.8 |"
 )
 POSTGRES_US = _stated(
-    "PostgreSQL, a key event", 16.4, _US, WORKER, "| 21,559 | 18,745–24,817 | 16.4 |"
+    "PostgreSQL, a key event", 6.8, _US, WORKER, "| 114,082 | 112,222–118,349 | 6.8 |"
 )
 WORKER_US = _stated(
-    "a worker, a key event", 18.2, _US, WORKER, "itself takes 18.2 µs of CPU an event"
+    "a worker, a key event", 4.3, _US, WORKER, "itself takes 4.3 µs of CPU an event"
 )
 TICKETS_PER_S = _stated(
     "a queue's master, two roles",
