@@ -109,10 +109,11 @@ hides nothing else.
 
 ## Speed
 
-At 500 requests a second on one core a page of 2,000 matches has a p99 of 6 to 12 ms (two
-measurements on a shared machine; a bare aiohttp handler with the same bytes: 5 to 6), for about
-0.75 ms of CPU each, 2.8 to 3.1 times the bare handler's: the token's signature and the list are
-most of it ([bench/results/http.md](../bench/results/http.md), `python -m bench.http`).
+At 500 requests a second on one core each of the measured calls (lists of 2,000 matches, one
+match, a leaderboard, one's own profile) has a p99 of 1.4 to 1.8 ms, a bare aiohttp handler with
+the same bytes 1.1 to 1.3, for 0.35 to 0.41 ms of CPU each, 2.7 to 3.2 times the bare handler's:
+the token's signature and the list are most of it
+([bench/results/http.md](../bench/results/http.md), `python -m bench.http`).
 
 ## Adding an endpoint
 
