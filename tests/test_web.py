@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 WEB = Path(__file__).parent.parent / "web"
-PAGES = sorted(WEB.glob("*.html"))
+PAGES = sorted(WEB.rglob("*.html"))
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)">')
+
+
+def test_only_pages_lie_outside_of_folders() -> None:
+    assert {each.suffix for each in WEB.iterdir() if each.is_file()} == {".html"}
 
 
 def test_there_are_pages() -> None:
@@ -24,13 +28,17 @@ def test_a_page_has_the_policy_of_all(page: Path) -> None:
     assert "unsafe" not in policy
     assert 'style="' not in text and "<style" not in text and " on" + "click=" not in text
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
-    for name in re.findall(r'(?:src|href)="([\w.]+)"', text):
-        assert (WEB / name).exists(), name
+    for name in re.findall(r'(?:src|href)="([\w./]+)"', text):
+        assert (page.parent / name).is_file(), name
 
 
-@pytest.mark.parametrize("script", sorted(WEB.rglob("*.js")), ids=lambda script: script.name)
+@pytest.mark.parametrize(
+    "script", sorted(WEB.rglob("*.js")), ids=lambda script: str(script.relative_to(WEB))
+)
 def test_a_script_imports_only_what_is_here_and_makes_no_html(script: Path) -> None:
     text = script.read_text()
-    for name in re.findall(r'^import .* from "\./([^"]+)";$', text, re.MULTILINE):
-        assert (script.parent / name).exists(), name
+    for name in re.findall(r'^(?:import|export|\}) .*?from "([^"]+)";$', text, re.MULTILINE):
+        assert name.startswith(("./", "../")), name
+        assert (script.parent / name).resolve().is_relative_to(WEB), name
+        assert (script.parent / name).is_file(), name
     assert "innerHTML" not in text, "texts come from other people"

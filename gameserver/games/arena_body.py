@@ -4,7 +4,7 @@
                └─ ahead steps more, by the last one, while the next is late ──► what is seen
 
 A client that applies its own inputs by ``walk``'s rules is therefore where the server will have it;
-the bundled page does so (``web/arena_rules.js``).
+the bundled page does so (``web/arena/rules.js``).
 """
 
 from __future__ import annotations

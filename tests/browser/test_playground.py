@@ -238,7 +238,7 @@ async def test_a_form_begins_with_a_value_that_fits(play: Page) -> None:
     defs = {"P": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}}
     read = await play.evaluate(
         """async ([schemas, defs]) => {
-          const { SchemaForm } = await import("/playground_form.js");
+          const { SchemaForm } = await import("/playground/form.js");
           return schemas.map((schema) => new SchemaForm(schema, defs).read());
         }""",
         [[schema for schema, _ in FORMS], defs],
@@ -259,7 +259,7 @@ MISFITS: list[tuple[dict[str, Any], str]] = [
 async def test_a_form_refuses_what_does_not_fit(play: Page) -> None:
     refused = await play.evaluate(
         """async (misfits) => {
-          const { SchemaForm, FieldProblem } = await import("/playground_form.js");
+          const { SchemaForm, FieldProblem } = await import("/playground/form.js");
           return misfits.map(([schema, typed]) => {
             const form = new SchemaForm(schema, {});
             document.body.append(form.element);

@@ -29,7 +29,7 @@ PLAYED_S = 8
 ENTITIES = 100
 
 DRAW = """async (entities) => {
-  const { ArenaScene } = await import("/arena.js");
+  const { ArenaScene } = await import("/arena/scene.js");
   const { Pacer } = await import("/sdk/index.js");
   document.body.dataset.screen = "other";
   document.querySelector("#game").style.display = "block";

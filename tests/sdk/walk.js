@@ -1,6 +1,6 @@
 // Walks by the page's rules: {map, start, moves} on stdin, the place after each move on stdout.
 
-import { Ground } from "../../web/arena_rules.js";
+import { Ground } from "../../web/arena/rules.js";
 
 const { map, start, moves } = await new Response(Deno.stdin.readable).json();
 const ground = new Ground(map);

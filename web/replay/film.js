@@ -4,7 +4,7 @@
 //
 // Whole views come every few seconds and deltas in between, so that any frame is a short way off.
 
-import { applyDelta, decodeServer } from "./sdk/index.js";
+import { applyDelta, decodeServer } from "../sdk/index.js";
 
 export class Film {
   #rest = new Uint8Array(0);

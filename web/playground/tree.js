@@ -1,6 +1,6 @@
 // A value as a tree that is kept up to date in place: what is open stays open, what changed flashes.
 
-import { resolved } from "./playground_form.js";
+import { resolved } from "./form.js";
 
 const CHILDREN_MAX = 200;
 const FLASH_MS = 900;

@@ -1,13 +1,13 @@
-// Draws an arena match on a canvas. How its values are laid out stands in arena_rules.js.
+// Draws an arena match on a canvas. How its values are laid out stands in rules.js.
 //
 //   frame ──► Timeline ──► others, a little in the past, smooth between two frames
 //       └───► Predictor ◄── own inputs ──► the own fighter, at once
 
 import {
   AIM_TURN, Ground, HEALTH_MAX, PICKUP_HEALTH, RADIUS, aimToRadians, bulletAt, fighter,
-} from "./arena_rules.js";
-import { paintFloor } from "./arena_floor.js";
-import { Predictor, Timeline, mix, mixAngle } from "./sdk/index.js";
+} from "./rules.js";
+import { paintFloor } from "./floor.js";
+import { Predictor, Timeline, mix, mixAngle } from "../sdk/index.js";
 
 const TILES_ACROSS = 22;       // how much of a large map is seen, at most
 const TILE_PIXELS_MIN = 38;    // on a small screen rather see less than too small

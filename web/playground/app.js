@@ -1,10 +1,10 @@
 // The playground: a game's messages, told from its types, sent and shown as they are.
 
-import { Api } from "./api.js";
-import { jsClient, pythonClient } from "./playground_code.js";
-import { FieldProblem, SchemaForm } from "./playground_form.js";
-import { JsonSocket } from "./playground_socket.js";
-import { Tree } from "./playground_tree.js";
+import { Api } from "../shared/api.js";
+import { jsClient, pythonClient } from "./code.js";
+import { FieldProblem, SchemaForm } from "./form.js";
+import { JsonSocket } from "./socket.js";
+import { Tree } from "./tree.js";
 
 const LOG_MAX = 200;
 const TEXT_MAX = 2_000;

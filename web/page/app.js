@@ -1,12 +1,12 @@
 // The page: log in, choose a mode, play, see the end.
 
-import { Api } from "./api.js";
-import { ArenaScene } from "./arena.js";
-import { radiansToAim } from "./arena_rules.js";
-import { GameClient, Pacer } from "./sdk/index.js";
-import { Controls, STICK_PIXELS } from "./controls.js";
-import { Hud } from "./hud.js";
-import { ReplayScreen } from "./replay.js";
+import { Api } from "../shared/api.js";
+import { ArenaScene } from "../arena/scene.js";
+import { radiansToAim } from "../arena/rules.js";
+import { GameClient, Pacer } from "../sdk/index.js";
+import { Controls, STICK_PIXELS } from "../arena/controls.js";
+import { Hud } from "../arena/hud.js";
+import { ReplayScreen } from "../replay/screen.js";
 import { Talk, liveButtons } from "./talk.js";
 
 const GAME = "arena";

@@ -1,6 +1,6 @@
 // One connection in the JSON subprotocol, as it is: nothing is retried and nothing hidden.
 
-import { JSON_TEXT, applyDelta } from "./sdk/index.js";
+import { JSON_TEXT, applyDelta } from "../sdk/index.js";
 
 const PING_EVERY_MS = 2_000;
 

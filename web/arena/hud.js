@@ -1,7 +1,7 @@
 // What stands around the arena: scores, clock, feed, banner, and the panel at the end.
 
-import { HEALTH_MAX, RESPAWN_TICKS, fighter } from "./arena_rules.js";
-import { seatColour } from "./arena.js";
+import { HEALTH_MAX, RESPAWN_TICKS, fighter } from "./rules.js";
+import { seatColour } from "./scene.js";
 
 const ROWS_MAX = 8;
 const FEED_MAX = 6;
