@@ -29,8 +29,9 @@ def main() -> None:
     done = asyncio.run(Campaign(directory, plan, lambda text: print(text, flush=True)).run())
     print(
         f"\n{done.kills} kills in {done.kills_s:.0f} s, {done.kills_starting} of them while the "
-        f"worker was starting; {done.stored_during_kills:.0%} of the events were stored "
-        f"meanwhile, the rest within {done.drained_s:.0f} s after."
+        f"worker was starting and {done.kills_idle} while it had nothing to do; "
+        f"{done.stored_during_kills:.0%} of the events were stored meanwhile, the rest within "
+        f"{done.drained_s:.0f} s after."
     )
     print(
         f"{done.events:,} good events are stored, each once, and all that is told from them; "
