@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
-from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId
+from gameserver.match.durable import until_durable
 from gameserver.match.registry import Registry
 from gameserver.match.runner import Runner
 from gameserver.matchmaking import Booking, Place, Queue, Vacancy
 from gameserver.ports import Clock
-
-DURABLE_S = 2.0
-_POLL_S = 0.005
 
 
 class Booked:
@@ -23,7 +19,6 @@ class Booked:
         self._registry = registry
         self._node = node
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
         self._since_ms: dict[MatchId, int] = {}
 
     async def open(self, match_id: MatchId, booking: Booking) -> bool:
@@ -51,17 +46,15 @@ class Booked:
                 return False
             reserved.add(places, seated=roster, until_ms=now_ms + arrive_ms)
             runner.changed()
-        return await self._durable(runner, runner.next_version)
+        return await self._durable(runner, runner.commits.next_version)
 
     async def _durable(self, runner: Runner, version: int) -> bool:
         """Wait until it is; false if the match is over. Raises ``StoreUnavailable``."""
-        until = self._loop.time() + DURABLE_S
-        while runner.version < version:
-            if runner.over:
-                return False
-            if self._loop.time() > until:
-                raise StoreUnavailable(f"match {runner.match_id} is not durable yet")
-            await asyncio.sleep(_POLL_S)
+        await until_durable(
+            self._registry.runners,
+            runner,
+            lambda: runner.over or runner.commits.version >= version,
+        )
         return not runner.over
 
     def vacancies(self) -> dict[Queue, list[Vacancy]]:

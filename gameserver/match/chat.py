@@ -167,7 +167,7 @@ class Chat:
         )
         self._lines.append(line)
         self._metrics.chat_lines += 1
-        self._uncommitted.append((self._runner.keep(), line))
+        self._uncommitted.append((self._runner.commits.keep(), line))
 
     def committed(self, version: int) -> None:
         """Everything up to ``version`` is durable."""

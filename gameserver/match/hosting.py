@@ -9,6 +9,7 @@ from gameserver.hosting import BAD_TERMS, Terms
 from gameserver.ids import MatchId, PlayerId
 from gameserver.match.durable import until_durable
 from gameserver.match.registry import Registry
+from gameserver.match.runner import Runner
 from gameserver.wire.to_client import ErrorCode
 
 
@@ -28,7 +29,7 @@ class LocalHosting:
         if theirs >= self._hosted_max:
             raise JoinRefused(BAD_TERMS, f"you have {theirs} matches open; end one first")
         runner = await self._registry.host(match_id, game, mode, terms)
-        await until_durable(self._registry.runners, runner, lambda: runner.version > 0)
+        await until_durable(self._registry.runners, runner, lambda: runner.commits.version > 0)
 
     async def invite(self, match_id: MatchId, player: PlayerId, keep_ms: int) -> None:
         """Make the player a guest and keep a seat for ``keep_ms``; returns once that is durable."""
@@ -44,10 +45,7 @@ class LocalHosting:
         if roster.persons + guestlist.kept(roster, now_ms, beside=player) >= runner.players_max:
             raise JoinRefused(ErrorCode.MATCH_FULL, "the match has no free seat")
         guestlist.invite(player, now_ms + keep_ms)
-        runner.changed()
-        version = runner.next_version
-        runner.hurry()
-        await until_durable(self._registry.runners, runner, lambda: runner.version >= version)
+        await self._kept(runner)
 
     async def bring(self, match_id: MatchId, players: Sequence[PlayerId], keep_ms: int) -> None:
         """Keep a seat for each of the players, of whom the first may come in, or for none."""
@@ -72,10 +70,14 @@ class LocalHosting:
             return
         for player in coming:
             guestlist.invite(player, now_ms + keep_ms)
-        runner.changed()
-        version = runner.next_version
-        runner.hurry()
-        await until_durable(self._registry.runners, runner, lambda: runner.version >= version)
+        await self._kept(runner)
+
+    async def _kept(self, runner: Runner) -> None:
+        """Returns once the guest list is durable."""
+        version = runner.commits.keep()
+        await until_durable(
+            self._registry.runners, runner, lambda: runner.commits.version >= version
+        )
 
     def is_guest(self, match_id: MatchId, player: PlayerId) -> bool:
         """Whether the player has a seat, or may take one."""

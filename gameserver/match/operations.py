@@ -80,9 +80,9 @@ class LocalOperations:
             raise OperationRefused(
                 SIGNAL_FAILED, "the game has failed; its match is over"
             ) from error
-        version = runner.next_version
-        runner.hurry()
-        await until_durable(self._runners, runner, lambda: runner.version >= version)
+        version = runner.commits.next_version
+        runner.commits.hurry()
+        await until_durable(self._runners, runner, lambda: runner.commits.version >= version)
         return answer
 
     async def end(self, match_id: MatchId, reason: str) -> None:

@@ -23,6 +23,7 @@ from gameserver.match.opening import Kind, Openings
 from gameserver.match.relay import Relay
 from gameserver.match.remains import Remains, Undertaker
 from gameserver.match.runner import Runner
+from gameserver.match.tenure import Tenure
 from gameserver.matchmaking import Booking
 from gameserver.metrics import Metrics
 from gameserver.ports import Entropy, Identity, Lease, MatchStore, Seated, Subscriber
@@ -355,9 +356,9 @@ class Registry:
         for member in runner.attendance.roster:
             self.seat_freed(runner, member.player.id)
 
-    def held(self) -> Iterator[Runner | Remains]:
+    def held(self) -> Iterator[Tenure | Remains]:
         """Everything under a lease."""
-        yield from self.runners.values()
+        yield from (runner.tenure for runner in self.runners.values())
         yield from self._undertaker.all.values()
 
     async def stop(self) -> None:
@@ -386,7 +387,11 @@ class Registry:
         logger.info("match ended", extra={"match": runner.match_id, "reason": runner.play.ended})
         self.remove(runner)
         self._undertaker.take(
-            Remains(runner.lease, runner.outbox, confirmed_at=runner.confirmed_at)
+            Remains(
+                runner.tenure.lease,
+                runner.commits.outbox,
+                confirmed_at=runner.tenure.confirmed_at,
+            )
         )
 
     def again(self, runner: Runner, match_id: MatchId, booking: Booking) -> None:
@@ -400,7 +405,7 @@ class Registry:
         try:
             new = await self.open_booked(match_id, booking, terms=terms)
             if new is not None:
-                await until_durable(self.runners, new, lambda: new.version > 0)
+                await until_durable(self.runners, new, lambda: new.commits.version > 0)
                 is_open = True
         except (StoreUnavailable, JoinRefused):
             pass
@@ -411,7 +416,7 @@ class Registry:
         """What was not announced is dropped: the new owner goes on from the last commit. Players
         are told ``moved`` and find the match again by its id."""
         runner.attendance.dismiss("moved")
-        self._relay.close(runner.outbox)
+        self._relay.close(runner.commits.outbox)
         self.remove(runner)
 
     def conflicted(self, runner: Runner) -> None:
@@ -426,7 +431,7 @@ class Registry:
         while self.runners.get(runner.match_id) is runner:
             asked_at = self._loop.time()
             try:
-                acquired = await self._birth.reacquire(runner.lease)
+                acquired = await self._birth.reacquire(runner.tenure.lease)
             except StoreUnavailable:
                 acquired, until = None, self._loop.time() + 2 * self._config.lease_ttl_ms / 1000
             if acquired is None and self._loop.time() < until:
@@ -435,7 +440,7 @@ class Registry:
                 continue
             if acquired is None:
                 self.fenced(runner)
-            elif not runner.takes_up(acquired, asked_at):
+            elif not runner.commits.takes_up(acquired, asked_at):
                 self.fenced(runner)
                 await self._birth.release(Lease(runner.match_id, acquired.fence))
             return

@@ -345,7 +345,7 @@ class MatchService:
         self._registry.remove(runner)
         with suppress(TimeoutError):  # Then it runs out by itself.
             async with asyncio.timeout_at(until):
-                await self._birth.release(runner.lease)
+                await self._birth.release(runner.tenure.lease)
         self.on_released(runner.match_id, present)
 
     async def stop(self) -> None:

@@ -59,4 +59,5 @@ class Watcher(Protocol):
         """Another owner has the match."""
 
     def conflicted(self, runner: Runner) -> None:
-        """The store is not where this match left it: acquire again, then ``runner.takes_up``."""
+        """The store is not where this match left it: acquire again, then
+        ``runner.commits.takes_up``."""

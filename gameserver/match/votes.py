@@ -98,7 +98,7 @@ class Votes:
             voices.pop(member.player_id, None)
         (self._yes if message.yes else self._no)[member.player_id] = None
         if self._what == REMATCH:
-            self._runner.keep()
+            self._runner.commits.keep()
         self._count()
 
     def _why_not(self, what: str) -> str:
@@ -187,7 +187,7 @@ class Votes:
     def _pause(self) -> None:
         self.pauses += 1
         self.pause_until_ms = self._now_ms() + self._mode.pause_ms
-        self._runner.keep()
+        self._runner.commits.keep()
         self._stand_still(self._mode.pause_ms)
 
     def _stand_still(self, for_ms: int) -> None:
@@ -201,7 +201,7 @@ class Votes:
         self.pause_until_ms = 0
         if self._what == "resume":
             self._over()
-        self._runner.keep()
+        self._runner.commits.keep()
         self._runner.resume(Pause.VOTE)
 
     # ── playing again ────────────────────────────────────────────────────────────────────────

@@ -98,7 +98,7 @@ async def test_events_that_cannot_be_relayed_pause_the_match_at_their_limit() ->
             seated.handle.input(seq, Do("emit", 1))
             await asyncio.sleep(0.1)
         runner = house.runner(seated.joined.match)
-        assert 30 <= len(runner.outbox) <= 32
+        assert 30 <= len(runner.commits.outbox) <= 32
         assert (runner.state, watcher.kinds[-1]) == ("paused", "Paused")
         house.queue.down = False
         await asyncio.sleep(5)

@@ -110,7 +110,7 @@ async def test_a_match_goes_on_by_the_new_rules_from_the_same_state() -> None:
         # What is committed is the new state: another node of the new rules could go on from it.
         await asyncio.sleep(2)
         lease = await house.store.acquire(
-            match, owner="n2", lease_ttl_ms=2_000, instead_of=runner.lease.fence
+            match, owner="n2", lease_ttl_ms=2_000, instead_of=runner.tenure.lease.fence
         )
         stored = checkpoints.decode_state(checkpoints.decode(lease.checkpoint).state, Wider)
         assert (stored.total, stored.wind) == (27, 7)

@@ -71,9 +71,9 @@ def test_a_signal_is_answered_once_it_is_durable(game: str) -> None:
             events, frames = len(watcher.events), len(watcher.frames)
             assert await desk(house).signal(match_id, 7) == {"total": 7}
             assert len(watcher.events) == events + 1, "announced, so it is committed"
-            version = house.runner(match_id).version
+            version = house.runner(match_id).commits.version
             assert await desk(house).signal(match_id, None) == {"total": 7}
-            assert house.runner(match_id).version > version
+            assert house.runner(match_id).commits.version > version
             await asyncio.sleep(0.1)
             assert len(watcher.frames) > frames, "players see it"
             with pytest.raises(OperationRefused) as refused:

@@ -138,7 +138,7 @@ async def test_an_event_is_sealed_once_however_often_its_commit_is_repeated() ->
         runner = house.runner(seated.joined.match)
         town.store.down = True
         await asyncio.sleep(0.5)
-        first = [entry.record for entry in runner.prepare_commit().records]  # type: ignore[union-attr]
+        first = [entry.record for entry in runner.commits.prepare_commit().records]  # type: ignore[union-attr]
         await asyncio.sleep(1)
         town.store.down = False
         await asyncio.sleep(2)

@@ -292,7 +292,8 @@ async def test_a_match_pauses_where_its_recording_cannot_be_committed() -> None:
         await asyncio.sleep(3)
         assert runner.state == "running"
         # It was committed long before the interval was over.
-        assert runner._recorder is not None and runner._recorder.pending < 16_384
+        recorder = runner.commits._recorder
+        assert recorder is not None and recorder.pending < 16_384
 
 
 def test_the_file_names_the_line_that_is_wrong() -> None:

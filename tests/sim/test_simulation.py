@@ -20,6 +20,7 @@ from gameserver.cluster.link import Link
 from gameserver.config import Config
 from gameserver.match.attendance import Attendance
 from gameserver.match.birth import Birth
+from gameserver.match.commits import Commits
 from gameserver.match.pacer import Slot
 from gameserver.match.pause import Pause
 from gameserver.match.play import Play
@@ -195,14 +196,14 @@ def test_a_commit_that_is_written_twice_is_caught() -> None:
 
 def test_events_without_their_state_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """The checkpoint of a tick ago with the events of now."""
-    encode = Runner._encode
+    encode = Commits._encode
     last: dict[str, bytes] = {}
 
-    def stale(self: Runner) -> bytes:
+    def stale(self: Commits) -> bytes:
         encoded = encode(self)
         return last.get(self.match_id) or last.setdefault(self.match_id, encoded)
 
-    monkeypatch.setattr(Runner, "_encode", stale)
+    monkeypatch.setattr(Commits, "_encode", stale)
     caught(StateAndEventsTogether, "checkpoint at .* events at")
 
 
@@ -220,14 +221,14 @@ def test_state_without_its_events_is_caught(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_announcement_before_the_commit_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = Runner.changed
+    changed = Commits.changed
 
-    def hasty(self: Runner) -> None:
+    def hasty(self: Commits) -> None:
         changed(self)
         for stated in self.chronicle.waiting():
-            self.attendance.announce(stated.message)
+            self._runner.attendance.announce(stated.message)
 
-    monkeypatch.setattr(Runner, "changed", hasty)
+    monkeypatch.setattr(Commits, "changed", hasty)
     caught(AnnouncedAreCommitted, "before its commit")
 
 
@@ -259,7 +260,7 @@ def test_frames_that_do_not_rise_are_caught(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_lease_that_is_trusted_for_too_long_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gameserver.match.runner.LEASE_TRUSTED", 4.0)
+    monkeypatch.setattr("gameserver.match.tenure.LEASE_TRUSTED", 4.0)
     monkeypatch.setattr("gameserver.match.lease.LEASE_TRUSTED", 4.0)
     caught(OneOwnerShows, "showed stale epoch")
 

@@ -365,7 +365,7 @@ class World:
             for node in self.open_nodes:
                 for runner in node.service._registry.runners.values():
                     for checker in self.checkers:
-                        checker.measured(runner.uncommitted, len(runner.outbox))
+                        checker.measured(runner.uncommitted, len(runner.commits.outbox))
             for checker in self.checkers:
                 checker.tickets_known(self.matchmaking.knows)
 
