@@ -26,6 +26,7 @@ from gameserver.ports import (
     TokenVerifier,
 )
 from gameserver.revocation import Revocation, Revocations
+from gameserver.session.services import Services
 from gameserver.session.session import Session
 from gameserver.whereabouts import SessionKeeper
 from gameserver.wire import to_client
@@ -60,8 +61,6 @@ class SessionGate:
         self._config = config
         self._verifier = verifier
         self._tickets = tickets
-        self._matches = matches
-        self._clock = clock
         self._entropy = entropy
         self._metrics = metrics
         self._revocations = revocations
@@ -72,6 +71,17 @@ class SessionGate:
         self._of_player: dict[PlayerId, set[Session]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied = asyncio.Event()
+        self._services = Services(
+            config=config,
+            matches=matches,
+            verifier=verifier,
+            clock=clock,
+            metrics=metrics,
+            spawn=self._spawn,
+            on_closed=self._forget,
+            on_refreshed=None if records is None else self._refreshed,
+            on_seat=None if keeper is None else keeper.seated,
+        )
         self._draining = False
         metrics.gauge("sessions", "Open sessions", lambda: float(len(self._sessions)))
 
@@ -122,15 +132,7 @@ class SessionGate:
             session_id=admission.session_id or self._entropy.session_id(),
             connection=connection,
             identity=identity,
-            matches=self._matches,
-            verifier=self._verifier,
-            config=self._config,
-            clock=self._clock,
-            metrics=self._metrics,
-            spawn=self._spawn,
-            on_closed=self._forget,
-            on_refreshed=None if self._records is None else self._refreshed,
-            on_seat=None if keeper is None else keeper.seated,
+            services=self._services,
         )
         self._sessions[session.id] = session
         self._of_player.setdefault(identity.player_id, set()).add(session)

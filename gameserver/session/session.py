@@ -7,41 +7,28 @@ must wait (finding a match, checking a new token) becomes a task.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Coroutine
-from typing import Any, assert_never
+from typing import assert_never
 
-from gameserver.config import Config
-from gameserver.errors import JoinRefused, TokenRefused, Unavailable
 from gameserver.game.contract import AnyGame, LeaveReason
 from gameserver.ids import SessionId
-from gameserver.metrics import Metrics
 from gameserver.ports import (
-    Clock,
     Connection,
     Identity,
-    Matches,
     Seated,
     SeatHandle,
-    TokenVerifier,
 )
+from gameserver.session import asking
 from gameserver.session.lifecycle import Change, State, after
 from gameserver.session.outgoing import Outgoing
 from gameserver.session.rate_limit import TokenBucket
+from gameserver.session.services import Services
+from gameserver.session.strikes import Strikes
 from gameserver.wire import from_client, to_client
 from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import BadMessage, decoder_for
 from gameserver.wire.frame import Broadcast, Frame, PlainToClient
 from gameserver.wire.to_client import ErrorCode
 
-logger = logging.getLogger(__name__)
-
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
-OnSeat = Callable[[SessionId, str, str], None]
-"""Told of a session's seat: its game and match, both empty where it has none any more."""
-
-_STRIKES_WINDOW_S = 60.0
-_ERRORS_PER_S = 10.0
 _LEAVE_S = 0.5
 _INPUTS_IN_FLIGHT_S = 5.0
 """How long after the loss of a seat an input is taken as sent before the client knew."""
@@ -53,26 +40,19 @@ class Session:
     __slots__ = (
         "_bucket",
         "_clock",
-        "_config",
         "_connection",
         "_decode",
-        "_errors",
         "_expiry",
         "_handle",
         "_leave_ref",
         "_loop",
-        "_matches",
         "_metrics",
-        "_on_closed",
-        "_on_refreshed",
-        "_on_seat",
         "_outgoing",
         "_refreshing",
-        "_spawn",
+        "_services",
         "_state",
         "_strikes",
         "_unseated_at",
-        "_verifier",
         "id",
         "identity",
         "line",
@@ -84,37 +64,22 @@ class Session:
         session_id: SessionId,
         connection: Connection,
         identity: Identity,
-        matches: Matches,
-        verifier: TokenVerifier,
-        config: Config,
-        clock: Clock,
-        metrics: Metrics,
-        spawn: Spawn,
-        on_closed: Callable[[Session], None],
-        on_refreshed: Callable[[Session], None] | None = None,
-        on_seat: OnSeat | None = None,
+        services: Services,
     ) -> None:
         self.id = session_id
         self.identity = identity
         self._connection = connection
-        self._matches = matches
-        self._verifier = verifier
-        self._config = config
-        self._clock = clock
-        self._metrics = metrics
-        self._spawn = spawn
-        self._on_closed = on_closed
-        self._on_refreshed = on_refreshed
-        self._on_seat = on_seat
+        self._services = services
+        self._clock = services.clock
+        self._metrics = services.metrics
         self._loop = loop = asyncio.get_running_loop()
-        now = loop.time()
+        config = services.config
         self._bucket = TokenBucket(
-            per_s=config.messages_per_s, burst=config.messages_burst, now=now
+            per_s=config.messages_per_s, burst=config.messages_burst, now=loop.time()
         )
-        self._strikes: TokenBucket | None = None  # Most players never need these two.
-        self._errors: TokenBucket | None = None
+        self._strikes: Strikes | None = None
         self._outgoing = Outgoing(
-            connection, reliable_max=config.reliable_queue_max, metrics=metrics
+            connection, reliable_max=config.reliable_queue_max, metrics=services.metrics
         )
         self.line = connection.line
         self._state = State.OPEN
@@ -141,7 +106,7 @@ class Session:
             message = self._decode(payload)
         except BadMessage as bad:
             self._metrics.messages_bad += 1
-            self._refuse(bad.code, str(bad), bad.ref, close=CloseCode.BAD_MESSAGES)
+            self._strike(bad.code, str(bad), bad.ref)
             return
         self._metrics.messages_received += 1
         match message:
@@ -169,7 +134,7 @@ class Session:
         """The connection is gone: the seat is kept for the grace period."""
         self._end()
         self.line.outgoing = None  # It refers back to the connection.
-        self._on_closed(self)
+        self._services.on_closed(self)
 
     # ── Subscriber: what the match tells ─────────────────────────────────────────────────────
 
@@ -206,8 +171,8 @@ class Session:
         self._state = after(self._state, Change.UNSEATED)
         self._outgoing.stop_frames()
         self._use_game(None)
-        if self._on_seat is not None:
-            self._on_seat(self.id, "", "")
+        if self._services.on_seat is not None:
+            self._services.on_seat(self.id, "", "")
         ref, self._leave_ref = self._leave_ref, 0
         if handle is not None:
             self._send(to_client.Left(ref, handle.match_id, reason))
@@ -243,23 +208,14 @@ class Session:
                 self._metrics.inputs_dropped += 1
                 return
             self._metrics.messages_bad += 1
-            self._refuse(
-                ErrorCode.NOT_JOINED,
-                "join a match before sending inputs",
-                message.seq,
-                close=CloseCode.BAD_MESSAGES,
-            )
+            self._strike(ErrorCode.NOT_JOINED, "join a match before sending inputs", message.seq)
             return
         refused = self._handle.input(message.seq, message.data)
         if refused is not None:
             self._metrics.inputs_dropped += 1
-            self._refuse(
-                refused,
-                self._why(refused),
-                message.seq,
-                # Inputs that a stalled network delivers together are no abuse: no strike.
-                close=None if refused is ErrorCode.TOO_MANY_INPUTS else CloseCode.BAD_MESSAGES,
-            )
+            # Inputs that a stalled network delivers together are no abuse: no strike.
+            tell = self._refuse if refused is ErrorCode.TOO_MANY_INPUTS else self._strike
+            tell(refused, self._why(refused), message.seq)
 
     def _why(self, refused: ErrorCode) -> str:
         match refused:
@@ -268,51 +224,38 @@ class Session:
             case ErrorCode.NOT_JOINED:
                 return "take a seat before sending inputs; who watches has none"
             case _:
-                return f"at most {self._config.inputs_per_tick_max} inputs a tick are taken"
+                most = self._services.config.inputs_per_tick_max
+                return f"at most {most} inputs a tick are taken"
 
     def _join(self, message: from_client.Entry) -> None:
         if self._state is not State.OPEN:
-            self._refuse(
+            self._strike(
                 ErrorCode.ALREADY_JOINED,
                 "leave the match you are in before joining another",
                 message.ref,
-                close=CloseCode.BAD_MESSAGES,
             )
             return
         self._state = after(self._state, Change.JOIN)
-        self._spawn(self._finish_join(message))
+        self._services.spawn(self._finish_join(message))
 
     async def _finish_join(self, message: from_client.Entry) -> None:
-        try:
-            seated = await self._matches.join(message, self.identity, self)
-        except JoinRefused as refused:
-            code, explanation = ErrorCode(refused.code), refused.message
-        except Unavailable:
-            code, explanation = ErrorCode.UNAVAILABLE, "the match store did not answer; try again"
-        except Exception:
-            # A defect of ours must not leave the player waiting for an answer.
-            logger.exception("join failed", extra=self._who())
-            code, explanation = ErrorCode.UNAVAILABLE, "joining failed on the server; try again"
-        else:
-            logger.debug("joined", extra={**self._who(), "match": seated.handle.match_id})
-            if self._state is State.JOINING:
-                self._take_seat(seated)
-            else:
-                seated.handle.detach()
-            return
+        matches = self._services.matches
+        answer = await asking.seat(matches, message, self.identity, self, session=self.id)
         if self._state is State.JOINING:
-            self._state = after(self._state, Change.REFUSED)
-            self._send(to_client.Error(code, explanation, message.ref))
-
-    def _who(self) -> dict[str, str]:
-        return {"player": self.identity.player_id, "session": self.id}
+            if isinstance(answer, Seated):
+                self._take_seat(answer)
+            else:
+                self._state = after(self._state, Change.REFUSED)
+                self._send(answer)
+        elif isinstance(answer, Seated):
+            answer.handle.detach()
 
     def _take_seat(self, seated: Seated) -> None:
         self._state = after(self._state, Change.SEATED)
         self._handle = seated.handle
         self._use_game(seated.game)
-        if self._on_seat is not None:
-            self._on_seat(self.id, seated.game.name, seated.handle.match_id)
+        if self._services.on_seat is not None:
+            self._services.on_seat(self.id, seated.game.name, seated.handle.match_id)
         self._outgoing.start_frames()
         self._send(seated.joined)
         for missed in seated.missed:
@@ -327,12 +270,7 @@ class Session:
 
     def _leave(self, message: from_client.Leave) -> None:
         if self._handle is None:
-            self._refuse(
-                ErrorCode.NOT_JOINED,
-                "there is no match to leave",
-                message.ref,
-                close=CloseCode.BAD_MESSAGES,
-            )
+            self._strike(ErrorCode.NOT_JOINED, "there is no match to leave", message.ref)
             return
         self._leave_ref = message.ref
         handle = self._handle
@@ -343,51 +281,35 @@ class Session:
         if self._handle is not None:
             self._handle.say(message)
         elif self._loop.time() >= self._unseated_at + _INPUTS_IN_FLIGHT_S:
-            self._refuse(
-                ErrorCode.NOT_JOINED,
-                "take a seat first",
-                message.ref,
-                close=CloseCode.BAD_MESSAGES,
-            )
+            self._strike(ErrorCode.NOT_JOINED, "take a seat first", message.ref)
 
     def _refresh(self, message: from_client.Refresh) -> None:
         if self._refreshing:
-            self._refuse(
-                ErrorCode.BAD_TOKEN,
-                "an earlier refresh is still being checked",
-                message.ref,
-                close=CloseCode.BAD_MESSAGES,
+            self._strike(
+                ErrorCode.BAD_TOKEN, "an earlier refresh is still being checked", message.ref
             )
             return
         self._refreshing = True
-        self._spawn(self._finish_refresh(message))
+        self._services.spawn(self._finish_refresh(message))
 
     async def _finish_refresh(self, message: from_client.Refresh) -> None:
         try:
-            identity = await self._verifier.verify(message.token)
-            if identity.player_id != self.identity.player_id:
-                raise TokenRefused("other_player", "the token is another player's")
-        except TokenRefused as refused:
-            self._metrics.tokens_refused += 1
-            self._refuse(
-                ErrorCode.BAD_TOKEN, refused.message, message.ref, close=CloseCode.BAD_MESSAGES
-            )
-        except Unavailable:
-            self._refuse(
-                ErrorCode.UNAVAILABLE,
-                "the token cannot be checked now; the old one still holds",
-                message.ref,
-            )
-        else:
-            if self._state is not State.CLOSED:
-                self.identity = identity
-                self._expiry.cancel()
-                self._expiry = self._loop.call_later(self._token_s(), self._token_ended)
-                self._send(to_client.Refreshed(message.ref, identity.expires_ms))
-                if self._on_refreshed is not None:
-                    self._on_refreshed(self)
+            answer = await asking.identity(self._services.verifier, message, self.identity)
         finally:
             self._refreshing = False
+        if isinstance(answer, to_client.Error):
+            if answer.code is ErrorCode.BAD_TOKEN:
+                self._metrics.tokens_refused += 1
+                self._strike(answer.code, answer.message, answer.ref)
+            else:
+                self._refuse(answer.code, answer.message, answer.ref)
+        elif self._state is not State.CLOSED:
+            self.identity = answer
+            self._expiry.cancel()
+            self._expiry = self._loop.call_later(self._token_s(), self._token_ended)
+            self._send(to_client.Refreshed(message.ref, answer.expires_ms))
+            if self._services.on_refreshed is not None:
+                self._services.on_refreshed(self)
 
     def _pay(self) -> bool:
         """Take tokens for this message and for those to come; false if there is none."""
@@ -400,6 +322,7 @@ class Session:
     # ── output ───────────────────────────────────────────────────────────────────────────────
 
     def _welcome(self) -> None:
+        config = self._services.config
         self._send(
             to_client.Welcome(
                 session=self.id,
@@ -407,10 +330,10 @@ class Session:
                 name=self.identity.name,
                 server_ms=self._clock.wall_ms(),
                 expires_ms=self.identity.expires_ms,
-                ping_ms=self._config.ping_ms,
-                messages_per_s=self._config.messages_per_s,
-                payload_bytes=self._config.payload_bytes_max,
-                games=list(self._matches.games),
+                ping_ms=config.ping_ms,
+                messages_per_s=config.messages_per_s,
+                payload_bytes=config.payload_bytes_max,
+                games=list(self._services.matches.games),
             )
         )
 
@@ -423,26 +346,27 @@ class Session:
             self._metrics.slow_consumers += 1
             self.close(CloseCode.SLOW_CONSUMER)
 
+    def _strike(self, code: ErrorCode, explanation: str, ref: int) -> None:
+        """Refuse what no client should send."""
+        self._refuse(code, explanation, ref, close=CloseCode.BAD_MESSAGES)
+
     def _refuse(
         self, code: ErrorCode, explanation: str, ref: int, *, close: CloseCode | None = None
     ) -> None:
         """Answer with ``Error``; ``close``: it is a strike, and too many of them close with it."""
         now = self._loop.time()
-        if self._strikes is None or self._errors is None:
-            strikes = self._config.bad_messages_max
-            self._strikes = TokenBucket(per_s=strikes / _STRIKES_WINDOW_S, burst=strikes, now=now)
-            self._errors = TokenBucket(per_s=_ERRORS_PER_S, burst=_ERRORS_PER_S, now=now)
-        if close is not None and not self._strikes.take(now):
+        if self._strikes is None:
+            self._strikes = Strikes(self._services.config.bad_messages_max, now=now)
+        if close is not None and not self._strikes.forgive(now):
             self.close(close)
-        elif self._errors.take(now):
-            # Errors are limited too: a flood of bad messages must not become a flood of answers.
+        elif self._strikes.answer(now):
             self._send(to_client.Error(code, explanation, ref))
 
     def _rate_limited(self) -> None:
         self._metrics.messages_rate_limited += 1
         self._refuse(
             ErrorCode.RATE_LIMITED,
-            f"at most {self._config.messages_per_s} messages a second are taken",
+            f"at most {self._services.config.messages_per_s} messages a second are taken",
             0,
             close=CloseCode.RATE_LIMITED,
         )

@@ -17,6 +17,7 @@ from gameserver.ids import PlayerId, SessionId
 from gameserver.match.service import MatchService
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock, Identity
+from gameserver.session.services import Services
 from gameserver.session.session import Session
 from gameserver.wire import from_client
 from gameserver.wire.codec import Format, encode_client
@@ -121,13 +122,15 @@ class Player:
                 expires_ms=2**50,
                 token_use="access",
             ),
-            matches=service,
-            verifier=Verifier(),
-            config=config,
-            clock=clock,
-            metrics=metrics,
-            spawn=self.pending.append,
-            on_closed=lambda _: None,
+            services=Services(
+                config=config,
+                matches=service,
+                verifier=Verifier(),
+                clock=clock,
+                metrics=metrics,
+                spawn=self.pending.append,
+                on_closed=lambda _: None,
+            ),
         )
         self.connection.start(self.session)
 

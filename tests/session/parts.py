@@ -19,6 +19,7 @@ from gameserver.hot import Line
 from gameserver.ids import MatchId, PlayerId, SessionId
 from gameserver.metrics import Metrics
 from gameserver.ports import Identity, Seated, Subscriber
+from gameserver.session.services import Services
 from gameserver.session.session import Session
 from gameserver.wire import codec, from_client, to_client
 from gameserver.wire.close_codes import CloseCode
@@ -171,13 +172,15 @@ class Bench:
             session_id=SessionId("s1"),
             connection=self.connection,
             identity=identity(expires_in_s=expires_in_s),
-            matches=self.matches,
-            verifier=self.verifier,
-            config=Config(**settings),
-            clock=FixedClock(),
-            metrics=self.metrics,
-            spawn=self.pending.append,
-            on_closed=self.closed.append,
+            services=Services(
+                config=Config(**settings),
+                matches=self.matches,
+                verifier=self.verifier,
+                clock=FixedClock(),
+                metrics=self.metrics,
+                spawn=self.pending.append,
+                on_closed=self.closed.append,
+            ),
         )
 
     def send(self, message: from_client.FromClient, data: Any = None) -> None:
