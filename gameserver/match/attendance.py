@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gameserver.config import Config
 from gameserver.errors import JoinRefused
-from gameserver.game.contract import LeaveReason, Player, Refused
+from gameserver.game.contract import LeaveReason, Player
 from gameserver.hot import Given, Member, collect, spread
 from gameserver.ids import PlayerId
+from gameserver.match.admission import Admission
 from gameserver.match.checkpoint import Checkpoint, SeatHolder
 from gameserver.match.gallery import Gallery
+from gameserver.match.patience import NEVER, Patience
 from gameserver.match.reserved import Reserved
 from gameserver.match.roster import Roster
 from gameserver.match.seat import Seat
 from gameserver.match.services import Watcher
 from gameserver.metrics import Metrics
 from gameserver.ports import Identity, Seated, Subscriber
-from gameserver.wire import from_client, to_client
+from gameserver.wire import from_client
 from gameserver.wire.frame import Broadcast, Frame
 from gameserver.wire.to_client import ErrorCode
 
@@ -30,19 +31,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ToldT = TypeVar("ToldT")
-NEVER = float("inf")
 POLL_RATE_MIN = 10
 """From this tick rate on, sockets are read at the tick: nobody notices a wait of 100 ms in what is
 not an input (a ping, a close), and an input is not used before the tick anyway."""
 
 
 class Attendance:
-    """The players' side of a ``Runner``.
-
-    A player without a connection keeps the seat for ``grace_ms``, then leaves the game as
-    disconnected; a match without players ends after ``empty_match_ms``. Neither time runs while
-    the match stands still.
-    """
+    """The players' side of a ``Runner``."""
 
     def __init__(
         self,
@@ -55,15 +50,13 @@ class Attendance:
     ) -> None:
         self.roster = Roster(origin.players_max)
         self.reserved = Reserved(origin.booking, runner.game.modes[origin.mode])
+        self.patience = Patience(runner, self.roster, self.reserved, config=config)
+        self._admission = Admission(
+            runner, self.roster, self.reserved, uncommitted_max=config.uncommitted_events_max
+        )
         self._runner = runner
         self._metrics = metrics
         self._watcher = watcher
-        self._grace_s = config.grace_ms / 1000
-        self._empty_s = config.empty_match_ms / 1000
-        self._uncommitted_max = config.uncommitted_events_max
-        self._loop = asyncio.get_running_loop()
-        self._empty_since = self._loop.time()
-        self._timer: asyncio.TimerHandle | None = None
         self._polls = runner.game.tick_rate >= POLL_RATE_MIN
         self._polling = False
         self._shown: Frame | None = None
@@ -83,7 +76,7 @@ class Attendance:
             role=holder.role,
         )
         member = Member(player, input_seq=holder.input_seq)
-        member.gone_until = NEVER if player.is_bot else self._loop.time() + self._grace_s
+        member.gone_until = NEVER if player.is_bot else self.patience.grace_until()
         self.roster.add(member)
 
     def seats(self) -> list[SeatHolder]:
@@ -108,15 +101,9 @@ class Attendance:
         """Take a seat, or take one's own again. Raises ``JoinRefused``."""
         runner = self._runner
         known = self.roster.find(identity.player_id)
-        if runner.over and (known is None or not runner.lingering):
-            raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {runner.match_id} is over")
-        runner.has_lapsed()  # Then the player is told that the match stands still.
-        if request.resume is not None and request.resume.epoch > runner.play.epoch:
-            # The player has seen a newer owner: ours is the stale one, and will find out.
-            raise JoinRefused(ErrorCode.MATCH_ELSEWHERE, "another node holds it; try again")
-        member = known or self._admit(identity)
-        if runner.over and not runner.lingering:
-            raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {runner.match_id} is over")
+        self._admission.check(request, known=known is not None)
+        member = known or self._take_in(identity)
+        self._admission.check_still_there()
         try:
             frame = None if runner.over else self.frame_for(member)
         except Exception as error:
@@ -132,49 +119,14 @@ class Attendance:
         if self._polling:
             subscriber.polled(True)
         runner.pacer.request()
-        return self._seated(request, member, seat, frame)
+        return self._admission.seated(request, member, seat, frame)
 
-    def _admit(self, identity: Identity) -> Member:
-        runner = self._runner
-        seat, place = self.roster.free_seat, self.reserved.place(identity.player_id)
-        if seat is None and not self.roster.bots:
-            raise JoinRefused(
-                ErrorCode.MATCH_FULL, f"match {runner.match_id} has no free seat; join another"
-            )
-        if not (
-            self.reserved.takes(identity.player_id, runner.time_ms)
-            or runner.guestlist.keeps(identity.player_id, runner.time_ms)
-        ):
-            is_late = self.reserved.is_late(runner.time_ms)
-            why = "it is too late to join it" if is_late else "its free seats are not for you"
-            raise JoinRefused(ErrorCode.MATCH_FULL, f"{why}; join another")
-        self._check_guest(identity.player_id)
-        if runner.uncommitted >= self._uncommitted_max:
-            raise JoinRefused(ErrorCode.UNAVAILABLE, "the match waits for its store; try again")
-        if runner.bots is not None:
-            given_up = runner.bots.make_room(None if place is None else place.team)
-            seat = seat if given_up is None else given_up
-        if runner.over or seat is None:
-            raise JoinRefused(ErrorCode.UNAVAILABLE, "the match has just ended")
-        player = Player(
-            id=identity.player_id,
-            name=identity.name,
-            seat=seat,
-            groups=identity.groups,
-            team=0 if place is None else place.team,
-            role="" if place is None else place.role,
-        )
-        try:
-            runner.play.join(player, runner.time_ms)
-        except Refused as refused:
-            raise JoinRefused(ErrorCode.REFUSED, refused.reason) from None
-        except Exception as error:
-            runner.fail(error)
-            raise JoinRefused(ErrorCode.UNAVAILABLE, "the match has failed") from error
+    def _take_in(self, identity: Identity) -> Member:
+        player = self._admission.admit(identity)
         member = Member(player)
-        member.gone_until = self._loop.time() + self._grace_s
+        member.gone_until = self.patience.grace_until()
         self.roster.add(member)
-        self._watcher.seat_taken(runner, player.id)
+        self._watcher.seat_taken(self._runner, player.id)
         self._called()
         return member
 
@@ -187,54 +139,13 @@ class Attendance:
         self.roster.add(member)
         self._called()
 
-    def _check_guest(self, player_id: PlayerId) -> None:
-        """Whether a free seat is one for this player."""
-        runner, guestlist = self._runner, self._runner.guestlist
-        if not guestlist.admits(player_id):
-            raise JoinRefused(ErrorCode.NOT_INVITED, "a private match: its code is needed")
-        kept = guestlist.kept(self.roster, runner.time_ms, beside=player_id)
-        if self.roster.persons + kept >= runner.players_max:
-            raise JoinRefused(
-                ErrorCode.MATCH_FULL, f"the free seats of {runner.match_id} are kept for others"
-            )
-
-    def _seated(
-        self, request: from_client.Join, member: Member, seat: Seat, frame: Frame | None
-    ) -> Seated:
-        runner, chronicle = self._runner, self._runner.chronicle
-        gap = None if request.resume is None else chronicle.since(request.resume)
-        missed = list(gap or ())
-        joined = to_client.Joined(
-            ref=request.ref,
-            match=runner.match_id,
-            game=runner.game.name,
-            mode=runner.mode,
-            epoch=runner.play.epoch,
-            tick=runner.play.tick,
-            tick_rate=runner.game.tick_rate,
-            seat=member.player.seat,
-            input_seq=member.input_seq,
-            seq=chronicle.announced_seq - len(missed),
-            resumed=gap is not None,
-            seats=self.roster.shown(),
-        )
-        if (paused := runner.paused) is not None:
-            missed.append(paused)
-        if runner.company is not None:
-            missed += runner.company.news(member)
-        return Seated(handle=seat, game=runner.game, joined=joined, missed=missed, frame=frame)
-
     def watch(
         self, request: from_client.Watch, identity: Identity, subscriber: Subscriber
     ) -> Seated:
         """See the match without a seat. Raises ``JoinRefused``."""
-        runner = self._runner
-        if runner.over:
-            raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {runner.match_id} is over")
-        if not runner.guestlist.admits(identity.player_id):
-            raise JoinRefused(ErrorCode.NOT_INVITED, "a private match: its guests alone may watch")
+        self._admission.check_watcher(identity.player_id)
         if self._gallery is None:
-            self._gallery = Gallery(runner, self.roster, config=self._config)
+            self._gallery = Gallery(self._runner, self.roster, config=self._config)
         return self._gallery.admit(request, subscriber)
 
     @property
@@ -249,7 +160,7 @@ class Attendance:
         self.roster.remove(member)
         runner.forget_inputs(member.player.id)
         if not self.roster.persons:
-            self._empty_since = self._loop.time()
+            self.patience.emptied()
         if runner.bots is not None and not member.player.is_bot:
             runner.bots.left()
         self._watcher.seat_freed(runner, member.player.id)
@@ -264,7 +175,7 @@ class Attendance:
             return
         self._called()
         runner.pacer.request()
-        self.arm()
+        self.patience.arm()
 
     def kick(self, player_id: PlayerId) -> bool:
         """Take a seat away for good, and say so; false if the player has none."""
@@ -301,9 +212,9 @@ class Attendance:
     def detach(self, member: Member) -> None:
         """The connection is gone: the seat is kept for the grace period."""
         member.handle = member.subscriber = member.line = None
-        member.gone_until = self._loop.time() + self._grace_s
+        member.gone_until = self.patience.grace_until()
         self.roster.changed()
-        self.arm()
+        self.patience.arm()
 
     def dismiss(self, reason: str) -> None:
         """Tell everyone present that their seat is gone, and free all seats."""
@@ -317,56 +228,9 @@ class Attendance:
         if self._gallery is not None:
             self._gallery.left(reason)
 
-    # ── waiting ──────────────────────────────────────────────────────────────────────────────
-
-    def arm(self) -> None:
-        """Wait for the next player whose grace ends, or for the end of an empty match."""
-        self.stop_waiting()
-        if self._runner.over or self._runner.paused is not None:
-            return
-        persons = (member for member in self.roster if not member.player.is_bot)
-        due = min((member.gone_until for member in persons), default=self._empty_until())
-        if due < NEVER:
-            self._timer = self._loop.call_at(due, self._waited)
-
-    def _empty_until(self) -> float:
-        """When an empty match ends: not while players are expected."""
-        now_ms = self._runner.time_ms
-        expected_s = max(
-            self.reserved.pending_s(self.roster, now_ms),
-            self._runner.guestlist.expected_ms(self.roster, now_ms) / 1000,
-        )
-        until = self._empty_since + self._empty_s
-        return max(until, self._loop.time() + expected_s) if expected_s else until
-
-    def _waited(self) -> None:
-        self._timer = None
-        now = self._loop.time()
-        if not self.roster.persons:
-            if self._empty_until() > now:
-                self.arm()
-            else:
-                self._runner.abandon()
-            return
-        for member in self.roster:
-            if member.gone_until <= now:
-                self.leave(member, LeaveReason.DISCONNECTED)
-        self.arm()
-
-    def prolong(self, pause_s: float) -> None:
-        """The match stood still so long."""
-        self._empty_since += pause_s
-        for member in self.roster:
-            member.gone_until += pause_s
-
-    def stop_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def stop(self) -> None:
         """No word and no input any more; nobody is told."""
-        self.stop_waiting()
+        self.patience.stop()
         for member in self.roster:
             member.handle = None
         if self._gallery is not None:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 THINK_MS = 700
 """How long a bot of a game without a tick rate waits before it acts."""
-NEVER = float("inf")
 
 
 class Bots:

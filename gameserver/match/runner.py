@@ -219,7 +219,7 @@ class Runner:
         elif not self._paused and not self.over:
             self.pacer.start()
             self.attendance.polling(True)
-            self.attendance.arm()
+            self.attendance.patience.arm()
 
     def freeze(self) -> None:
         """Play no further; what has been stated is still committed."""
@@ -316,7 +316,7 @@ class Runner:
         """Take no step, and let nobody's time run out."""
         self.pacer.stop()
         self.attendance.polling(False)
-        self.attendance.stop_waiting()
+        self.attendance.patience.stop()
 
     def stands_still_for(self, why: Pause) -> bool:
         """Whether that is one of the reasons."""
@@ -344,7 +344,7 @@ class Runner:
         if self._paused or self.over:
             return
         # Who could not come back because nothing moved gets that time on top.
-        self.attendance.prolong(self._loop.time() - self._paused_at)
+        self.attendance.patience.prolong(self._loop.time() - self._paused_at)
         logger.info("match resumed", extra={"match": self.match_id})
         self.attendance.announce(Broadcast(to_client.Resumed()))
         self.go_on()

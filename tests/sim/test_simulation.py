@@ -18,7 +18,7 @@ import pytest
 from gameserver.cluster.guests import Guests
 from gameserver.cluster.link import Link
 from gameserver.config import Config
-from gameserver.match.attendance import Attendance
+from gameserver.match.admission import Admission
 from gameserver.match.birth import Birth
 from gameserver.match.commits import Commits
 from gameserver.match.pacer import Slot
@@ -233,13 +233,13 @@ def test_an_announcement_before_the_commit_is_caught(monkeypatch: pytest.MonkeyP
 
 
 def test_a_gap_after_a_resume_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    seated = Attendance._seated
+    seated = Admission.seated
 
-    def forgetful(self: Attendance, *given: Any) -> Seated:
+    def forgetful(self: Admission, *given: Any) -> Seated:
         answer = seated(self, *given)
         return msgspec.structs.replace(answer, missed=answer.missed[1:])
 
-    monkeypatch.setattr(Attendance, "_seated", forgetful)
+    monkeypatch.setattr(Admission, "seated", forgetful)
     caught(AnnouncedWithoutGap, "was told of .* after")
 
 
