@@ -1,13 +1,15 @@
-"""Opens as many new matches as are wanted, and no more."""
+"""Kinds of matches; opens as many new ones of each as are wanted, and no more."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
+from gameserver.errors import JoinRefused
 from gameserver.game.contract import AnyGame
 from gameserver.match.runner import Runner
+from gameserver.wire.to_client import ErrorCode
 
 
 class Kind(NamedTuple):
@@ -15,6 +17,23 @@ class Kind(NamedTuple):
 
     game: str
     mode: str
+
+
+def kind_of(games: Mapping[str, AnyGame], name: str, mode: str) -> tuple[AnyGame, Kind]:
+    """The game and the kind that a player names; without a mode it is the first. Raises
+    ``JoinRefused``."""
+    game = games.get(name)
+    if game is None:
+        raise JoinRefused(
+            ErrorCode.UNKNOWN_GAME, f"there is no game {name!r}; there are {', '.join(games)}"
+        )
+    mode = mode or next(iter(game.modes))
+    if mode not in game.modes:
+        raise JoinRefused(
+            ErrorCode.UNKNOWN_MODE,
+            f"{game.name} has no mode {mode!r}; it has {', '.join(game.modes)}",
+        )
+    return game, Kind(game.name, mode)
 
 
 class _Opening:

@@ -1,4 +1,4 @@
-"""The matches of this node, and the way into them."""
+"""The matches of this node, and who sits in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from gameserver.config import Config
 from gameserver.errors import JoinRefused, StoreUnavailable
-from gameserver.game.contract import AnyGame, LeaveReason
+from gameserver.game.contract import AnyGame
 from gameserver.hosting import Terms
 from gameserver.ids import MatchId, PlayerId
 from gameserver.lobby import quick_join
@@ -19,27 +19,23 @@ from gameserver.maintenance import Maintenance
 from gameserver.match.backoff import delay_s
 from gameserver.match.birth import Birth
 from gameserver.match.durable import until_durable
-from gameserver.match.opening import Kind, Openings
+from gameserver.match.opening import Kind, Openings, kind_of
 from gameserver.match.relay import Relay
 from gameserver.match.remains import Remains, Undertaker
 from gameserver.match.runner import Runner
 from gameserver.match.tenure import Tenure
 from gameserver.matchmaking import Booking
 from gameserver.metrics import Metrics
-from gameserver.ports import Entropy, Identity, Lease, MatchStore, Seated, Subscriber
-from gameserver.wire import from_client
+from gameserver.ports import Entropy, Lease, MatchStore
 from gameserver.wire.to_client import ErrorCode
 
 logger = logging.getLogger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
-REFUSALS_MAX = 64
-"""Matches that quick join tries before it opens a new one."""
+FULL = "this node runs as many as it may"
 ADOPTED_AT_ONCE = 64
 """How many matches of a lost node a sweep takes side by side."""
-REFUSING_S = 1.0
-"""How long quick join leaves out a match whose game has just refused a player."""
 
 
 def _not_noted(player_id: PlayerId, match_id: MatchId | None) -> None:
@@ -47,12 +43,7 @@ def _not_noted(player_id: PlayerId, match_id: MatchId | None) -> None:
 
 
 class Registry:
-    """Implements ``join`` of ``ports.Matches`` and ``services.Watcher``.
-
-    A player has at most one seat on a node. Quick join leads back to it; a connected player who
-    asks for another match is refused with ``already_joined``; one whose connection is gone gives
-    the old seat up.
-    """
+    """Implements ``services.Watcher``. A player has at most one seat on a node."""
 
     def __init__(
         self,
@@ -90,9 +81,14 @@ class Registry:
     def players(self) -> int:
         return len(self._seats)
 
+    def current(self, player_id: PlayerId) -> Runner | None:
+        """The match that the player sits in, unless it is over."""
+        current = self._seats.get(player_id)
+        return None if current is None or current.over else current
+
     def holds(self, player_id: PlayerId) -> bool:
         """Whether the player has a seat in a match here that is not over."""
-        return self._current(player_id) is not None
+        return self.current(player_id) is not None
 
     def open_matches(self) -> Iterator[Runner]:
         """Those that quick join may send players to."""
@@ -102,12 +98,13 @@ class Registry:
             if runner.open and runner.players < runner.players_max
         )
 
+    def choose(self, kind: Kind) -> Runner | None:
+        """The match that quick join sends the next player to, if there is one."""
+        return quick_join.choose(one for one in self._by_kind.get(kind, {}).values() if one.open)
+
     def has_room(self, kind: Kind) -> bool:
         """Whether quick join would find a seat without opening a match."""
-        return self._openings.has_room(kind) or (
-            quick_join.choose(one for one in self._by_kind.get(kind, {}).values() if one.open)
-            is not None
-        )
+        return self._openings.has_room(kind) or self.choose(kind) is not None
 
     @property
     def full(self) -> bool:
@@ -115,143 +112,20 @@ class Registry:
         coming = len(self._openings) + len(self._adopting)
         return len(self.runners) + coming >= self._config.matches_max
 
-    # ── joining ──────────────────────────────────────────────────────────────────────────────
-
-    async def join(
-        self, request: from_client.Entry, identity: Identity, subscriber: Subscriber
-    ) -> Seated:
-        """See ``ports.Matches``. The seat is taken in the very turn of the loop in which this
-        returns, so that nothing is told to the subscriber before ``Joined``."""
-        if self.draining:
-            self._check_not_left(self.runners.get(MatchId(request.match)))
-        if isinstance(request, from_client.Watch):
-            runner = await self._find(MatchId(request.match))
-            return runner.attendance.watch(request, identity, subscriber)
-        current = self._current(identity.player_id)
-        if request.match:
-            if current is not None and current.match_id == request.match:
-                return current.attendance.join(request, identity, subscriber)
-            self._check_elsewhere(current, identity.player_id)
-            runner = await self._find(MatchId(request.match))
-            return self._seat(runner, request, identity, subscriber)
-        if current is not None and not request.game:
-            return current.attendance.join(request, identity, subscriber)
-        game, kind = self._kind(request)
-        if current is not None and kind == Kind(current.game.name, current.mode):
-            return current.attendance.join(request, identity, subscriber)
-        self._check_elsewhere(current, identity.player_id)
-        return await self._quick_join(game, kind, request, identity, subscriber)
-
-    def _check_not_left(self, runner: Runner | None) -> None:
-        """In a drain: who names a match that is still played here may come back to it."""
-        if runner is None or runner.frozen:
-            raise JoinRefused(ErrorCode.DRAINING, "this node is going away; connect again")
-
-    def _current(self, player_id: PlayerId) -> Runner | None:
-        """The match that the player sits in, unless it is over."""
-        current = self._seats.get(player_id)
-        return None if current is None or current.over else current
-
-    def _kind(self, request: from_client.Join) -> tuple[AnyGame, Kind]:
-        game = self.games.get(request.game)
-        if game is None:
-            raise JoinRefused(
-                ErrorCode.UNKNOWN_GAME,
-                f"there is no game {request.game!r}; there are {', '.join(self.games)}",
-            )
-        mode = request.mode or next(iter(game.modes))
-        if mode not in game.modes:
-            raise JoinRefused(
-                ErrorCode.UNKNOWN_MODE,
-                f"{game.name} has no mode {mode!r}; it has {', '.join(game.modes)}",
-            )
-        return game, Kind(game.name, mode)
-
-    def _check_elsewhere(self, current: Runner | None, player_id: PlayerId) -> None:
-        member = None if current is None else current.attendance.roster.find(player_id)
-        if current is not None and member is not None and member.subscriber is not None:
-            raise JoinRefused(
-                ErrorCode.ALREADY_JOINED, f"leave match {current.match_id} before joining another"
-            )
-
-    def _check_maintenance(self) -> None:
-        """For who has no seat yet: those who have one play on and come back to it."""
+    def check_maintenance(self) -> None:
+        """For who has no seat yet: those who have one play on and come back to it. Raises
+        ``JoinRefused``."""
         if self.maintenance is not None:
             raise JoinRefused(ErrorCode.MAINTENANCE, self.maintenance.message)
 
-    async def _find(self, match_id: MatchId) -> Runner:
-        """The match, continued here if nobody owns it: a player who comes back after the loss of
-        a node need not wait for the next sweep."""
-        runner = self.runners.get(match_id)
-        if runner is not None:
-            return runner
-        holder = await self._store.holder(match_id)
-        if holder is None:
-            raise JoinRefused(ErrorCode.UNKNOWN_MATCH, f"match {match_id} is not known, or over")
-        if holder == "":
-            if self.full and match_id not in self._adopting:
-                raise JoinRefused(ErrorCode.SERVER_FULL, "this node runs as many as it may")
-            runner = await self.adopt(match_id)
-        else:
-            runner = self.runners.get(match_id)
-        if runner is None:
-            raise JoinRefused(
-                ErrorCode.MATCH_ELSEWHERE, f"match {match_id} is on another node; try again"
-            )
-        return runner
-
-    async def _quick_join(
-        self,
-        game: AnyGame,
-        kind: Kind,
-        request: from_client.Join,
-        identity: Identity,
-        subscriber: Subscriber,
-    ) -> Seated:
-        self._check_maintenance()
-        for _ in range(REFUSALS_MAX):
-            runner = quick_join.choose(
-                one for one in self._by_kind.get(kind, {}).values() if one.open
-            )
-            is_new = runner is None
-            if runner is None:
-                if self.full and not self._openings.has_room(kind):
-                    raise JoinRefused(ErrorCode.SERVER_FULL, "this node runs as many as it may")
-                runner = await self._openings.wait(game, kind)
-            try:
-                return self._seat(runner, request, identity, subscriber)
-            except JoinRefused as refused:
-                if refused.code == ErrorCode.REFUSED:
-                    if is_new:
-                        raise
-                    runner.refusing_until = self._loop.time() + REFUSING_S
-                elif refused.code not in (ErrorCode.MATCH_FULL, ErrorCode.UNKNOWN_MATCH):
-                    raise
-        raise JoinRefused(ErrorCode.UNAVAILABLE, "no match would take you; try again")
-
-    def _seat(
-        self,
-        runner: Runner,
-        request: from_client.Join,
-        identity: Identity,
-        subscriber: Subscriber,
-    ) -> Seated:
-        if self.draining:
-            self._check_not_left(runner)
-        # Looked up again: the player may have taken a seat by another connection meanwhile.
-        current = self._current(identity.player_id)
-        if current is not None and current is not runner:
-            self._check_elsewhere(current, identity.player_id)
-        if runner.attendance.roster.find(identity.player_id) is None:
-            self._check_maintenance()
-        seated = runner.attendance.join(request, identity, subscriber)
-        if current is not None and current is not runner:
-            member = current.attendance.roster.find(identity.player_id)
-            if member is not None:
-                current.attendance.leave(member, LeaveReason.LEFT)
-        return seated
-
     # ── opening and adopting ─────────────────────────────────────────────────────────────────
+
+    async def open_new(self, game: AnyGame, kind: Kind) -> Runner:
+        """A match that has just been opened, shared with others who wait for one. Raises
+        ``JoinRefused``, ``StoreUnavailable``."""
+        if self.full and not self._openings.has_room(kind):
+            raise JoinRefused(ErrorCode.SERVER_FULL, FULL)
+        return await self._openings.wait(game, kind)
 
     async def _create(self, game: AnyGame, mode: str) -> Runner:
         runner = await self._birth.create(game, mode, self)
@@ -288,14 +162,18 @@ class Registry:
         """A new match on the terms of a player. Raises ``JoinRefused``, ``StoreUnavailable``."""
         if self.draining:
             raise JoinRefused(ErrorCode.DRAINING, "this node is going away; try again")
-        self._check_maintenance()
+        self.check_maintenance()
         if self.full:
-            raise JoinRefused(ErrorCode.SERVER_FULL, "this node runs as many as it may")
-        rules, kind = self._kind(from_client.Join(game=game, mode=mode))
+            raise JoinRefused(ErrorCode.SERVER_FULL, FULL)
+        rules, kind = kind_of(self.games, game, mode)
         runner = await self._birth.create(rules, kind.mode, self, match_id=match_id, terms=terms)
         self._add(runner)
         runner.begin()
         return runner
+
+    def may_adopt(self, match_id: MatchId) -> bool:
+        """Whether there is room for it, or it is on its way already."""
+        return not self.full or match_id in self._adopting
 
     async def adopt(self, match_id: MatchId) -> Runner | None:
         """Continue a match that nobody owns; who asks for the same one waits for the same try."""

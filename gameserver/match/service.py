@@ -28,6 +28,7 @@ from gameserver.maintenance import Maintenance
 from gameserver.match.birth import Birth
 from gameserver.match.booked import Booked
 from gameserver.match.committer import Committer
+from gameserver.match.entrance import Entrance
 from gameserver.match.exchange import Exchanged, exchange
 from gameserver.match.hosting import LocalHosting
 from gameserver.match.lease import LeaseKeeper
@@ -131,6 +132,7 @@ class MatchService:
             metrics=metrics,
             spawn=self._spawn,
         )
+        self._entrance = Entrance(self._registry, store)
         self._booked = Booked(self._registry, node=node, clock=clock)
         self.hosting = LocalHosting(self._registry, hosted_max=config.hosted_matches_max)
         self.operations = LocalOperations(self._registry.runners, node=node)
@@ -149,7 +151,7 @@ class MatchService:
         self, request: from_client.Entry, identity: Identity, subscriber: Subscriber
     ) -> Seated:
         """See ``ports.Matches``."""
-        seated = await self._registry.join(request, identity, subscriber)
+        seated = await self._entrance.join(request, identity, subscriber)
         if self._traces is not None:
             self._traces.joined(seated.handle.match_id)
         return seated
