@@ -23,6 +23,7 @@ from gameserver.cluster.door import Door
 from gameserver.cluster.guests import Guests
 from gameserver.cluster.link import MOVED, Elsewhere, Link
 from gameserver.cluster.peers import Peers
+from gameserver.cluster.placement import Placement
 from gameserver.cluster.pulse import Pulse
 from gameserver.cluster.seeker import Seeker
 from gameserver.config import Config
@@ -51,8 +52,6 @@ ALIVE_S = 0.25
 SILENT_S = 1.0
 """A node that has not been heard of for so long may be gone: its matches are looked for."""
 GUESTS_SILENT_S = 3.0
-ASKED_AGAIN = 8
-PAUSE_S = 0.1
 
 
 class ClusterMatches:
@@ -80,7 +79,6 @@ class ClusterMatches:
         self.door = Door()
         self.peers = Peers()
         self._bus = bus
-        self._directory = directory
         self._loop = asyncio.get_running_loop()
         self._links: dict[int, Link] = {}
         self._by_match: dict[tuple[str, str], dict[int, Link]] = {}
@@ -89,6 +87,7 @@ class ClusterMatches:
         self._heard: dict[str, float] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._runs: list[asyncio.Task[None]] = []
+        self.placement = Placement(self, directory)
         self._seeker = Seeker(self)
         self._guests = Guests(
             bus, local, guests_max=config.sessions_max, spawn=self._spawn, metrics=metrics
@@ -142,7 +141,7 @@ class ClusterMatches:
         link = Link(self, self._numbers, identity, subscriber, watching=watching)
         self._links[link.number] = link
         try:
-            seated, owner = await self._place(request, link)
+            seated, owner = await self.placement.place(request, link)
         except BaseException:
             self.forget(link)
             raise
@@ -150,86 +149,6 @@ class ClusterMatches:
         if owner:
             self._by_match.setdefault((owner, link.channel), {})[link.number] = link
         return msgspec.structs.replace(seated, handle=link)
-
-    async def _place(self, request: from_client.Entry, link: Link) -> tuple[Seated, str]:
-        if not self.has_peers:
-            return await self.local.join(request, link.identity, link), ""
-        if isinstance(request, from_client.Watch) or request.match:
-            return await self.find(request, link)
-        kept = await self._kept_seat(request, link)
-        if kept is not None:
-            return kept
-        game = self.local.games.get(request.game)
-        mode = request.mode or (next(iter(game.modes)) if game is not None else "")
-        elsewhere = self.local.maintenance is None  # Else a new seat is refused everywhere.
-        if elsewhere and game is not None and not self.local.has_room(game, mode):
-            there = await self._place_elsewhere(request, link, game, mode)
-            if there is not None:
-                return there
-        return await self.local.join(request, link.identity, link), ""
-
-    async def _kept_seat(self, request: from_client.Join, link: Link) -> tuple[Seated, str] | None:
-        """A player who names no match gets the seat that is kept for them, wherever it is."""
-        if self.local.holds(link.identity.player_id):
-            return None
-        match_id = await self._directory.seat(link.identity.player_id)
-        if match_id is None:
-            return None
-        named = msgspec.structs.replace(request, match=match_id, game="", mode="")
-        try:
-            return await self.find(named, link, again=1)
-        except JoinRefused:
-            return None  # It is over, or full by now: any other will do.
-
-    async def _place_elsewhere(
-        self, request: from_client.Join, link: Link, game: AnyGame, mode: str
-    ) -> tuple[Seated, str] | None:
-        """In an open match of another node, or in a new one there if that spares this one."""
-        found = self.peers.open_match(game, mode)
-        if found is not None:
-            owner, match = found
-            self.peers.sent(owner, match, game)
-            named = msgspec.structs.replace(request, match=match.id, game="", mode="")
-            try:
-                return await self.ask(owner, named, link), owner
-            except (JoinRefused, TimeoutError):
-                self.peers.refused(owner, match)
-                return None
-        calmer = self.peers.calmer(self._pulse.load)
-        if calmer is not None:
-            try:
-                return await self.ask(calmer, request, link), calmer
-            except (JoinRefused, TimeoutError):
-                return None
-        return None
-
-    async def find(
-        self, request: from_client.Entry, link: Link, *, again: int = ASKED_AGAIN
-    ) -> tuple[Seated, str]:
-        """A seat in the match that ``request`` names, on whatever node has it, or here if nobody
-        has. Raises ``JoinRefused``, ``StoreUnavailable``."""
-        refused = JoinRefused(ErrorCode.MATCH_ELSEWHERE, "another node holds it; try again")
-        for _ in range(again):
-            holder = None
-            if not self.local.runs(MatchId(request.match)):
-                holder = await self.store.holder(MatchId(request.match))
-                if holder is None:
-                    text = f"match {request.match} is not known, or over"
-                    raise JoinRefused(ErrorCode.UNKNOWN_MATCH, text)
-                if holder == "" and self.local.draining:
-                    holder = self.peers.calmest()
-            try:
-                if holder and holder != self.node:
-                    return await self.ask(holder, request, link), holder
-                return await self.local.join(request, link.identity, link), ""
-            except TimeoutError:
-                pass
-            except JoinRefused as error:
-                if error.code not in (ErrorCode.MATCH_ELSEWHERE, ErrorCode.DRAINING):
-                    raise
-                refused = error
-            await asyncio.sleep(PAUSE_S * (0.5 + self.entropy.jitter()))
-        raise refused
 
     async def ask(self, owner: str, request: from_client.Entry, link: Link) -> Seated:
         """A seat of ``owner``. Raises ``JoinRefused``, ``TimeoutError``."""

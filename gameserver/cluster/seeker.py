@@ -39,7 +39,7 @@ class Seeker:
         began = self._loop.time()
         while not link.closed:
             try:
-                seated, owner = await self._cluster.find(link.resumption(), link, again=1)
+                seated, owner = await self._cluster.placement.find(link.resumption(), link, again=1)
             except JoinRefused as refused:
                 if refused.code not in _AGAIN:
                     over = refused.code == ErrorCode.UNKNOWN_MATCH
