@@ -16,12 +16,13 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from gameserver.errors import StoreUnavailable, Unavailable
+from gameserver.errors import StoreUnavailable
 from gameserver.game.matchmaking import Rules
 from gameserver.ids import MatchId, PlayerId
 from gameserver.lobby import estimate
 from gameserver.lobby.estimate import Estimator
 from gameserver.lobby.form import form
+from gameserver.lobby.opener import Opener
 from gameserver.lobby.pool import Pool
 from gameserver.lobby.rules import Compiled
 from gameserver.lobby.teller import update_of, updates_of
@@ -48,9 +49,6 @@ SLICE_S = 0.002
 FRUITLESS_S = 0.05
 """What a round may spend on tickets for which there is no match: a fifth of a core."""
 CLAIMS_AT_ONCE = 16
-OPENINGS_AT_ONCE = 32
-OPENING_TRIES = 4
-RETRY_S = 0.2
 ANSWERED_LATE_MS = 500
 """A yes that is on its way when the time is up still counts."""
 EXPIRED_AT_ONCE = 500
@@ -86,7 +84,6 @@ class Table:
         self.fence = mastery.fence
         self._rules = rules
         self._store = store
-        self._venue = venue
         self._updates = updates
         self._entropy = entropy
         self._metrics = metrics
@@ -98,11 +95,18 @@ class Table:
         self._asked: dict[MatchId, Asked] = {}
         self._settled: deque[MatchId] = deque(maxlen=SETTLED_REMEMBERED)
         self._was_settled: set[MatchId] = set()
-        self._openings: dict[MatchId, asyncio.Task[None]] = {}
+        self._openings = Opener(
+            queue,
+            mastery.fence,
+            store=store,
+            venue=venue,
+            entropy=entropy,
+            arrive_ms=int(rules.arrive_s * 1000),
+            settled=self._opened,
+            failed=self._read_anew,
+        )
         self._filled: dict[MatchId, int] = {}
         """Matches that were just asked for seats: what they offer now may be older than that."""
-        self._places = asyncio.Semaphore(OPENINGS_AT_ONCE)
-        self._lost = False
         self._cursor = ""
         self._round = 0
 
@@ -121,15 +125,13 @@ class Table:
                         "matchmaking waits for its store",
                         extra={"queue": str(self.queue), "error": str(error)},
                     )
-                    self._cursor = ""  # A claim may or may not have happened: read all anew.
+                    self._read_anew()  # A claim may or may not have happened: read all anew.
         finally:
-            for task in self._openings.values():
-                task.cancel()
-            await asyncio.gather(*self._openings.values(), return_exceptions=True)
+            await self._openings.cancel()
 
     async def _turn(self) -> None:
         """One round. Raises ``Lost``, ``StoreUnavailable``."""
-        if self._lost:
+        if self._openings.lost:
             raise Lost
         await self._renew()
         if not self._cursor:
@@ -231,10 +233,8 @@ class Table:
         for ticket in asked.proposal.tickets:
             self.pool.remove(ticket)
         self._asked[pid] = asked
-        if asked.open and pid not in self._openings:
-            task = self._loop.create_task(self._open(asked.proposal))
-            self._openings[pid] = task
-            task.add_done_callback(lambda done: self._opening_done(pid, done))
+        if asked.open:
+            self._openings.begin(asked.proposal)
 
     def _settle(self, pid: MatchId) -> None:
         self._asked.pop(pid, None)
@@ -335,43 +335,10 @@ class Table:
                 self._tell(proposal, Stage.READY_CHECK, proposal.tickets, deadline_ms=deadline_ms)
         return []
 
-    # ── opening ──────────────────────────────────────────────────────────────────────────────
+    # ── what became of it ────────────────────────────────────────────────────────────────────
 
-    async def _open(self, proposal: Proposal) -> None:
-        """Until it is known what became of it, or this node is no longer the master."""
-        async with self._places:
-            opened = await self._opened(proposal)
-            while not self._lost:
-                try:
-                    if opened:
-                        done = await self._store.assign(self.queue, self.fence, [proposal])
-                    else:
-                        done = await self._store.put_back(self.queue, self.fence, proposal)
-                except StoreUnavailable:
-                    await asyncio.sleep(RETRY_S * (0.5 + self._entropy.jitter()))
-                    continue
-                if not done:
-                    self._lost = True
-                    return
-                self._settle(proposal.id)
-                self._note(proposal, opened=opened)
-                return
-
-    async def _opened(self, proposal: Proposal) -> bool:
-        arrive_ms = int(self._rules.arrive_s * 1000)
-        for _ in range(OPENING_TRIES):
-            try:
-                return await self._venue.open(self.queue, proposal, arrive_ms=arrive_ms)
-            except Unavailable as error:
-                logger.warning(
-                    "match not opened yet",
-                    extra={"match": proposal.match, "error": str(error)},
-                )
-                await asyncio.sleep(RETRY_S * (0.5 + self._entropy.jitter()))
-        # If it has been opened after all, nobody will come, and it ends as abandoned.
-        return False
-
-    def _note(self, proposal: Proposal, *, opened: bool) -> None:
+    def _opened(self, proposal: Proposal, opened: bool) -> None:
+        self._settle(proposal.id)
         metrics = self._metrics
         if proposal.is_backfill:
             self._filled[proposal.match] = self.now_ms + OFFERED_BEFORE_MS
@@ -391,11 +358,8 @@ class Table:
                 self._estimator.matched(skill, waited_ms / 1000)
         self._tell(proposal, Stage.MATCHED, proposal.tickets, match=proposal.match)
 
-    def _opening_done(self, pid: MatchId, task: asyncio.Task[None]) -> None:
-        del self._openings[pid]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("an opening failed", exc_info=error, extra={"match": pid})
-            self._cursor = ""  # Read it again, and try again.
+    def _read_anew(self) -> None:
+        self._cursor = ""
 
     def _tell(
         self,
