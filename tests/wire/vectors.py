@@ -6,7 +6,8 @@
     views.json      [{name, format, messages: [hex | text, …], views: […]}, …]
                     a client that applies messages[n] must show views[n]
 
-and the files of ``client_vectors``, and ``web/sdk/messages.js`` (``js_table``).
+and the files of ``connect_vectors`` and ``client_vectors``, and ``web/sdk/messages.js``
+(``js_table``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gameserver.wire import from_client, to_client
 from gameserver.wire.codec import Format, encode, encode_client, encode_value
 from gameserver.wire.frame import Frame
 from gameserver.wire.to_client import ErrorCode
-from tests.wire import client_vectors, js_table
+from tests.wire import client_vectors, connect_vectors, js_table
 from tests.wire.values import FORMATS, Flag, Move, Ship, View, payload_of
 
 FOLDER = Path(__file__).parent / "vectors"
@@ -196,7 +197,12 @@ def written(vectors: Iterator[dict[str, Any]]) -> str:
     return json.dumps(_rounded(list(vectors)), indent=1, ensure_ascii=False) + "\n"
 
 
-FILES = {"messages.json": messages, "views.json": views, **client_vectors.FILES}
+FILES = {
+    "messages.json": messages,
+    "views.json": views,
+    **connect_vectors.FILES,
+    **client_vectors.FILES,
+}
 
 
 def main() -> None:
