@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,13 +17,6 @@ from tests.sim.world import STORM_S, World, simulate
 
 TALKING: Counter[str] = Counter()
 BEGAN: dict[int, float] = {}
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def _bot(self: Tally, state: State, player: Player, random: Random) -> Add | None:

@@ -4,8 +4,6 @@ are killed and drained."""
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -35,13 +33,6 @@ class NobodyGetsIn(Checker):
         for kind in (record.kind for record in events_of(commit)):
             if kind in ("match_started", "player_joined"):
                 raise Violated(f"{commit.match_id}: {kind} in maintenance")
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def play(seed: int) -> World:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,26 +13,17 @@ from gameserver.lobby.table import Table
 from gameserver.match.reserved import Reserved
 from gameserver.matchmaking import Held, MatchId, Proposal, Stage, TicketId
 from tests.fakes.memory_matchmaking import Line
+from tests.sim import mutants
 from tests.sim.checkers import (
-    Checker,
     NoTicketIsLost,
     OneTicketAPlayer,
     SeatsAreKept,
     TicketsMatchOnce,
-    Violated,
 )
 from tests.sim.queues import WatchedMatchmaking
 from tests.sim.world import World, simulate
 
-SEEDS = 12
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Thousands of faults would be logged."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
+caught = partial(mutants.caught, beside=KeyError)
 
 
 def test_histories_hold_what_matchmaking_must_survive() -> None:
@@ -46,32 +35,6 @@ def test_histories_hold_what_matchmaking_must_survive() -> None:
     for name in ("matches_formed", "matches_backfilled", "tickets_declined", "openings_failed"):
         assert total[name] > 5, name
     assert total["queues_lost"] > 0 and total["tickets_matched"] > 50
-
-
-def caught(
-    make_checker: Callable[[], Checker] | None,
-    expected: str,
-    *,
-    store: type[WatchedMatchmaking] = WatchedMatchmaking,
-    storm: Callable[[World], None] | None = None,
-) -> None:
-    """One of a few seeds must show the defect to this one checker (``None``: to the judgement at
-    the end), with the command that plays it again."""
-
-    def make(seed: int) -> World:
-        watched_by = () if make_checker is None else (make_checker(),)
-        return World(seed, matchmaking_type=store, storm=storm, watched_by=watched_by)
-
-    for seed in range(SEEDS):
-        try:
-            simulate(seed, make)
-        except Violated as violated:
-            if re.search(expected, str(violated)):
-                assert f"replay: python -m tests.sim --seed {seed}" in str(violated)
-                return
-        except KeyError:
-            continue  # Another consequence of the same defect was met first.
-    pytest.fail(f"no seed of {SEEDS} noticed: {expected}")
 
 
 def test_a_claim_that_leaves_its_tickets_waiting_is_caught() -> None:
@@ -88,7 +51,7 @@ def test_a_claim_that_leaves_its_tickets_waiting_is_caught() -> None:
             line.busy.setdefault(ticket, (match, None))  # type: ignore[arg-type]
             super().matched(line, ticket, match)
 
-    caught(TicketsMatchOnce, "is in .* and in", store=Mutant)
+    caught(TicketsMatchOnce, "is in .* and in", matchmaking_type=Mutant)
 
 
 def test_a_player_who_is_told_of_another_match_is_caught() -> None:
@@ -101,7 +64,7 @@ def test_a_player_who_is_told_of_another_match_is_caught() -> None:
                 return type(found)(stage=stage, match=match, now_ms=found.now_ms)
             return found
 
-    caught(TicketsMatchOnce, "was told", store=Mutant)
+    caught(TicketsMatchOnce, "was told", matchmaking_type=Mutant)
 
 
 def test_a_player_who_gets_a_second_ticket_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +103,7 @@ def test_a_ticket_that_is_lost_with_its_proposal_is_caught() -> None:
             super()._dissolve(line, proposal, without=without)
             line.waiting.pop(tickets[-1], None)
 
-    caught(NoTicketIsLost, "is lost", store=Mutant)
+    caught(NoTicketIsLost, "is lost", matchmaking_type=Mutant)
 
 
 def test_a_stranger_in_a_booked_seat_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
