@@ -9,15 +9,14 @@ of them a minute on each node.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
 
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.http_idempotency import Kept
-from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_client import Client
 from gameserver.errors import StoreUnavailable
 from gameserver.metrics import Metrics
 from gameserver.wire.envelope import BadEnvelope
@@ -34,7 +33,7 @@ class RedisAnswers:
     ) -> None:
         self._client = cast(Any, client)
         self._prefix = f"{prefix}:answer:"
-        self._metrics = metrics
+        self._call = Calls(metrics, "answers cannot be stored or read now")
         self._keys = keys
 
     async def claim(self, key: str, kept: Kept, *, ttl_ms: int) -> Kept | None:
@@ -70,11 +69,3 @@ class RedisAnswers:
             return _decode(stored)
         except (msgspec.DecodeError, BadEnvelope) as error:
             raise StoreUnavailable(f"an answer of another version: {error}") from None
-
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        try:
-            yield
-        except FAILURES as error:
-            self._metrics.store_errors += 1
-            raise StoreUnavailable(f"answers cannot be stored or read now: {error}") from error

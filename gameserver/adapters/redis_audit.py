@@ -12,17 +12,16 @@ its words, which is the place for keeping them for long.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import msgspec
 from msgspec.structs import replace
 
 from gameserver.adapters.data_keys import DataKeys
-from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Argument, Script
-from gameserver.errors import StoreUnavailable
 from gameserver.metrics import Metrics
 from gameserver.operating import AuditRecord
 from gameserver.wire.envelope import BadEnvelope, Place
@@ -67,7 +66,7 @@ class RedisAudit:
         self._calls = f"{prefix}:{{audit}}:calls"
         self._words = f"{prefix}:{{audit}}:words"
         self._entries_max = entries_max
-        self._metrics = metrics
+        self._call = Calls(metrics, "the audit log does not answer")
         self._keys = keys
         self._add = Script("audit")
 
@@ -154,14 +153,6 @@ class RedisAudit:
                     yield name, words
             if not cursor:
                 return
-
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        try:
-            yield
-        except FAILURES as error:
-            self._metrics.store_errors += 1
-            raise StoreUnavailable(f"the audit log does not answer: {error}") from error
 
 
 def _about(words: bytes) -> str | None:

@@ -11,8 +11,6 @@ can be opened: KMS may be away, and nobody comes in for that.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
@@ -20,7 +18,8 @@ from msgspec.structs import replace
 
 from gameserver.adapters.ban_words import ban_told
 from gameserver.adapters.data_keys import DataKeys
-from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Argument, Script
 from gameserver.errors import KeysUnavailable, StoreUnavailable
 from gameserver.ids import PlayerId
@@ -45,7 +44,7 @@ class RedisBans:
         self._client = client
         self._all = f"{prefix}:{{bans}}:all"
         self._version = f"{prefix}:{{bans}}:version"
-        self._metrics = metrics
+        self._call = Calls(metrics, "bans cannot be read or written")
         self._keys = keys
         self._change = Script("ban")
 
@@ -135,14 +134,6 @@ class RedisBans:
             keys = [self._all, self._version]
             arguments: list[Argument] = [player_id, data, BANS_MAX, expected]
             return int(await self._change.call(self._client, keys, arguments))
-
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        try:
-            yield
-        except FAILURES as error:
-            self._metrics.store_errors += 1
-            raise StoreUnavailable(f"bans cannot be read or written: {error}") from error
 
 
 def _read(data: bytes) -> Ban | None:

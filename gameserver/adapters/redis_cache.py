@@ -8,18 +8,16 @@ command or script on one key. Changes are heard through ``redis_tracking``.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Self, cast
 
 from gameserver.adapters import redis_client
-from gameserver.adapters.redis_client import FAILURES
+from gameserver.adapters.redis_calls import Calls
 from gameserver.adapters.redis_script import Script
 from gameserver.adapters.redis_tracking import RedisTracking
 from gameserver.cache.port import CacheListener, Found, Leased, Loading, Missing
 from gameserver.config import Config
-from gameserver.errors import StoreUnavailable
 from gameserver.metrics import Metrics
 from gameserver.ports import Entropy
 
@@ -40,8 +38,9 @@ class RedisCacheStore:
             config, name="gameserver-cache", connections_max=CONNECTIONS_MAX
         )
         self._prefix = key_prefix(config.redis_prefix)
-        self._timeout_s = config.redis_timeout_ms / 1000
-        self._metrics = metrics
+        self._call = partial(
+            Calls(metrics, "the cache did not answer").within, config.redis_timeout_ms / 1000
+        )
         self._listener: CacheListener | None = None
         self._tracking: RedisTracking | None = None
         if config.cache_near_entries_max:
@@ -132,12 +131,3 @@ class RedisCacheStore:
             self._listener.changed(
                 None if keys is None else [key.decode(errors="replace")[cut:] for key in keys]
             )
-
-    @asynccontextmanager
-    async def _call(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                yield
-        except FAILURES as error:
-            self._metrics.store_errors += 1
-            raise StoreUnavailable(f"the cache did not answer: {error}") from error

@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
 
-from gameserver.adapters.redis_client import FAILURES, Client
-from gameserver.errors import StoreUnavailable
+from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_client import Client
 from gameserver.hosting import CodeEntry
 from gameserver.ids import MatchId
 from gameserver.metrics import Metrics
@@ -29,7 +27,7 @@ class RedisCodes:
         self._client = cast(Any, client)
         self._code = f"{prefix}:code:"
         self._guess = f"{prefix}:guess:"
-        self._metrics = metrics
+        self._call = Calls(metrics, "codes cannot be read or written")
 
     async def claim(self, code: str, entry: CodeEntry, *, ttl_ms: int) -> bool:
         """See ``CodeStore``."""
@@ -81,11 +79,3 @@ class RedisCodes:
         with self._call():
             if await self._client.exists(name):
                 await self._client.decr(name)
-
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        try:
-            yield
-        except FAILURES as error:
-            self._metrics.store_errors += 1
-            raise StoreUnavailable(f"codes cannot be read or written: {error}") from error

@@ -13,8 +13,7 @@ import asyncio
 import base64
 import logging
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self, TypeVar, cast
 
 import msgspec
@@ -22,7 +21,8 @@ from redis.asyncio import RedisCluster
 
 from gameserver.adapters import redis_client
 from gameserver.adapters.data_keys import DataKeys
-from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_calls import Calls, OwnClient
+from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Argument, Script
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
@@ -62,15 +62,14 @@ def _slot(player_id: PlayerId) -> int:
     return zlib.crc32(player_id.encode()) % SLOTS
 
 
-class RedisConnected:
+class RedisConnected(OwnClient):
     """Implements ``whereabouts.ConnectedStore``; without ``keys`` letters are not sealed."""
 
     def __init__(
         self, client: Client, *, prefix: str, metrics: Metrics, keys: DataKeys | None = None
     ) -> None:
-        self._client = client
+        super().__init__(client, Calls(metrics, "connections cannot be noted or read"))
         self._prefix = prefix
-        self._metrics = metrics
         self._keys = keys
         self._in_cluster = isinstance(client, RedisCluster)
         self._scripts = {
@@ -84,14 +83,6 @@ class RedisConnected:
             config, name="gameserver-connected", connections_max=CONNECTIONS_MAX
         )
         return cls(client, prefix=config.redis_prefix, metrics=metrics, keys=keys)
-
-    async def __aenter__(self) -> Self:
-        with self._call():
-            await redis_client.begin(self._client)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
 
     # ── sessions ─────────────────────────────────────────────────────────────────────────────
 
@@ -211,14 +202,6 @@ class RedisConnected:
                 for places, each in zip(some, found, strict=True):
                     answers.update(zip(places, each, strict=True))
         return [answers[place] for place in range(len(items))]
-
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        try:
-            yield
-        except FAILURES as error:
-            self._metrics.store_errors += 1
-            raise StoreUnavailable(f"connections cannot be noted or read: {error}") from error
 
 
 def _decoded(stored: bytes | None) -> Connected | None:

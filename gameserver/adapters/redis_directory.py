@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 import msgspec
@@ -21,7 +20,8 @@ from redis.asyncio import RedisCluster
 
 from gameserver.adapters import redis_client
 from gameserver.adapters.data_keys import DataKeys
-from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_calls import Calls, OwnClient
+from gameserver.adapters.redis_client import Client
 from gameserver.config import Config
 from gameserver.errors import KeysUnavailable, StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
@@ -50,7 +50,7 @@ _decode_listed = msgspec.msgpack.Decoder(list[Listed]).decode
 _decode_maintenance = msgspec.json.Decoder(Maintenance).decode
 
 
-class RedisDirectory:
+class RedisDirectory(OwnClient):
     """Implements ``ports.Directory``. Clocks of nodes may differ by less than a heartbeat's TTL."""
 
     def __init__(
@@ -62,13 +62,12 @@ class RedisDirectory:
         metrics: Metrics,
         keys: DataKeys | None = None,
     ) -> None:
-        self._client = client
+        super().__init__(client, Calls(metrics, "the directory did not answer"))
         self._nodes = f"{prefix}:nodes"
         self._seat = f"{prefix}:seat:"
         self._list = f"{prefix}:list:"
         self._maintenance = f"{prefix}:maintenance"
         self._clock = clock
-        self._metrics = metrics
         self._keys = keys
 
     @classmethod
@@ -80,14 +79,6 @@ class RedisDirectory:
             config, name="gameserver-directory", connections_max=CONNECTIONS_MAX
         )
         return cls(client, prefix=config.redis_prefix, clock=clock, metrics=metrics, keys=keys)
-
-    async def __aenter__(self) -> Self:
-        with self._call():
-            await redis_client.begin(self._client)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
 
     async def beat(self, info: NodeInfo, *, ttl_ms: int) -> list[NodeInfo]:
         """See ``ports.Directory``. Nodes long gone are taken out by whoever sees them."""
@@ -203,11 +194,3 @@ class RedisDirectory:
         if match_id is None:
             return client.delete(self._seat + player_id)
         return client.set(self._seat + player_id, match_id, px=ttl_ms)
-
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        try:
-            yield
-        except FAILURES as error:
-            self._metrics.store_errors += 1
-            raise StoreUnavailable(f"the directory did not answer: {error}") from error

@@ -21,17 +21,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Self, TypeVar, cast
 
 import msgspec
 
 from gameserver.adapters import redis_client
-from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Script
 from gameserver.config import Config
-from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
 from gameserver.matchmaking import (
     Asked,
@@ -85,8 +85,7 @@ class RedisMatchmaking:
     def __init__(self, client: Client, *, prefix: str, timeout_ms: int, metrics: Metrics) -> None:
         self._client = client
         self._prefix = prefix
-        self._timeout_s = timeout_ms / 1000
-        self._metrics = metrics
+        self._call = partial(Calls(metrics, "Redis").within, timeout_ms / 1000)
         self._scripts = {name: Script(f"mm_{name}") for name in _SCRIPTS}
 
     @classmethod
@@ -328,15 +327,6 @@ class RedisMatchmaking:
     ) -> Any:
         async with self._call():
             return await self._scripts[name].call(self._client, keys, arguments)
-
-    @asynccontextmanager
-    async def _call(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                yield
-        except FAILURES as error:
-            self._metrics.store_errors += 1
-            raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
 
 
 def _readable(read: Callable[[StoredT], FoundT], values: Iterable[StoredT]) -> list[FoundT]:

@@ -11,15 +11,14 @@ All of it has a TTL of ``away_ms``, which a sign of life renews, invites their o
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
 
-from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Script
-from gameserver.errors import StoreUnavailable
 from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
 from gameserver.parties import INVITES_MAX, Found, Party, PartyId, Wrote
@@ -51,7 +50,7 @@ class RedisParties:
         self._client = cast(Any, client)
         self._prefix = prefix
         self._away_ms = away_ms
-        self._metrics = metrics
+        self._call = Calls(metrics, "Redis")
         self._write = Script("party_write")
         self._seen = Script("party_seen")
 
@@ -134,14 +133,6 @@ class RedisParties:
 
     def _note(self, player: PlayerId) -> str:
         return note_key(self._prefix, player)
-
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        try:
-            yield
-        except FAILURES as error:
-            self._metrics.store_errors += 1
-            raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
 
 
 def _is(note: bytes | None, party: PartyId) -> bool:

@@ -11,16 +11,14 @@ Redis, so that it hears of an entry as soon as it is there.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Self, cast
 
 import msgspec
 
 from gameserver.adapters import redis_client
-from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_calls import Calls, OwnClient
+from gameserver.adapters.redis_client import Client
 from gameserver.config import Config
-from gameserver.errors import StoreUnavailable
 from gameserver.metrics import Metrics
 from gameserver.revocation import Revocation
 
@@ -36,7 +34,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Revocation).decode
 
 
-class RedisRevocations:
+class RedisRevocations(OwnClient):
     """Implements ``revocation.RevocationLog``, to be used as ``async with``."""
 
     def __init__(
@@ -48,12 +46,11 @@ class RedisRevocations:
         wait_max_ms: int,
         metrics: Metrics,
     ) -> None:
-        self._client = client
+        super().__init__(client, Calls(metrics, "revocations cannot be read or written"))
         self._sessions = f"{prefix}:{{revoked}}:sessions"
         self._players = f"{prefix}:{{revoked}}:players"
         self._player_kept_ms = player_kept_ms
         self._wait_max_ms = wait_max_ms
-        self._metrics = metrics
 
     @classmethod
     def connect(cls, config: Config, *, metrics: Metrics) -> Self:
@@ -68,14 +65,6 @@ class RedisRevocations:
             wait_max_ms=max(1, config.redis_timeout_ms // 5),
             metrics=metrics,
         )
-
-    async def __aenter__(self) -> Self:
-        with self._call():
-            await redis_client.begin(self._client)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
 
     async def add(self, revocation: Revocation) -> None:
         """See ``RevocationLog``."""
@@ -101,14 +90,6 @@ class RedisRevocations:
                 places[stream.decode()] = entry_id.decode()
                 found += _decoded(fields.get(b"r", b""))
         return found, f"{places[self._sessions]} {places[self._players]}"
-
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        try:
-            yield
-        except FAILURES as error:
-            self._metrics.store_errors += 1
-            raise StoreUnavailable(f"revocations cannot be read or written: {error}") from error
 
 
 def _decoded(data: bytes) -> list[Revocation]:

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -29,10 +29,10 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gameserver.adapters import redis_client
-from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Replicas, Script
 from gameserver.config import Config
-from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId
 from gameserver.metrics import Metrics
 from gameserver.ports import Acquired, Commit, Lease, OutboxEntry, Outcome
@@ -73,8 +73,7 @@ class RedisMatchStore:
         self._places = asyncio.Semaphore(GROUPS_AT_ONCE)
         self._prefix = prefix
         self._open = f"{prefix}:open"
-        self._timeout_s = timeout_ms / 1000
-        self._metrics = metrics
+        self._call = partial(Calls(metrics, "Redis").within, timeout_ms / 1000)
         self._replicas = replicas
         self._cursor = 0
         self._acquire = Script("acquire")
@@ -277,17 +276,6 @@ class RedisMatchStore:
     def _keys(self, match_id: MatchId) -> tuple[str, str, str]:
         base = f"{self._prefix}:{{m:{match_id}}}"
         return f"{base}:s", f"{base}:l", f"{base}:o"
-
-    @asynccontextmanager
-    async def _call(self) -> AsyncIterator[None]:
-        """One bounded call. Whatever goes wrong is ``StoreUnavailable``: a refused connection, a
-        time-out, a server that is loading, read-only or out of memory."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                yield
-        except FAILURES as error:
-            self._metrics.store_errors += 1
-            raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
 
 
 def _groups(items: Sequence[ItemT], size: int) -> Iterator[Sequence[ItemT]]:
