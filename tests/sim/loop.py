@@ -90,26 +90,25 @@ class Process:
 _PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
 
-class _Handle(asyncio.Handle):
+class _Parks:
+    """A handle that waits while its process does not run."""
+
     __slots__ = ()
 
     def _run(self) -> None:
         process = self._context.get(_PROCESS)  # type: ignore[attr-defined]
         if process is not None and not process.runs:
-            process.park(self)
+            process.park(self)  # type: ignore[arg-type]
         else:
             super()._run()  # type: ignore[misc]
 
 
-class _Timer(asyncio.TimerHandle):
+class _Handle(_Parks, asyncio.Handle):
     __slots__ = ()
 
-    def _run(self) -> None:
-        process = self._context.get(_PROCESS)  # type: ignore[attr-defined]
-        if process is not None and not process.runs:
-            process.park(self)
-        else:
-            super()._run()  # type: ignore[misc]
+
+class _Timer(_Parks, asyncio.TimerHandle):
+    __slots__ = ()
 
 
 class _Selector(selectors.BaseSelector):
