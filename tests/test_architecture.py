@@ -26,6 +26,7 @@ SHARED = PURE_BASE | {
     "gameserver.operating",
     "gameserver.hosting",
     "gameserver.parties",
+    "gameserver.rounds",
     "gameserver.records",
     "gameserver.config",
     "gameserver.metrics",
@@ -42,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.operating": PURE_BASE | {"gameserver.ports"},
     "gameserver.parties": PURE_BASE
     | {"gameserver.ports", "gameserver.hosting", "gameserver.matchmaking"},
+    "gameserver.rounds": PURE_BASE | {"gameserver.ports"},
     "gameserver.hosting": PURE_BASE | {"gameserver.ports", "gameserver.game", "gameserver.listing"},
     "gameserver.errors": set(),
     "gameserver.moderation": PURE_BASE | {"gameserver.config", "gameserver.metrics"},

@@ -13,12 +13,12 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from gameserver.errors import StoreUnavailable
 from gameserver.ids import PlayerId
 from gameserver.matchmaking_ports import NodeCalls
 from gameserver.metrics import Metrics
 from gameserver.operating import Ban, BanStore, OnBan
 from gameserver.ports import Clock, Entropy
+from gameserver.rounds import Rounds
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +44,13 @@ class BanWatch:
         self._store = store
         self._calls = calls
         self._clock = clock
-        self._entropy = entropy
         self._bans: dict[PlayerId, Ban] = {}
         self._version = -1
         self._listeners: list[OnBan] = []
-        self._silent = False
         self._lock = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds(
+            self._look, every_s=LOOK_S, entropy=entropy, logger=logger, failed="bans not known"
+        )
         metrics.gauge("bans", "Players who are kept out", lambda: float(len(self._bans)))
         calls.serve(TOPIC, self._noted)
 
@@ -98,30 +98,11 @@ class BanWatch:
         """Read once, so that nobody is let in by a node that does not know yet, then keep looking.
         Idempotent. Raises ``StoreUnavailable``."""
         await self._look()
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._keep_looking())
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Look no more. Idempotent."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-
-    async def _keep_looking(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S * (0.9 + self._entropy.jitter() / 5))
-            try:
-                await self._look()
-            except StoreUnavailable as error:
-                if not self._silent:
-                    logger.warning("bans not known", extra={"error": str(error)})
-                self._silent = True
-            except Exception:
-                # Without this task no ban of another node would be heard of, and nobody would know.
-                logger.exception("bans could not be read")
-            else:
-                self._silent = False
+        await self._rounds.stop()
 
     async def _noted(self, _: bytes) -> bytes:
         await self._look()

@@ -13,10 +13,10 @@ import logging
 from collections.abc import Mapping
 
 from gameserver.cluster.peers import Peers
-from gameserver.errors import StoreUnavailable
 from gameserver.game.contract import AnyGame
 from gameserver.listing import Catalogue
 from gameserver.ports import Directory, Entropy, LocalMatches
+from gameserver.rounds import Rounds
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +42,20 @@ class ClusterBulletin:
         self._local = local
         self._directory = directory
         self._peers = peers
-        self._entropy = entropy
         self._loop = asyncio.get_running_loop()
         self._catalogue = Catalogue([])
         self._until = float("-inf")
         self._reading: asyncio.Task[Catalogue] | None = None
         self._shown = 0
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds(
+            self._show,
+            every_s=SHOW_S,
+            spread=0.1,
+            entropy=entropy,
+            logger=logger,
+            failed="matches not shown",
+            on_defect=local.fail,
+        )
 
     @property
     def games(self) -> Mapping[str, AnyGame]:
@@ -87,27 +94,13 @@ class ClusterBulletin:
 
     async def start(self) -> None:
         """Show this node's matches from now on. Idempotent."""
-        if self._task is None:
-            self._task = self._loop.create_task(self._keep_showing())
-            self._task.add_done_callback(self._ended)
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Show nothing more. Idempotent."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.remove_done_callback(self._ended)
-            task.cancel()
-            await asyncio.wait([task])
+        await self._rounds.stop()
         if self._reading is not None:
             self._reading.cancel()
-
-    async def _keep_showing(self) -> None:
-        while True:
-            await asyncio.sleep(SHOW_S * (0.9 + self._entropy.jitter() / 10))
-            try:
-                await self._show()
-            except StoreUnavailable as error:
-                logger.warning("matches not shown", extra={"error": str(error)})
 
     async def _show(self) -> None:
         """Nothing is written where nobody is there to read it, or there never was anything."""
@@ -117,7 +110,3 @@ class ClusterBulletin:
         if matches or self._shown:
             await self._directory.show(self._node, matches, ttl_ms=SHOWN_MS)
         self._shown = len(matches)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            self._local.fail(task.exception() or RuntimeError("the bulletin returned"))

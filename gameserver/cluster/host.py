@@ -6,7 +6,6 @@ code given    guesses counted ─► code found ─► password ─► Invite to
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -33,6 +32,7 @@ from gameserver.hosting import (
 from gameserver.ids import MatchId, PlayerId
 from gameserver.listing import Visibility
 from gameserver.ports import Clock, Entropy, Identity, LocalMatches, MatchStore
+from gameserver.rounds import Rounds
 from gameserver.wire.to_client import ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -135,7 +135,13 @@ class ClusterHost:
         self._load = load
         self._changed = changed
         self._kept: dict[str, MatchId] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds(
+            self.keep_codes,
+            every_s=CODE_KEPT_EVERY_S,
+            entropy=entropy,
+            logger=logger,
+            failed="codes not kept",
+        )
         calls.serve(TOPIC, self._ordered)
 
     # ── Hosting ──────────────────────────────────────────────────────────────────────────────
@@ -244,25 +250,11 @@ class ClusterHost:
 
     async def start(self) -> None:
         """Keep the codes of this node's matches alive from now on. Idempotent."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._keep_codes())
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Keep them no more. Idempotent."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-
-    async def _keep_codes(self) -> None:
-        while True:
-            await asyncio.sleep(CODE_KEPT_EVERY_S * (0.9 + self._entropy.jitter() / 5))
-            try:
-                await self.keep_codes()
-            except StoreUnavailable as error:
-                logger.warning("codes not kept", extra={"error": str(error)})
-            except Exception:
-                logger.exception("codes could not be kept")
+        await self._rounds.stop()
 
     async def keep_codes(self) -> None:
         """Once: those of matches that are over are given back. Raises ``StoreUnavailable``."""

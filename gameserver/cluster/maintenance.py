@@ -6,13 +6,12 @@ operator ─► command line ─────────────────
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
-from gameserver.errors import StoreUnavailable
 from gameserver.maintenance import Maintenance, Notice, begun
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock, Directory, Entropy, LocalMatches
+from gameserver.rounds import Rounds
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +37,15 @@ class MaintenanceWatch:
         self._local = local
         self._directory = directory
         self._clock = clock
-        self._entropy = entropy
         self._changes = 0
-        self._silent = False
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds(
+            self._look,
+            every_s=LOOK_S,
+            entropy=entropy,
+            logger=logger,
+            failed="maintenance mode not known",
+            on_defect=local.fail,
+        )
         metrics.gauge(
             "maintenance",
             "1 while the cluster is in maintenance, as far as this node knows",
@@ -73,29 +77,11 @@ class MaintenanceWatch:
         """Look once, so that nobody is let in by a node that does not know yet, then keep looking.
         Idempotent. Raises ``StoreUnavailable``."""
         await self._look()
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._keep_looking())
-            self._task.add_done_callback(self._ended)
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Look no more. Idempotent."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.remove_done_callback(self._ended)
-            task.cancel()
-            await asyncio.wait([task])
-
-    async def _keep_looking(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S * (0.9 + self._entropy.jitter() / 5))
-            try:
-                await self._look()
-            except StoreUnavailable as error:
-                if not self._silent:
-                    logger.warning("maintenance mode not known", extra={"error": str(error)})
-                self._silent = True
-            else:
-                self._silent = False
+        await self._rounds.stop()
 
     async def _look(self) -> None:
         changes = self._changes
@@ -120,7 +106,3 @@ class MaintenanceWatch:
                 "by": found.by,
             },
         )
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            self._local.fail(task.exception() or RuntimeError("the maintenance watch returned"))

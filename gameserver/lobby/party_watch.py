@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from gameserver.errors import StoreUnavailable
 from gameserver.ids import PlayerId
 from gameserver.parties import PartyStore
 from gameserver.ports import Entropy
+from gameserver.rounds import Rounds
 
 logger = logging.getLogger(__name__)
 
@@ -30,33 +29,23 @@ class PartyWatch:
     ) -> None:
         self._store = store
         self._players = players
-        self._every_s = away_ms / 1000 / TRIES
-        self._entropy = entropy
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds(
+            self.look,
+            every_s=away_ms / 1000 / TRIES,
+            entropy=entropy,
+            logger=logger,
+            failed="parties are not kept",
+        )
 
     async def start(self) -> None:
         """Look every now and then. Idempotent."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Look no more. Idempotent."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        await self._rounds.stop()
 
     async def look(self) -> None:
         """Once. Raises ``StoreUnavailable``."""
         if players := self._players():
             await self._store.seen(players)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._every_s * (0.9 + self._entropy.jitter() / 5))
-            try:
-                await self.look()
-            except StoreUnavailable as error:
-                logger.warning("parties are not kept", extra={"error": str(error)})
-            except Exception:
-                logger.exception("parties could not be kept")
