@@ -7,17 +7,15 @@ tokens and serves their key set itself: so issuer and key set are two settings o
 from __future__ import annotations
 
 import json
-import sys
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gameserver.devstack.process import LOOPBACK, Service
+from gameserver.devstack.emulation import REGION, Emulation
 from gameserver.devstack.tokens import TokenMint
 
-REGION = "eu-central-1"
 _IDENTITY_PATH = "/_devstack/identity"
 
 
@@ -70,23 +68,16 @@ class Cognito:
         )
 
 
-class Moto(Service):
+class Moto(Emulation):
     """``identity`` holds the ids of what was created; it is there once ``start`` has returned."""
+
+    module = "gameserver.devstack.moto_host"
 
     def __init__(
         self, *, port: int, data: Path, log: Path, region: str = REGION, name: str = "moto"
     ) -> None:
-        super().__init__(name=name, log=log)
-        self.port = port
-        self.data = data
-        self.region = region
-        self.endpoint_url = f"http://{LOOPBACK}:{port}"
+        super().__init__(port=port, data=data, log=log, region=region, name=name)
         self.identity: dict[str, str] = {}
-
-    def argv(self) -> list[str]:
-        module = "gameserver.devstack.moto_host"
-        options = {"--port": str(self.port), "--data": str(self.data), "--region": self.region}
-        return [sys.executable, "-m", module, *(word for pair in options.items() for word in pair)]
 
     def ready(self) -> bool:
         try:

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-from gameserver.devstack.process import LOOPBACK, Service
+from gameserver.devstack.emulation import REGION, Emulation
 
-REGION = "eu-central-1"
 _ACCOUNT = "000000000000"
 
 
-class SqsEndpoint(Service):
+class SqsEndpoint(Emulation):
     """``endpoint_url`` is what clients connect to; no client library is needed for the set-up."""
+
+    module = "gameserver.devstack.sqs_endpoint"
 
     def __init__(
         self, *, port: int, data: Path, log: Path, region: str = REGION, name: str = "sqs"
     ) -> None:
-        super().__init__(name=name, log=log)
-        self.port = port
-        self.data = data
-        self.region = region
-        self.endpoint_url = f"http://{LOOPBACK}:{port}"
-
-    def argv(self) -> list[str]:
-        module = "gameserver.devstack.sqs_endpoint"
-        options = {"--port": str(self.port), "--data": str(self.data), "--region": self.region}
-        return [sys.executable, "-m", module, *(word for pair in options.items() for word in pair)]
+        super().__init__(port=port, data=data, log=log, region=region, name=name)
 
     def ready(self) -> bool:
         try:
