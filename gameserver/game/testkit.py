@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -30,6 +29,7 @@ from gameserver.game.contract import (
 )
 from gameserver.game.random import SeededRandom
 from gameserver.game.random_input import CannotGenerate, input_maker
+from gameserver.game.scrutiny import Scrutiny
 from gameserver.game.step import StepTick
 from gameserver.game.validate import problems
 from gameserver.game.view_schema import tables
@@ -39,8 +39,6 @@ EVENT_BYTES_MAX = 60_000
 """Of an event's data: leaves room for the rest of a record (64 KiB)."""
 
 LOOK_EVERY = 16
-SPECTATORS = -1
-"""Their place among the views of seats."""
 """Steps between two looks at what is slow to check: views per player, purity, secrets."""
 
 MakeInput = Callable[[SeededRandom], Any]
@@ -82,7 +80,7 @@ class Given(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
+class Plan:
     game: type[AnyGame]
     mode_name: str
     mode: Mode
@@ -124,7 +122,7 @@ def check(
     if mode_name not in game.modes:
         raise ValueError(f"mode {mode_name!r} is none of {', '.join(game.modes)}")
     chosen = game.modes[mode_name]
-    plan = _Plan(
+    plan = Plan(
         game=game,
         mode_name=mode_name,
         mode=chosen,
@@ -137,12 +135,12 @@ def check(
         secrets=secrets,
         timer=timer,
     )
-    first = _Play(plan, looks=True)
+    first = Play(plan, looks=True)
     first.run()
-    again = _Play(plan)
+    again = Play(plan)
     again.run()
     _same(first, again, "is not deterministic: the same inputs gave another history")
-    copied = _Play(plan, copies=True)
+    copied = Play(plan, copies=True)
     copied.run()
     _same(
         first,
@@ -153,25 +151,25 @@ def check(
     return first.report()
 
 
-def _same(first: _Play, other: _Play, sentence: str) -> None:
+def _same(first: Play, other: Play, sentence: str) -> None:
     for number, (left, right) in enumerate(zip(first.history, other.history, strict=True)):
         if left != right:
             raise Broken(f"step {number}: {first.plan.game.__name__} {sentence}")
 
 
-class _Play:
+class Play:
     """One run of the script. ``looks``: check everything; ``copies``: fail over now and then."""
 
-    def __init__(self, plan: _Plan, *, looks: bool = False, copies: bool = False) -> None:
+    def __init__(self, plan: Plan, *, looks: bool = False, copies: bool = False) -> None:
         self.plan = plan
         self.looks = looks
         self.history: list[bytes] = []
         self._script = SeededRandom(plan.seed)
         self._copying = SeededRandom(plan.seed + 1) if copies else None
-        self._decode = msgspec.msgpack.Decoder(plan.game.State).decode
-        self._decode_view = msgspec.msgpack.Decoder(plan.game.View).decode
-        self._inputs = self._events = self._ended = self._view_bytes = self._state_bytes = 0
+        self.decode = msgspec.msgpack.Decoder(plan.game.State).decode
+        self._inputs = self._events = self._ended = self._state_bytes = 0
         self._steps_s = 0.0
+        self._scrutiny = Scrutiny(self)
         self._begin()
 
     def _begin(self) -> None:
@@ -183,7 +181,7 @@ class _Play:
         self.number = self.time_ms = self._seq = 0
         self.seated: dict[int, Player] = {}
         self.known: set[PlayerId] = set()
-        self.state = self._call(
+        self.state = self.call(
             "start",
             Setup(
                 mode=plan.mode_name,
@@ -192,7 +190,7 @@ class _Play:
                 random=self.random,
             ),
         )
-        self._require(isinstance(self.state, plan.game.State), "start() must return a State")
+        self.require(isinstance(self.state, plan.game.State), "start() must return a State")
 
     def run(self) -> None:
         for _ in range(self.plan.steps):
@@ -209,13 +207,14 @@ class _Play:
             inputs=self._inputs,
             events=self._events,
             matches_ended=self._ended,
-            view_bytes_max=self._view_bytes,
+            view_bytes_max=self._scrutiny.view_bytes,
             state_bytes_max=self._state_bytes,
             tables=tables(self.plan.game.View),
             steps_per_s=self.plan.steps / self._steps_s if self._steps_s else None,
         )
 
-    def _call(self, method: str, *given: Any) -> Any:
+    def call(self, method: str, *given: Any) -> Any:
+        """Let the game do it. Raises ``Refused``; ``Broken`` for anything else that it raises."""
         try:
             return getattr(self.game, method)(*given)
         except Refused:
@@ -225,7 +224,8 @@ class _Play:
                 f"step {len(self.history)}: {method}() raised {error!r}, given {given[1:]!r:.400}"
             ) from error
 
-    def _require(self, holds: bool, sentence: str) -> None:
+    def require(self, holds: bool, sentence: str) -> None:
+        """Raises ``Broken`` where it does not."""
         if not holds:
             raise Broken(f"step {len(self.history)}: {sentence}")
 
@@ -243,7 +243,7 @@ class _Play:
         timer = self.plan.timer
         started = timer() if timer is not None and self.looks else 0.0
         if self.tick.ended is None:
-            self._call("step", self.state, inputs, self.tick)
+            self.call("step", self.state, inputs, self.tick)
         if timer is not None and self.looks:
             self._steps_s += timer() - started
         self.number += 1
@@ -251,21 +251,21 @@ class _Play:
         said = [(emitted.kind, emitted.player_id, emitted.data()) for emitted in self.tick.take()]
         self._events += len(said)
         for kind, _, data in said:
-            self._require(
+            self.require(
                 len(_encode_json(data)) <= EVENT_BYTES_MAX,
                 f"the event {kind!r} takes more than {EVENT_BYTES_MAX} bytes",
             )
         if self.game.tick_rate == 0 and self.tick.ended is None:
-            wake = self._call("wake_at", self.state)
-            self._require(
+            wake = self.call("wake_at", self.state)
+            self.require(
                 wake is None or wake > self.time_ms,
                 f"wake_at() says {wake} after the step at {self.time_ms} ms: a step must move it "
                 "on, or the match would never rest",
             )
         state = _encode(self.state)
-        view = self._encoded(self._call("view", self.state))
+        view = self._scrutiny.encoded(self.call("view", self.state))
         self._state_bytes = max(self._state_bytes, len(state))
-        self._require(
+        self.require(
             len(state) <= self.plan.state_bytes_max,
             f"the state takes {len(state)} bytes; the limit is {self.plan.state_bytes_max}",
         )
@@ -275,14 +275,14 @@ class _Play:
             ).digest()
         )
         if self.looks and (len(self.history) % LOOK_EVERY == 0 or self.tick.ended is not None):
-            self._look(state)
+            self._scrutiny.look(state)
 
     def _advance(self) -> Sequence[Given]:
         """Move the clock to the next step, and say what arrived until then."""
         if self.game.tick_rate:
             self.time_ms = self.number * 1000 // self.game.tick_rate
         else:
-            wake = self._call("wake_at", self.state)
+            wake = self.call("wake_at", self.state)
             next_ms = self.time_ms + self._script.between(1, 5_000)
             if wake is not None and wake <= next_ms:
                 self.time_ms = max(self.time_ms, wake)
@@ -306,9 +306,9 @@ class _Play:
         if self.seated and script.below(60) == 0:
             seat = script.choice(sorted(self.seated))
             reason = script.choice(list(LeaveReason))
-            self._call("leave", self.state, self.seated.pop(seat), reason, self.tick)
+            self.call("leave", self.state, self.seated.pop(seat), reason, self.tick)
         if script.below(50) == 0:
-            answer = self._call("signal", self.state, script.choice(_SIGNALS), self.tick)
+            answer = self.call("signal", self.state, script.choice(_SIGNALS), self.tick)
             _encode_json(answer)
 
     def _join(self) -> None:
@@ -319,9 +319,9 @@ class _Play:
         player = Player(id=player_id, name=f"Player {seat} é", seat=seat)
         before = _encode(self.state)
         try:
-            self._call("join", self.state, player, self.tick)
+            self.call("join", self.state, player, self.tick)
         except Refused:
-            self._require(_encode(self.state) == before, "join() refused, but changed the state")
+            self.require(_encode(self.state) == before, "join() refused, but changed the state")
             return
         self.seated[seat] = player
         self.known.add(player_id)
@@ -330,12 +330,12 @@ class _Play:
         """Go on with a decoded copy of the state in a new instance of the game."""
         encoded = _encode(self.state)
         try:
-            copy = self._decode(encoded)
+            copy = self.decode(encoded)
         except msgspec.ValidationError as error:
             raise Broken(
                 f"step {len(self.history)}: the state holds what its type does not allow: {error}"
             ) from error
-        self._require(_encode(copy) == encoded, "the state changes when it is encoded and decoded")
+        self.require(_encode(copy) == encoded, "the state changes when it is encoded and decoded")
         ended = self.tick.ended
         self.game, self.state = self.plan.game(), copy
         self.random = SeededRandom(self.random.state)
@@ -348,70 +348,13 @@ class _Play:
             return None
         kind = self.game.Result or object
         fits = ended.result is None or isinstance(ended.result, kind)
-        self._require(fits, "the result of tick.end() must be a Result")
+        self.require(fits, "the result of tick.end() must be a Result")
         strangers = [one for one in ended.standings if one.player_id not in self.known]
-        self._require(not strangers, f"{strangers} never took a seat, but have a standing")
+        self.require(not strangers, f"{strangers} never took a seat, but have a standing")
         result = None if ended.result is None else msgspec.to_builtins(ended.result)
-        self._require(
+        self.require(
             result is None or (isinstance(result, dict) and bool(_encode_json(result))),
             "the result of tick.end() must be a Struct that is not array_like",
         )
         standings: tuple[Standing, ...] = ended.standings
         return standings, result
-
-    # ── now and then ─────────────────────────────────────────────────────────────────────────
-
-    def _encoded(self, view: Any) -> bytes:
-        self._require(isinstance(view, self.plan.game.View), "a view must be a View")
-        encoded = _encode(view)
-        self._view_bytes = max(self._view_bytes, len(encoded))
-        self._require(
-            len(encoded) <= self.plan.view_bytes_max,
-            f"a view takes {len(encoded)} bytes; the limit is {self.plan.view_bytes_max}",
-        )
-        return encoded
-
-    def _views(self, state: Any) -> dict[int | None, bytes]:
-        """What everyone sees, by seat; ``None``: who has none."""
-        views: dict[int | None, bytes] = {None: self._encoded(self._call("view", state))}
-        if self.game.hidden and self.game.spectate_delay_ms is not None:
-            views[SPECTATORS] = self._encoded(self._call("view_public", state))
-        see = partial(self._call, "view_for" if self.game.hidden else "view")
-        for seat, player in self.seated.items():
-            given = (state, player) if self.game.hidden else (state,)
-            views[seat] = self._encoded(see(*given))
-        return views
-
-    def _look(self, state: bytes) -> None:
-        views = self._views(self.state)
-        self._require(_encode(self.state) == state, "a view changed the state")
-        for encoded in views.values():
-            view = self._decode_view(encoded)
-            self._require(_encode(view) == encoded, "a view changes when it is sent")
-            self._require(bool(_encode_json(view)), "a view has no JSON form")
-        if self.plan.mode.bots is not None:
-            self._look_at_bots(state)
-        secrets = self.plan.secrets
-        if secrets is None:
-            return
-        random = SeededRandom(self.plan.seed + len(self.history))
-        for seat, player in self.seated.items():
-            other = self._decode(state)
-            secrets(other, player, random)
-            for viewer, encoded in self._views(other).items():
-                self._require(
-                    viewer == seat or encoded == views[viewer],
-                    f"what only seat {seat} may know shows in the view of "
-                    f"{'spectators' if viewer in (None, SPECTATORS) else f'seat {viewer}'}",
-                )
-
-    def _look_at_bots(self, state: bytes) -> None:
-        for seat, player in self.seated.items():
-            done = [
-                self._call("bot", of, player, SeededRandom(self.plan.seed + seat))
-                for of in (self.state, self._decode(state))
-            ]
-            self._require(_encode(self.state) == state, "bot() changed the state")
-            self._require(_encode(done[0]) == _encode(done[1]), "bot() is not deterministic")
-            fits = done[0] is None or isinstance(done[0], self.plan.game.Input)
-            self._require(fits, "bot() must give an Input, or None")
