@@ -97,5 +97,5 @@ def test_a_match_that_gives_new_seats_is_caught(monkeypatch: pytest.MonkeyPatch)
     def kind(self: Registry) -> None:
         """Refuse nobody."""
 
-    monkeypatch.setattr(Registry, "_check_maintenance", kind)
+    monkeypatch.setattr(Registry, "check_maintenance", kind)
     caught("in maintenance")

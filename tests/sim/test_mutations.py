@@ -27,6 +27,7 @@ from persistence_worker.intake import Event, Item
 from persistence_worker.messages import Message
 from tests.fakes.memory_sink import MemorySink
 from tests.fakes.memory_store import Row
+from tests.sim import judgement
 from tests.sim.checkers import (
     AnnouncedAreCommitted,
     AnnouncedWithoutGap,
@@ -281,13 +282,13 @@ def test_a_message_that_is_never_deleted_is_caught(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_match_that_moves_no_more_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    check = World._check_liveness
+    check = judgement.check_liveness
 
-    def then_freeze(self: World, clients: Sequence[Any]) -> None:
-        check(self, clients)
+    def then_freeze(world: World, clients: Sequence[Any]) -> None:
+        check(world, clients)
         monkeypatch.setattr(Slot, "_fire", lambda self: None)
 
-    monkeypatch.setattr(World, "_check_liveness", then_freeze)
+    monkeypatch.setattr(judgement, "check_liveness", then_freeze)
     caught(None, "stands at", seeds=1)
 
 

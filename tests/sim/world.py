@@ -26,6 +26,7 @@ from persistence_worker.intake import Item
 from tests.fakes.clock import EPOCH_MS
 from tests.fakes.memory_bus import MemoryDirectory
 from tests.fakes.memory_sink import MemorySink
+from tests.sim import judgement
 from tests.sim.bus import SimHub
 from tests.sim.checkers import Checker, Violated, all_checkers
 from tests.sim.client import Client
@@ -302,16 +303,16 @@ class World:
         self.weather.clear()
         self._man()
         await asyncio.sleep(STOPPED_S_MAX + HEALING_S / 6)
-        self._check_liveness(clients)
+        judgement.check_liveness(self, clients)
         await asyncio.sleep(1)  # A step that was due already is no sign of life.
-        before = self._ticks()
+        before = judgement.ticks(self)
         await asyncio.sleep(HEALING_S / 6)
-        self._check_progress(before)
-        self._check_queues_move()
+        judgement.check_progress(self, before)
+        judgement.check_queues_move(self)
         for client in (*clients, *seekers):
             client.retire()
         await asyncio.sleep(HEALING_S / 2)
-        self._check_end()
+        judgement.check_end(self)
 
     async def _mishap(self) -> None:
         """Something changes, mostly for the worse."""
@@ -368,63 +369,6 @@ class World:
                         checker.measured(runner.uncommitted, len(runner.commits.outbox))
             for checker in self.checkers:
                 checker.tickets_known(self.matchmaking.knows)
-
-    # ── judgement ────────────────────────────────────────────────────────────────────────────
-
-    def _ticks(self) -> dict[str, int]:
-        return {
-            info.id: info.tick
-            for node in self.open_nodes
-            for info in node.service.listing()
-            if info.state != "ended"
-        }
-
-    def _check_liveness(self, clients: Sequence[Client]) -> None:
-        paused = [
-            info
-            for node in self.open_nodes
-            for info in node.service.listing()
-            if info.state == "paused"
-        ]
-        if paused:
-            raise Violated(f"still paused after healing: {paused}")
-        for client in clients:
-            if self.loop.time() - client.framed_at > 10:
-                raise Violated(f"{client.name} has seen nothing for 10 s after healing")
-
-    def _check_progress(self, before: dict[str, int]) -> None:
-        for match_id, tick in self._ticks().items():
-            if tick <= before.get(match_id, -1):
-                raise Violated(f"{match_id} stands at {tick}")
-
-    def _check_queues_move(self) -> None:
-        """Of the players of matchmaking, nearly all have waited in fine weather for long."""
-        now_ms = EPOCH_MS + self.loop.time() * 1000
-        for queue, line in self.matchmaking.lines.items():
-            old = [one for one in line.waiting.values() if now_ms - one.enqueued_ms > 10_000]
-            if len(old) > 1:
-                raise Violated(f"{queue}: {len(old)} tickets wait though they fit")
-
-    def _check_end(self) -> None:
-        if self.matchmaking.under_way() or self.matchmaking.active():
-            raise Violated(
-                f"proposals that come to no end: {self.matchmaking.under_way()[:5]}; tickets that "
-                f"wait for nobody: {self.matchmaking.active()[:3]}"
-            )
-        left = {match_id: row for match_id, row in self.store.rows.items() if not row.forgotten}
-        if left or self.store.open:
-            raise Violated(f"not forgotten after everyone has left: {list(left)[:5]}")
-        if self.dead_letters.bodies:
-            raise Violated(
-                f"dead letters: {[each.body[:300] for each in self.dead_letters.bodies]}"
-            )
-        if len(self.queue):
-            raise Violated(f"{len(self.queue)} messages are left in the queue")
-        failed = [node.name for node in self.nodes if node.metrics.matchmakers_failed]
-        if failed:
-            raise Violated(f"matchmaking met a defect on {failed}")
-        for checker in self.checkers:
-            checker.healed(self.sink)
 
 
 def simulate(seed: int, make: Callable[[int], World] = World) -> History:
