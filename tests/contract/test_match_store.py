@@ -17,6 +17,7 @@ from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId
 from gameserver.metrics import Metrics
 from gameserver.ports import Acquired, Commit, Lease, MatchStore, OutboxEntry, Outcome
+from tests.contract.silence import silent_redis
 from tests.fakes.clock import EPOCH_MS
 from tests.fakes.memory_keys import data_keys
 from tests.fakes.memory_store import MemoryStore
@@ -356,17 +357,9 @@ async def test_redis_goes_and_comes_back(tmp_path: Path) -> None:
 
 
 async def test_a_call_ends_in_time_when_nothing_answers() -> None:
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.read()
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    config = Config(redis_url=f"redis://127.0.0.1:{port}/0", redis_timeout_ms=50)
-    async with server, RedisMatchStore.connect(config, metrics=Metrics()) as store:
-        async with asyncio.timeout(10):
+    async with silent_redis() as url:
+        config = Config(redis_url=url, redis_timeout_ms=50)
+        async with RedisMatchStore.connect(config, metrics=Metrics()) as store, asyncio.timeout(10):
             with pytest.raises(StoreUnavailable):
                 await store.acquire(M, owner="a", lease_ttl_ms=1000)
 

@@ -27,6 +27,7 @@ from gameserver.matchmaking import (
 )
 from gameserver.matchmaking_ports import MatchmakingStore
 from gameserver.metrics import Metrics
+from tests.contract.silence import silent_redis
 from tests.contract.test_match_store import STORES, redis_url
 from tests.fakes.clock import EPOCH_MS
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
@@ -406,16 +407,11 @@ async def test_what_cannot_be_read_is_left_out(valkey_url: str, redis_prefix: st
 
 
 async def test_a_call_ends_in_time_when_nothing_answers() -> None:
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.read()
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    config = Config(redis_url=f"redis://127.0.0.1:{port}/0", redis_timeout_ms=50)
-    async with server, RedisMatchmaking.connect(config, metrics=Metrics()) as store:
-        async with asyncio.timeout(10):
+    async with silent_redis() as url:
+        config = Config(redis_url=url, redis_timeout_ms=50)
+        async with (
+            RedisMatchmaking.connect(config, metrics=Metrics()) as store,
+            asyncio.timeout(10),
+        ):
             with pytest.raises(StoreUnavailable):
                 await store.standing(Q, TicketId("a"))
