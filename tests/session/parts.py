@@ -19,11 +19,15 @@ from gameserver.hot import Line
 from gameserver.ids import MatchId, PlayerId, SessionId
 from gameserver.metrics import Metrics
 from gameserver.ports import Identity, Seated, Subscriber
+from gameserver.session.gate import SessionGate
 from gameserver.session.services import Services
 from gameserver.session.session import Session
 from gameserver.wire import codec, from_client, to_client
 from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import Format
+from tests.fakes.clock import SeededEntropy
+from tests.fakes.memory_operating import MemoryBans
+from tests.fakes.memory_revocations import MemoryRevocations
 
 NOW_MS = 1_800_000_000_000
 GAMES = load_games(["echo"])
@@ -149,6 +153,22 @@ class FakeVerifier:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+
+def make_gate(**other: Any) -> SessionGate:
+    """A gate between fakes, but for what ``other`` gives."""
+    given: dict[str, Any] = {
+        "config": Config(),
+        "verifier": FakeVerifier(identity()),
+        "tickets": None,
+        "matches": FakeMatches(),
+        "clock": FixedClock(),
+        "entropy": SeededEntropy(1),
+        "metrics": Metrics(),
+        "revocations": MemoryRevocations(),
+        "bans": MemoryBans(),
+    }
+    return SessionGate(**{**given, **other})
 
 
 class Bench:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from gameserver.config import Config
 from gameserver.errors import AlreadyConnected
 from gameserver.ids import PlayerId, SessionId
-from gameserver.metrics import Metrics
 from gameserver.notification import Letter
 from gameserver.ports import Credentials, Identity
 from gameserver.session.gate import SessionGate
 from gameserver.wire import codec, from_client, to_client
 from gameserver.wire.close_codes import CloseCode
 from tests.adapters.ws_peer import until
-from tests.fakes.clock import SeededEntropy
-from tests.fakes.memory_operating import MemoryBans
-from tests.fakes.memory_revocations import MemoryRevocations
-from tests.session.parts import FakeConnection, FakeMatches, FakeVerifier, FixedClock, identity
+from tests.session.parts import (
+    FakeConnection,
+    make_gate,
+)
 
 PLAYER = PlayerId("p1")
 
@@ -51,18 +49,7 @@ def keeper() -> Keeper:
 
 @pytest.fixture
 def gate(keeper: Keeper) -> SessionGate:
-    return SessionGate(
-        config=Config(),
-        verifier=FakeVerifier(identity()),
-        tickets=None,  # type: ignore[arg-type]
-        matches=FakeMatches(),
-        clock=FixedClock(),
-        entropy=SeededEntropy(1),
-        metrics=Metrics(),
-        revocations=MemoryRevocations(),
-        bans=MemoryBans(),
-        keeper=keeper,
-    )
+    return make_gate(keeper=keeper)
 
 
 async def test_the_keeper_hears_of_a_session_and_its_seats(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from gameserver.config import Config
 from gameserver.ids import SessionId
-from gameserver.metrics import Metrics
 from gameserver.ports import Admission, Identity
-from gameserver.session.gate import SessionGate
 from gameserver.wire import codec, from_client
 from gameserver.wire.codec import Format
 from tests.adapters.ws_peer import until
-from tests.fakes.clock import SeededEntropy
-from tests.fakes.memory_operating import MemoryBans
-from tests.fakes.memory_revocations import MemoryRevocations
-from tests.session.parts import FakeConnection, FakeMatches, FakeVerifier, FixedClock, identity
+from tests.session.parts import (
+    FakeConnection,
+    FakeVerifier,
+    identity,
+    make_gate,
+)
 
 
 class Records:
@@ -36,18 +35,7 @@ async def test_records_follow_a_session() -> None:
     first = identity(expires_in_s=60)
     longer = msgspec.structs.replace(first, expires_ms=first.expires_ms + 1_000)
     records = Records()
-    gate = SessionGate(
-        config=Config(),
-        verifier=FakeVerifier(longer),
-        tickets=None,  # type: ignore[arg-type]
-        matches=FakeMatches(),
-        clock=FixedClock(),
-        entropy=SeededEntropy(1),
-        metrics=Metrics(),
-        records=records,
-        revocations=MemoryRevocations(),
-        bans=MemoryBans(),
-    )
+    gate = make_gate(verifier=FakeVerifier(longer), records=records)
     session = gate.open(FakeConnection(Format.MSGPACK), Admission(identity=first))
     refresh = from_client.Refresh(ref=1, token="t" * 20)
     session.received(codec.encode_client(refresh, Format.MSGPACK, None))

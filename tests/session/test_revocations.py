@@ -6,22 +6,18 @@ import msgspec
 import pytest
 
 from gameserver.adapters.wall_clock import SystemEntropy
-from gameserver.config import Config
 from gameserver.errors import TokenRefused
-from gameserver.metrics import Metrics
 from gameserver.ports import Admission, Credentials, Identity
 from gameserver.revocation import Revocation
 from gameserver.session.gate import SessionGate
 from gameserver.wire.close_codes import CloseCode
-from tests.fakes.memory_operating import MemoryBans
 from tests.fakes.memory_revocations import MemoryRevocations
 from tests.session.parts import (
     NOW_MS,
     FakeConnection,
-    FakeMatches,
     FakeVerifier,
-    FixedClock,
     identity,
+    make_gate,
 )
 
 
@@ -46,16 +42,11 @@ def revocations() -> MemoryRevocations:
 
 @pytest.fixture
 def gate(revocations: MemoryRevocations) -> SessionGate:
-    return SessionGate(
-        config=Config(),
+    return make_gate(
         verifier=FakeVerifier(who("ann")),
         tickets=Tickets(),
-        matches=FakeMatches(),
-        clock=FixedClock(),
         entropy=SystemEntropy(),
-        metrics=Metrics(),
         revocations=revocations,
-        bans=MemoryBans(),
     )
 
 

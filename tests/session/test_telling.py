@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from gameserver.config import Config
 from gameserver.ids import PlayerId
-from gameserver.metrics import Metrics
 from gameserver.ports import Admission
-from gameserver.session.gate import SessionGate
 from gameserver.wire import to_client
-from tests.fakes.clock import SeededEntropy
-from tests.fakes.memory_operating import MemoryBans
-from tests.fakes.memory_revocations import MemoryRevocations
-from tests.session.parts import FakeConnection, FakeMatches, FakeVerifier, FixedClock, identity
+from tests.session.parts import (
+    FakeConnection,
+    FakeVerifier,
+    identity,
+    make_gate,
+)
 
 NEWS = to_client.Matchmaking("t", "arena", "duel", "matched", "m", 0)
 
 
 async def test_every_connection_of_the_player_hears_and_no_other() -> None:
     verifier = FakeVerifier(identity())
-    gate = SessionGate(
-        config=Config(),
-        verifier=verifier,
-        tickets=None,  # type: ignore[arg-type]
-        matches=FakeMatches(),
-        clock=FixedClock(),
-        entropy=SeededEntropy(1),
-        metrics=Metrics(),
-        revocations=MemoryRevocations(),
-        bans=MemoryBans(),
-    )
+    gate = make_gate(verifier=verifier)
     connections = [FakeConnection() for _ in range(3)]
     players = ("p1", "p1", "p2")
     sessions = [
