@@ -174,15 +174,7 @@ def _tables(report: Report) -> str:
 
 
 def _durations(report: Report) -> str:
-    durations = {
-        "input to snapshot": report.latency,
-        "ping": report.ping,
-        "connect": report.connect,
-        "stall": report.stall,
-        "generator lag": report.lag,
-        "sent late": report.late,
-    }
-    rows = [_row(name, each) for name, each in durations.items()]
+    rows = [_row(name, each) for name, each in report.durations.items()]
     return _table("Milliseconds", _COLUMNS, rows, style="wide")
 
 

@@ -106,6 +106,18 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     marks: list[Mark] = []
     timeline: list[Point] = []
 
+    @property
+    def durations(self) -> dict[str, Summary]:
+        """All that was timed, by the name that readers know."""
+        return {
+            "input to snapshot": self.latency,
+            "ping": self.ping,
+            "connect": self.connect,
+            "stall": self.stall,
+            "generator lag": self.lag,
+            "sent late": self.late,
+        }
+
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What is told of a run beside its figures. ``expect``: patterns of errors that belong to it;
@@ -295,15 +307,7 @@ def _durations(report: Report) -> Table:
     table = Table(title="milliseconds", title_justify="left", box=None)
     for column in ("", "count", "mean", "p50", "p90", "p99", "p99.9", "max"):
         table.add_column(column, justify="right" if column else "left")
-    named = {
-        "input to snapshot": report.latency,
-        "ping": report.ping,
-        "connect": report.connect,
-        "stall": report.stall,
-        "generator lag": report.lag,
-        "sent late": report.late,
-    }
-    for name, summary in named.items():
+    for name, summary in report.durations.items():
         if summary.count:
             figures = (summary.mean_ms, summary.p50_ms, summary.p90_ms, summary.p99_ms)
             rest = (summary.p999_ms, summary.max_ms)
