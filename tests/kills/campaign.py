@@ -18,7 +18,6 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,10 @@ from gameserver.devstack.sqs import SqsEndpoint
 from persistence_worker.messages import Outgoing
 from persistence_worker.migrate import migrate
 from persistence_worker.sqs import SqsQueue, open_client
+from tests.forked import Forked
 from tests.kills.feed import REFUSED, make
 from tests.kills.judge import judge
-from tests.kills.nursery import Nursery, kill
+from tests.kills.nursery import Nursery
 from tests.worker.conftest import environment
 
 AHEAD_MAX = 0.03
@@ -191,11 +191,11 @@ class Campaign:
                 await asyncio.sleep(self._chance.random() * self._window_s)
             else:
                 self._done.kills_idle += 1
-            assert kill(child), "a worker ended by itself; see workers.log"
+            assert child.kill(), "a worker ended by itself; see workers.log"
             if self._done.kills % 20 == 0:
                 await self._adapt(connection)
 
-    async def _at_work(self, child: BaseProcess, port: int, number: int) -> bool:
+    async def _at_work(self, child: Forked, port: int, number: int) -> bool:
         """Until it has received something: it may well be killed at that very moment. False if
         there is nothing to receive. Its portion is sent when it runs."""
         deadline, idle_from = time.monotonic() + AT_WORK_S, math.inf
@@ -234,7 +234,7 @@ class Campaign:
                 assert time.monotonic() < deadline, f"{self._left()} messages are left"
                 await asyncio.sleep(0.2)
         finally:
-            kill(child)
+            child.kill()
         query = "SELECT count(*) FROM matches WHERE NOT tallied"
         uncounted = await connection.fetchval(query)
         assert uncounted == 0, f"{uncounted} matches are not counted"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from persistence_worker.messages import Outgoing
 from persistence_worker.migrate import migrate
 from persistence_worker.postgres import Database
 from persistence_worker.sqs import SqsQueue, open_client
+from tests.forked import WORKER, Forked, run_forked
 
 DEADLINE_S = 60.0
 
@@ -119,13 +119,20 @@ def environment(**settings: Any) -> dict[str, str]:
 
 
 async def call(
-    *words: str, stdin: int = subprocess.DEVNULL, **settings: Any
+    *words: str, stdin: str = os.devnull, **settings: Any
 ) -> subprocess.CompletedProcess[str]:
+    """``python -m persistence_worker WORDS…``; see ``run_forked``."""
+    environ = environment(**settings) | {"COLUMNS": "300"}
+    return await asyncio.to_thread(run_forked, WORKER, words, environ=environ, stdin=stdin)
+
+
+async def call_anew(*words: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+    """The same with an interpreter of its own: proves that everything is there."""
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "persistence_worker", *words],
         env=environment(**settings) | {"COLUMNS": "300"},
-        stdin=stdin,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
@@ -134,18 +141,13 @@ async def call(
 
 
 class WorkerProcess:
-    """``python -m persistence_worker run``."""
+    """``python -m persistence_worker run``; see ``Forked``."""
 
     def __init__(self, settings: dict[str, Any], log: Path) -> None:
         self.port = free_port()
         self.log = log
-        with log.open("ab") as file:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "persistence_worker", "run"],
-                env=environment(http_host="127.0.0.1", http_port=self.port, **settings),
-                stdout=file,
-                stderr=file,
-            )
+        environ = environment(http_host="127.0.0.1", http_port=self.port, **settings)
+        self._child = Forked(WORKER, ["run"], environ=environ, out=log, err=log)
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body; status 0 while nobody listens."""
@@ -155,7 +157,7 @@ class WorkerProcess:
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         except OSError:
-            assert self._child.poll() is None, self.log.read_text()[-4000:]
+            assert self._child.is_alive(), self.log.read_text()[-4000:]
             return 0, ""
         finally:
             connection.close()
@@ -175,15 +177,13 @@ class WorkerProcess:
         return 0.0
 
     def signal(self, number: int) -> None:
-        self._child.send_signal(number)
+        self._child.signal(number)
 
     async def exit_code(self) -> int:
         return await asyncio.to_thread(self._child.wait, 60)
 
     def kill(self) -> None:
-        if self._child.poll() is None:
-            self._child.send_signal(signal.SIGKILL)
-        self._child.wait()
+        self._child.kill()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from gameserver.devstack.process import free_port
 from persistence_worker.intake import prepare
 from persistence_worker.postgres import load_statements
 from tests.worker.builders import story
-from tests.worker.conftest import WorkerProcess, call
+from tests.worker.conftest import WorkerProcess, call, call_anew
 from tests.worker.old_worker import old_sink
 from tests.worker.test_migrate import HEAD
 
@@ -48,7 +48,7 @@ async def test_wrong_usage(words: list[str], said: str) -> None:
 
 
 async def test_help_is_for_people() -> None:
-    done = await call("--help")
+    done = await call_anew("--help")
     assert done.returncode == 0
     for word in ("run", "migrate", "maintain", "rebuild", "dlq", "healthcheck"):
         assert word in done.stdout

@@ -1,4 +1,4 @@
-"""``dlq`` as people use it: in a process of its own, on a real queue and a real table."""
+"""``dlq`` as people use it: in processes of its own, on a real queue and a real table."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ async def test_discarding_asks_and_is_written_down(
         ours, theirs = pty.openpty()
         os.write(ours, answer)
         try:
-            return (await call(*words, stdin=theirs, **settings)).returncode
+            return (await call(*words, stdin=os.ttyname(theirs), **settings)).returncode
         finally:
             os.close(ours)
             os.close(theirs)
