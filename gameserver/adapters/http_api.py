@@ -20,6 +20,7 @@ from gameserver.adapters.http_endpoints import ENDPOINTS
 from gameserver.adapters.http_limits import HttpLimits
 from gameserver.adapters.http_middleware import allow_origin, check_origin, errors_and_log
 from gameserver.adapters.http_routes import Endpoint
+from gameserver.adapters.http_server import Runner
 from gameserver.adapters.http_services import Services
 from gameserver.config import Config
 
@@ -36,7 +37,7 @@ class HttpApi:
     def __init__(self, services: Services, *, endpoints: Sequence[Endpoint] = ENDPOINTS) -> None:
         self._services = services
         self._endpoints = endpoints
-        self._runner: web.AppRunner | None = None
+        self._runner: Runner | None = None
 
     def application(self) -> web.Application:
         """The application, not yet listening."""
@@ -67,7 +68,7 @@ class HttpApi:
     async def start(self) -> int:
         """Listen; the port that is bound. Raises ``OSError`` where it is taken."""
         config = self._services.config
-        self._runner = web.AppRunner(
+        self._runner = Runner(
             self.application(),
             handle_signals=False,
             access_log=None,

@@ -80,6 +80,9 @@ NOT_FOUND = Kind("not_found", 404, "There is nothing of that name.")
 METHOD_NOT_ALLOWED = Kind("method_not_allowed", 405, "Another method is asked for here.")
 BODY_TOO_BIG = Kind("body_too_big", 413, "The body is over the limit.")
 BAD_CONTENT_TYPE = Kind("bad_content_type", 415, "Send the body as application/json.")
+HEADERS_TOO_LARGE = Kind(
+    "headers_too_large", 431, "The request line or a header is over the limit."
+)
 TOO_MANY_REQUESTS = Kind("too_many_requests", 429, "Too many requests; wait.")
 INTERNAL = Kind("internal", 500, "Something went wrong on our side.")
 UNAVAILABLE = Kind("unavailable", 503, "A service behind this one does not answer; try again soon.")
