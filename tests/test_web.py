@@ -9,6 +9,7 @@ import pytest
 
 WEB = Path(__file__).parent.parent / "web"
 PAGES = sorted(WEB.rglob("*.html"))
+IMPORT = re.compile(r'^(?:import|export|\}) .*?from "([^"]+)";$', re.MULTILINE)
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)">')
 
 
@@ -37,8 +38,24 @@ def test_a_page_has_the_policy_of_all(page: Path) -> None:
 )
 def test_a_script_imports_only_what_is_here_and_makes_no_html(script: Path) -> None:
     text = script.read_text()
-    for name in re.findall(r'^(?:import|export|\}) .*?from "([^"]+)";$', text, re.MULTILINE):
+    for name in IMPORT.findall(text):
         assert name.startswith(("./", "../")), name
         assert (script.parent / name).resolve().is_relative_to(WEB), name
         assert (script.parent / name).is_file(), name
     assert "innerHTML" not in text, "texts come from other people"
+
+
+def test_all_modules_of_the_page_are_asked_for_at_once() -> None:
+    """A module that is found only in another one costs another round trip."""
+    waiting = [WEB / "page" / "app.js"]
+    found: set[Path] = set()
+    while waiting:
+        script = waiting.pop()
+        for name in IMPORT.findall(script.read_text()):
+            other = (script.parent / name).resolve()
+            if other not in found:
+                found.add(other)
+                waiting.append(other)
+    page = (WEB / "index.html").read_text()
+    named = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
+    assert named == sorted(str(each.relative_to(WEB)) for each in found)

@@ -76,9 +76,14 @@ async def login(page: Page, *, username: str | None = None, password: str | None
     await expect(page.locator(".mode").first).to_be_visible(timeout=READY_MS)
 
 
+def play_now(mode: str) -> str:
+    """The button of the lobby that leads into a match of a mode."""
+    return f'.mode[data-mode="{mode}"] .play'
+
+
 async def join(page: Page, mode: str = "standard") -> None:
     """Choose a mode; ends when the first frame has been drawn."""
-    await page.click(f'.mode[data-mode="{mode}"]')
+    await page.click(play_now(mode))
     await wait_for(page, "it.seated && it.tick >= 0 && it.own")
 
 

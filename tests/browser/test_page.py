@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from gameserver.maintenance import Notice
-from tests.browser.page import join, login, play, seen, wait_for
+from tests.browser.page import join, login, play, play_now, seen, wait_for
 from tests.browser.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -131,7 +131,7 @@ async def test_a_full_server_is_named(page: Page, stage: Stage) -> None:
     await login(page)
     await stage.close_doors()
     stage.not_ready = "server_full"
-    await page.click('.mode[data-mode="standard"]')
+    await page.click(play_now("standard"))
     await expect(page.locator("#banner-text")).to_contain_text("server is full", timeout=20_000)
     await expect(page.locator("#retry")).to_be_visible()
     await stage.open_doors()
@@ -146,7 +146,7 @@ async def test_maintenance_is_waited_for_and_a_kept_seat_is_not_touched(
 ) -> None:
     await login(page)
     await stage.rooms.maintenance.turn_on(Notice(message="Back at noon."), by="op")
-    await page.click('.mode[data-mode="standard"]')
+    await page.click(play_now("standard"))
     await expect(page.locator("#banner-text")).to_contain_text("Back at noon.")
     await expect(page.locator("#game")).to_be_visible()
     await expect(page.locator("#retry")).to_be_visible()
@@ -204,7 +204,7 @@ async def test_keyboard_alone_is_enough(page: Page, stage: Stage) -> None:
     await expect(page.locator("#login-button")).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.locator(".mode").first).to_be_visible()
-    await page.locator(".mode").first.focus()
+    await page.locator(".mode .play").first.focus()
     await page.keyboard.press("Enter")
     await wait_for(page, "it.seated && it.own")
     await page.keyboard.down("Space")

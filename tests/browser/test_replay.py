@@ -27,8 +27,7 @@ def arena() -> list[Chunk]:
 
 
 async def watch(page: Page, match: str) -> None:
-    await page.fill("#replay-match", match)
-    await page.click("#replay-form button")
+    await page.evaluate("(match) => { location.hash = `replay=${match}`; }", match)
 
 
 async def replay(page: Page) -> dict[str, Any]:
@@ -41,7 +40,7 @@ async def test_play_pause_speed_and_seek(page: Page, stage: Stage, arena: list[C
     await watch(page, match)
     await wait_for(page, "it.replay && it.replay.tick >= 20")
     ARTIFACTS.mkdir(exist_ok=True)
-    await expect(page.locator("#replay-title")).to_have_text("Replay · arena · standard")
+    await expect(page.locator("#replay-title")).to_have_text("Replay · Arena · Standard")
     await expect(page.locator("#banner")).to_be_hidden()
     await wait_for(page, "it.replay.ended === 'ended'")
     assert (await replay(page))["loaded"] == ticks + 1

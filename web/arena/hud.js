@@ -1,39 +1,19 @@
-// What stands around the arena: scores, clock, feed, banner, and the panel at the end.
+// What stands around the arena: scores, clock, health.
 
+import { $, clockText, make, setText } from "../shared/dom.js";
 import { HEALTH_MAX, RESPAWN_TICKS, fighter } from "./rules.js";
 import { seatColour } from "./scene.js";
 
 const ROWS_MAX = 8;
-const FEED_MAX = 6;
-const FEED_MS = 7_000;
-const TRIGGER_MS = 700;
+const NEAR = 46;
 
-const $ = (id) => document.getElementById(id);
-
-/** An element of text only: names come from other people. */
-function make(tag, text = "", className = "") {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  if (className) element.className = className;
-  return element;
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-const clockText = (seconds) =>
-  `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-
-export class Hud {
+export class ArenaHud {
   constructor() { this.reset(); }
 
   reset() {
     this.bots = new Set(); // seats that the game plays
     this.deadSinceTick = null;
     this.scoresShown = "";
-    $("feed").replaceChildren();
-    $("notice").textContent = "";
     $("goal").textContent = "";
     $("clock").textContent = "–:––";
     $("scores").replaceChildren();
@@ -88,54 +68,11 @@ export class Hud {
 
   /** Fade what would hide the own fighter, which is at a point of the page (or nowhere: null). */
   uncover(point) {
-    const near = 46;
     for (const element of document.querySelectorAll(".scores, .clock, #feed, .vitals")) {
       const box = point && element.getBoundingClientRect();
       element.classList.toggle("behind", !!box && box.height > 0
-        && point.x > box.left - near && point.x < box.right + near
-        && point.y > box.top - near && point.y < box.bottom + near);
+        && point.x > box.left - NEAR && point.x < box.right + NEAR
+        && point.y > box.top - NEAR && point.y < box.bottom + NEAR);
     }
-  }
-
-  /** One line in the feed; `parts` alternate plain and emphasised text, plain first. */
-  tell(...parts) {
-    const line = make("li");
-    parts.forEach((part, i) => { if (part) line.append(i % 2 ? make("b", part) : part); });
-    const feed = $("feed");
-    feed.append(line);
-    while (feed.children.length > FEED_MAX) feed.firstChild.remove();
-    setTimeout(() => line.remove(), FEED_MS);
-  }
-
-  /** A calm line about the connection; null takes it away. */
-  banner(text, { retry = false } = {}) {
-    $("banner").hidden = text === null;
-    $("retry").hidden = !retry;
-    if (text !== null) setText($("banner-text"), text);
-  }
-
-  network(rttMs, fps) { setText($("net"), `${rttMs === null ? "–" : Math.round(rttMs)} ms · ${fps} fps`); }
-
-  /** The end: `standings` of {player, name, place, score}. */
-  over(standings, selfId, reason) {
-    const mine = standings.find((each) => each.player === selfId);
-    const winners = standings.filter((each) => each.place === 1);
-    $("over-title").textContent = !winners.includes(mine) ? "Match over"
-      : winners.length > 1 ? "A draw" : "You win";
-    $("over-text").textContent = reason ?? (mine
-      ? `Place ${mine.place} of ${standings.length}, ${mine.score} ${mine.score === 1 ? "kill" : "kills"}` : "");
-    $("standings").replaceChildren(...standings.map((each) => {
-      const line = make("tr", "", each.player === selfId ? "self" : "");
-      line.append(make("td", String(each.place)), make("td", each.name), make("td", String(each.score)));
-      return line;
-    }));
-    // Who is still holding the trigger must not press a button that has just appeared under it.
-    const buttons = [...$("over").querySelectorAll("button")];
-    for (const button of buttons) button.disabled = true;
-    setTimeout(() => {
-      for (const button of buttons) button.disabled = false;
-      $("again").focus();
-    }, TRIGGER_MS);
-    if (!$("over").open) $("over").showModal();
   }
 }

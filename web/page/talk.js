@@ -1,6 +1,6 @@
 // What players say and decide beside the game: a line of chat, a pause, a rematch.
 
-const $ = (id) => document.getElementById(id);
+import { $ } from "../shared/dom.js";
 
 /** `tell(...parts)`: a line of the feed; `client()`: the connection, or null; `done`: give the
  * keys back to the game. */
@@ -75,16 +75,4 @@ export class Talk {
   refused({ code, message }) {
     if (code === "chat_refused" || code === "vote_refused") this.tell("", "Not done", `: ${message}`);
   }
-}
-
-/** The matches that may be watched now, as buttons. */
-export function liveButtons(matches, watch) {
-  return matches.slice(0, 5).map(({ id, mode, players }) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "quiet small";
-    button.textContent = `${mode} · ${players} playing`;
-    button.addEventListener("click", () => watch(id));
-    return button;
-  });
 }

@@ -1,12 +1,12 @@
 // The screen on which a recorded match is watched: drawn by what draws live ones.
 
+import { $, titleOf } from "../shared/dom.js";
 import { Film, Projector } from "./film.js";
 
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 const ASKED_AGAIN_MS = 1_500;
 const ASKED_MAX = 12;
 const SOON = new Set(["no_recording", "not_over", "busy"]);
-const DRAWN = "arena";
 
 const ENDS = {
   differs: "From here on the server’s rules play it differently.",
@@ -14,16 +14,15 @@ const ENDS = {
   cut: "The rest of the recording is not there.",
 };
 
-const $ = (id) => document.getElementById(id);
 const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
 export class ReplayScreen {
-  #api; #scene; #hud; #wanted = 0; #film = null; #projector = null; #players = new Map();
+  #api; #views; #hud; #wanted = 0; #film = null; #projector = null; #players = new Map(); #shown = null;
 
-  /** `leave(words)`: back to where it came from. */
-  constructor({ api, scene, hud, leave }) {
+  /** `views`: of the games that can be drawn; `leave(words)`: back to where it came from. */
+  constructor({ api, views, hud, leave }) {
     this.#api = api;
-    this.#scene = scene;
+    this.#views = views;
     this.#hud = hud;
     $("replay-play").addEventListener("click", () => this.toggle());
     $("replay-speed").replaceChildren(...SPEEDS.map((speed) => {
@@ -52,7 +51,7 @@ export class ReplayScreen {
       match: this.info?.match, ticks: this.info?.ticks, tick: shown?.tick ?? -1,
       loaded: film.frames.length, ended: film.ended, playing: this.#projector.playing,
       speed: this.#projector.speed, players: Object.keys(this.#view?.players ?? {}).length,
-      names: [...this.#scene.names.values()],
+      names: [...this.#players.values()],
     };
   }
 
@@ -64,6 +63,8 @@ export class ReplayScreen {
     const gone = () => wanted !== this.#wanted;
     this.#film = null;
     this.#projector = null;
+    this.#shown?.leave();
+    this.#shown = null;
     this.#reset();
     this.#hud.banner("Fetching the recording…");
     try {
@@ -94,7 +95,8 @@ export class ReplayScreen {
   close() {
     this.#wanted += 1;
     this.#film = this.#projector = null;
-    this.#scene.canvas.hidden = false;
+    this.#shown?.leave();
+    this.#shown = null;
     $("replay-view").hidden = true;
   }
 
@@ -121,63 +123,60 @@ export class ReplayScreen {
       $("replay-at").value = String(tick);
     }
     $("replay-tick").textContent = `tick ${tick} of ${info.ticks}`;
-    if (info.game === DRAWN) this.#scene.draw(nowMs, 0);
+    this.#shown?.draw(nowMs);
   }
 
   // ── inside ──────────────────────────────────────────────────────────────────────────────────
 
   #begin() {
     const { info } = this;
-    const drawn = info.game === DRAWN;
-    this.#scene.canvas.hidden = !drawn;
-    $("replay-view").hidden = drawn;
+    this.#shown = this.#views[info.game] ?? null;
+    document.body.dataset.game = info.game;
+    $("replay-view").hidden = this.#shown !== null;
+    this.#shown?.enter();
     $("replay-at").max = String(info.ticks);
-    $("replay-title").textContent = `Replay · ${info.game} · ${info.mode}`;
+    $("replay-title").textContent = `Replay · ${titleOf(info.game)} · ${titleOf(info.mode)}`;
     const other = info.versions.filter((each) => each !== info.version);
     this.#hud.banner(other.length ? "Played by another version of the rules." : null);
     this.#projector = new Projector(this.#film, {
-      frame: (frame, nowMs) => this.#frame(frame, nowMs),
+      frame: (frame) => this.#frame(frame),
       event: (event, silent) => this.#event(event, silent),
       jump: () => this.#reset(),
     });
+    this.#reset();
     this.#showState();
   }
 
   #reset() {
     this.#players = new Map();
-    this.#scene.names = new Map();
-    const rate = this.info?.tick_rate || 20;
-    this.#scene.reset(-1, rate * (this.#projector?.speed ?? 1));
     this.#hud.reset();
+    this.#shown?.joined({ seat: -1, seats: [], tickRate: this.info.tick_rate, speed: this.#projector?.speed ?? 1 });
   }
 
-  #frame(frame, nowMs) {
+  #frame(frame) {
     this.#view = frame.view;
-    if (this.info.game === DRAWN) {
-      this.#scene.push(frame, nowMs);
-      this.#hud.frame(frame, -1, this.#scene.names, this.info.tick_rate);
-    } else {
-      $("replay-view").textContent = JSON.stringify(frame.view, null, 2);
-    }
+    if (this.#shown) this.#shown.frame(frame);
+    else $("replay-view").textContent = JSON.stringify(frame.view, null, 2);
   }
 
-  #event({ kind, player, data }, silent) {
+  #event(event, silent) {
+    const { kind, player, data } = event;
     const name = (id) => this.#players.get(id) ?? "someone";
     const tell = (...parts) => { if (!silent) this.#hud.tell("", ...parts); };
     switch (kind) {
       case "player_joined":
-        this.#scene.names.set(data.seat, data.name);
         this.#players.set(player, data.name);
+        this.#shown?.event(event, name, null);
         return tell(data.name, " joined");
       case "player_left": return tell(name(player), " left");
-      case "kill": return tell(name(player), " shot ", name(data.victim));
-      case "lead": return tell(name(player), " takes the lead");
       case "match_started": return undefined;
       case "match_ended": {
         const first = data.standings.filter((each) => each.place === 1).map((each) => name(each.player));
         return tell("Match over", first.length ? `: ${first.join(", ")}` : "");
       }
-      default: return tell(kind, player ? ` (${name(player)})` : "");
+      default:
+        if (!this.#shown) return tell(kind, player ? ` (${name(player)})` : "");
+        return silent ? undefined : this.#shown.event(event, name, null);
     }
   }
 

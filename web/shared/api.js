@@ -55,10 +55,17 @@ export class Api {
   /** What clients of a game send and see, as JSON Schema. */
   async schema(game) { return this.#call("GET", `/v1/games/${encodeURIComponent(game)}/schema`); }
 
-  async matches(game) {
-    const path = `/v1/matches?game=${encodeURIComponent(game)}`;
-    return (await this.#call("GET", path, { token: await this.token() })).matches;
+  /** A call of the signed-in player. `query`: empty values are left out. */
+  async ask(method, path, { query = {}, body, headers } = {}) {
+    const given = Object.entries(query).filter(([, value]) => value !== "" && value !== undefined);
+    const tail = given.length ? `?${new URLSearchParams(given)}` : "";
+    return this.#call(method, path + tail, { body, headers, token: await this.token() });
   }
+
+  async matches(game) { return (await this.ask("GET", "/v1/matches", { query: { game } })).matches; }
+
+  /** Make, confirm or mend an account: `what` as in /v1/auth/<what>. */
+  async account(what, body) { return this.#call("POST", `/v1/auth/${what}`, { body }); }
 
   /** What there is to see of a recorded match. */
   async replay(match) {
@@ -115,8 +122,8 @@ export class Api {
     }
   }
 
-  async #call(method, path, { body, token } = {}) {
-    const headers = {};
+  async #call(method, path, { body, token, headers: more = {} } = {}) {
+    const headers = { ...more };
     if (body) headers["Content-Type"] = "application/json";
     if (token) headers.Authorization = `Bearer ${token}`;
     let response;
