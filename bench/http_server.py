@@ -166,6 +166,8 @@ def services(key: RSAPrivateKey, profiles: Profiles) -> Services:
         ready=lambda: None,
         profiles=profiles,
         notifier=anything,
+        figures=anything,
+        people=anything,
     )
 
 

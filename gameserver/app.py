@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from gameserver import app_cluster, app_lobby, app_records, app_watch, moderation
+from gameserver import app_cluster, app_console, app_lobby, app_records, app_watch, moderation
 from gameserver.adapters import gc_policy
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.ecs import EcsTask
@@ -55,7 +55,6 @@ from gameserver.spans import Spans
 
 logger = logging.getLogger(__name__)
 
-_LAG_PROBE_S = 0.25
 _SESSIONS_SETTLE_S = 4.0
 
 
@@ -156,7 +155,7 @@ class App:
         """What runs beside the serving; whatever of it ends, ends the serving too."""
         watches: list[Coroutine[Any, Any, Any]] = [
             self._stop.wait(),
-            self._watch_lag(),
+            app_watch.watch_lag(self.metrics),
             gc_policy.keep(lambda: not self._gate.sessions),
         ]
         if self._keys is not None:
@@ -243,6 +242,15 @@ class App:
                 metrics=metrics,
             ),
             close_sockets=lambda player, reason: self._gate.kick(player, reason),
+            drain=self._stop.set,
+        )
+        console = app_console.build(
+            stack,
+            base,
+            redis=redis,
+            cluster=cluster,
+            local=self._matches,
+            sessions=lambda: self._gate.identities,
         )
 
         company = await Company.build(
@@ -299,6 +307,9 @@ class App:
                 notifier=company.notifier,
                 profiles=profiles,
                 friends=company.friends,
+                figures=console.figures,
+                people=console.people,
+                letters=records.letters,
             )
         )
         self.http_port = await api.start()
@@ -384,11 +395,3 @@ class App:
     async def _hurried(self) -> None:
         await self._again.wait()
         logger.warning("second signal: the drain ends now", extra={"node": self.node.name})
-
-    async def _watch_lag(self) -> None:
-        """How late a timer fires: the first sign of a loop that has too much to do."""
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + _LAG_PROBE_S
-            await asyncio.sleep(_LAG_PROBE_S)
-            self.metrics.loop_lag_ms.observe(max(0.0, (loop.time() - due) * 1000))

@@ -57,10 +57,14 @@ class ClusterParts:
 
 
 async def build(
-    stack: AsyncExitStack, basis: Basis, *, close_sockets: Callable[[PlayerId, str], int]
+    stack: AsyncExitStack,
+    basis: Basis,
+    *,
+    close_sockets: Callable[[PlayerId, str], int],
+    drain: Callable[[], None],
 ) -> ClusterParts:
     """Start the parts; ``stack`` stops them. ``close_sockets``: closes a player's sockets on this
-    node. Raises ``StoreUnavailable``."""
+    node; ``drain``: lets it begin to drain. Raises ``StoreUnavailable``."""
     config, cluster, metrics = basis.config, basis.cluster, basis.metrics
     prefix = config.redis_prefix
     bulletin = ClusterBulletin(
@@ -113,6 +117,7 @@ async def build(
             info=lambda: cluster.info,
             runs=basis.matches.runs,
             close_sockets=close_sockets,
+            drain=drain,
         ),
         bans=bans,
         audit=RedisAudit(

@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 from gameserver.adapters.data_keys import DataKeys
+from gameserver.adapters.postgres_letters import PostgresLetters
 from gameserver.adapters.postgres_ratings import PostgresRatings
 from gameserver.adapters.postgres_reads import PostgresReads
 from gameserver.cache.port import Cache
 from gameserver.config import Config
+from gameserver.letters import LetterDesk
 from gameserver.lobby.boards import CachedBoards
 from gameserver.lobby.entry import NoRatings
 from gameserver.matchmaking_ports import Ratings
@@ -19,11 +21,12 @@ from gameserver.records.port import Boards, History
 
 
 class Records(NamedTuple):
-    """History and boards are ``None`` where no database is set; everybody is a newcomer then."""
+    """All but ratings are ``None`` where no database is set; everybody is a newcomer then."""
 
     history: History | None
     boards: Boards | None
     ratings: Ratings
+    letters: LetterDesk | None = None
 
 
 async def build(
@@ -43,4 +46,5 @@ async def build(
             wait_ms=config.ratings_wait_ms,
             metrics=metrics,
         ),
+        PostgresLetters(reads),
     )

@@ -14,12 +14,15 @@ from gameserver.adapters.data_keys import DataKeys
 from gameserver.errors import ConfigError
 from gameserver.match.service import MatchService
 from gameserver.match.traced import MatchTraces
+from gameserver.metrics import Metrics
 from gameserver.parts import Base
 from gameserver.ports import Gate, Matches
 from gameserver.session.traced import Followed, TracedGate, TracedMatches
 from gameserver.spans import Spans
 
 logger = logging.getLogger(__name__)
+
+_LAG_PROBE_S = 0.25
 
 
 def show(
@@ -102,6 +105,15 @@ def tell_cloudwatch(stack: AsyncExitStack, base: Base) -> None:
     task = asyncio.get_running_loop().create_task(run())
     stack.callback(write)
     stack.callback(task.cancel)
+
+
+async def watch_lag(metrics: Metrics) -> None:
+    """How late a timer fires: the first sign of a loop that has too much to do."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _LAG_PROBE_S
+        await asyncio.sleep(_LAG_PROBE_S)
+        metrics.loop_lag_ms.observe(max(0.0, (loop.time() - due) * 1000))
 
 
 class Traced:

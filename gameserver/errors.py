@@ -110,3 +110,7 @@ class NodeSilent(Unavailable):
 
 class RecordsUnavailable(Unavailable):
     """PostgreSQL did not answer in time, or does not have what the server reads there."""
+
+
+class LettersNotAllowed(GameServerError):
+    """The server's role in PostgreSQL may not write orders about dead letters down."""

@@ -51,7 +51,7 @@ class Order(StrEnum):
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Empty: any. ``text``: in the title, in any case. ``visible``: leave out what is not for
-    everybody."""
+    everybody; else the id may also begin with ``text``."""
 
     game: str = ""
     mode: str = ""
@@ -122,7 +122,11 @@ class Catalogue:
             and (not query.node or one.node == query.node)
             and one.seats_open >= query.seats_min
             and (not query.visible or one.visibility is Visibility.PUBLIC)
-            and (not text or text in one.title.casefold())
+            and (
+                not text
+                or text in one.title.casefold()
+                or (not query.visible and one.id.startswith(text))
+            )
         ]
         matching.sort(key=lambda one: (number(one), one.id))
         return Found(matching, [(number(one), one.id) for one in matching])

@@ -21,6 +21,8 @@ UNKNOWN_MATCH = "unknown_match"
 NOT_SEATED = "not_seated"
 SIGNAL_REFUSED = "signal_refused"
 SIGNAL_FAILED = "signal_failed"
+UNKNOWN_NODE = "unknown_node"
+LAST_NODE = "last_node"
 
 
 class OperationRefused(GameServerError):
@@ -95,6 +97,10 @@ class Operations(Protocol):
 
     async def kick_everywhere(self, player_id: PlayerId, reason: str) -> Kicked:
         """Take all seats of a player away and close all sockets, on all nodes."""
+
+    async def drain(self, node: str) -> None:
+        """Let a node hand its matches over, send its players away and end; returns once it has
+        begun. No effect where it has. Refused for the only one that takes players."""
 
 
 # ── bans ─────────────────────────────────────────────────────────────────────────────────────────

@@ -145,3 +145,46 @@ WHERE (match_id, number) IN (
     ORDER BY stored_at
     LIMIT $2
 )
+
+-- name: take_order
+-- The oldest order that nobody has taken, if it is not too old to be wanted; it is ours.
+UPDATE letter_orders SET taken_at = now()
+WHERE order_id = (SELECT order_id FROM letter_orders
+                  WHERE taken_at IS NULL AND asked_at > now() - make_interval(secs => $1)
+                  ORDER BY asked_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING order_id, verb, given::text AS given, who, why
+
+-- name: finish_order
+-- What came of an order.
+UPDATE letter_orders SET done_at = now(), answer = $2::jsonb, failure = $3 WHERE order_id = $1
+
+-- name: give_orders_up
+-- Orders that were not taken within $1 s, or not done within $2 s.
+UPDATE letter_orders
+SET done_at = now(), taken_at = coalesce(taken_at, now()),
+    failure = CASE WHEN taken_at IS NULL THEN 'no worker took it in time'
+                   ELSE 'the worker ended before it was done; look at the letters again' END
+WHERE done_at IS NULL AND (taken_at IS NULL AND asked_at < now() - make_interval(secs => $1)
+                           OR taken_at < now() - make_interval(secs => $2))
+
+-- name: forget_answers
+-- Answers and orders that only look, $1 s after they were asked; all others after $2 s.
+WITH gone AS (
+    DELETE FROM letter_orders
+    WHERE asked_at < now() - make_interval(secs => $1)
+      AND (verb IN ('list', 'show') OR asked_at < now() - make_interval(secs => $2))
+)
+UPDATE letter_orders SET answer = NULL
+WHERE answer IS NOT NULL AND asked_at < now() - make_interval(secs => $1)
+
+-- name: note_queues
+-- A sample of the queues; of several workers' in one moment the greatest age.
+INSERT INTO queue_samples AS known
+    (at, workers, visible, held, delayed, dead_letters, parked, oldest_age_s)
+VALUES (to_timestamp(floor(extract(epoch FROM now()) / $1::integer) * $1::integer),
+        $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (at) DO UPDATE SET oldest_age_s = greatest(known.oldest_age_s, excluded.oldest_age_s)
+
+-- name: forget_queues
+-- Samples that are older than an hour.
+DELETE FROM queue_samples WHERE at < now() - interval '1 hour'

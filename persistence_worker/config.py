@@ -73,6 +73,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redrives_max: Annotated[int, Meta(ge=0, le=100)] = 5  # of one letter; then it is parked
     redrive_first_s: Annotated[int, Meta(ge=1, le=43_200)] = 60  # then four times that, and so on
 
+    # Orders about dead letters that operators give by way of the server.
+    orders_every_ms: Annotated[int, Meta(ge=0, le=60_000)] = 1_000  # between two looks; 0 = never
+
     recordings_kept_days: Annotated[int, Meta(ge=0, le=36_500)] = 30  # then dropped; 0 = never
 
     watch_s: Annotated[int, Meta(ge=1, le=300)] = 10  # between heartbeats, and looks at the queues

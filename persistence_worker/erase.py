@@ -134,6 +134,7 @@ class Eraser:
                     arguments = (row["id"], parked_id(body), body)
                     await connection.execute(self._statements["repark"], *arguments)
                     count += 1
+            await connection.execute(self._statements["forget_letter_answers"], self._quoted)
         return count
 
     async def _tried(self, step: Callable[[], Awaitable[Any]]) -> Any:

@@ -102,6 +102,10 @@ SELECT $2, $3, attributes, reason, detail, redrives, first_at, last_at, parked_a
 FROM old
 ON CONFLICT (id) DO NOTHING
 
+-- name: forget_letter_answers
+-- Answers to operators in which the player ($1: the id as JSON) stands.
+UPDATE letter_orders SET answer = NULL WHERE position($1 IN answer::text) > 0
+
 -- name: export_player
 SELECT * FROM players WHERE player_id = $1
 

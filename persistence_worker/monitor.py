@@ -13,6 +13,7 @@ from persistence_worker.heartbeat import Heartbeat
 from persistence_worker.messages import Depth
 from persistence_worker.metrics import Metrics
 from persistence_worker.parked import Parked
+from persistence_worker.samples import Samples, Seen
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Measured(Protocol):
 class Monitor:
     """``oldest_age_s``: of the events that this worker has seen since it was last asked.
     ``database_failed`` is told that PostgreSQL does not answer: a worker that has nothing to store
-    would not notice otherwise."""
+    would not notice otherwise. ``samples``: where what was seen is noted for people."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Monitor:
         oldest_age_s: Callable[[], float],
         database_failed: Callable[[DatabaseUnavailable], None],
         metrics: Metrics,
+        samples: Samples | None = None,
     ) -> None:
         self._queue = queue
         self._dead_letters = dead_letters
@@ -47,6 +49,7 @@ class Monitor:
         self._oldest_age_s = oldest_age_s
         self._database_failed = database_failed
         self._metrics = metrics
+        self._samples = samples
         # Until PostgreSQL has said more, and while it does not answer, what was known last.
         self._live = 1
         self._complaints: dict[str, str] = {}
@@ -61,11 +64,13 @@ class Monitor:
         """Beat, count, and set the gauges; a service that does not answer is counted, and its
         gauges stay."""
         metrics = self._metrics
-        metrics.oldest_age.set(self._oldest_age_s())
+        oldest_age_s = self._oldest_age_s()
+        metrics.oldest_age.set(oldest_age_s)
+        parked = 0
         try:
             self._live = max(1, await self._heartbeat.beat())
             metrics.live_workers.set(self._live)
-            await self._count_parked()
+            parked = await self._count_parked()
             self._complaints.pop("database", None)
         except DatabaseUnavailable as error:
             self._failed("database", error)
@@ -76,18 +81,37 @@ class Monitor:
             metrics.queue_messages.labels("held").set(depth.held)
             metrics.queue_messages.labels("delayed").set(depth.delayed)
             metrics.backlog.set(depth.visible / self._live)
-            metrics.dead_letter_messages.set((await self._dead_letters.depths()).total)
+            dead_letters = (await self._dead_letters.depths()).total
+            metrics.dead_letter_messages.set(dead_letters)
             self._complaints.pop("queue", None)
         except QueueUnavailable as error:
             self._failed("queue", error)
+            return
+        if self._samples is None or "database" in self._complaints:
+            return
+        try:
+            await self._samples.note(
+                Seen(
+                    workers=self._live,
+                    depth=depth,
+                    dead_letters=dead_letters,
+                    parked=parked,
+                    oldest_age_s=oldest_age_s,
+                )
+            )
+            self._complaints.pop("samples", None)
+        except DatabaseUnavailable as error:
+            # For people alone: what is wrong with it is no reason to receive nothing.
+            self._failed("samples", error)
 
-    async def _count_parked(self) -> None:
+    async def _count_parked(self) -> int:
         by_reason: Counter[str] = Counter()
         for count in await self._parked.counts():
             by_reason[count.reason] += count.letters
         self._metrics.parked.clear()
         for reason, number in by_reason.items():
             self._metrics.parked.labels(reason).set(number)
+        return by_reason.total()
 
     def _failed(self, service: str, error: Unavailable) -> None:
         self._metrics.watch_failures.labels(service).inc()

@@ -11,6 +11,8 @@ import signal
 import socket
 import time
 import uuid
+from collections.abc import Coroutine
+from typing import Any
 
 from gameserver.spans import Spans
 from persistence_worker.apply import PostgresSink
@@ -26,11 +28,13 @@ from persistence_worker.maintain import Limits as MaintainLimits
 from persistence_worker.maintain import Maintainer
 from persistence_worker.metrics import Metrics
 from persistence_worker.monitor import Monitor
+from persistence_worker.orders import Clerk, Orders
 from persistence_worker.parked import Parked
 from persistence_worker.postgres import Database
 from persistence_worker.queues import open_queues
 from persistence_worker.recordings import Recordings, drop_due
 from persistence_worker.redriver import DUTY, RedriveLimits, Redriver
+from persistence_worker.samples import Samples
 from persistence_worker.traced import open_spans
 from persistence_worker.worker import Limits, Worker
 
@@ -115,6 +119,15 @@ async def serve(config: Config, stop: asyncio.Event, *, spans: Spans | None = No
             oldest_age_s=worker.take_oldest_age_s,
             database_failed=health.database_failed,
             metrics=metrics,
+            samples=Samples(chores),
+        )
+        clerk = Clerk(
+            Orders(chores),
+            queue=queue,
+            dead_letters=dead_letters,
+            parked=parked,
+            per_s=config.redrive_per_s,
+            now_ms=wall_ms,
         )
         redriver = Redriver(
             queue=queue,
@@ -140,7 +153,9 @@ async def serve(config: Config, stop: asyncio.Event, *, spans: Spans | None = No
                 )
             )
             telling = group.create_task(tell_cloudwatch(metrics, config))
-            group.create_task(_redrive(redriver, config, stop))
+            group.create_task(_until(stop, redriver.run(), wanted=config.redrive_every_s > 0))
+            every_s = config.orders_every_ms / 1000
+            group.create_task(_until(stop, clerk.run(every_s), wanted=every_s > 0))
             await worker.run(stop)
             telling.cancel()
             watching.cancel()
@@ -150,11 +165,12 @@ async def serve(config: Config, stop: asyncio.Event, *, spans: Spans | None = No
     logger.info("stopped")
 
 
-async def _redrive(redriver: Redriver, config: Config, stop: asyncio.Event) -> None:
-    """Redrive until ``stop``: no dead letter is taken up while the worker drains."""
-    if not config.redrive_every_s:
+async def _until(stop: asyncio.Event, running: Coroutine[Any, Any, None], *, wanted: bool) -> None:
+    """Run until ``stop``: no dead letter is taken up while the worker drains."""
+    if not wanted:
+        running.close()
         return
-    work = asyncio.create_task(redriver.run())
+    work = asyncio.create_task(running)
     waiting = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -24,6 +24,8 @@ SHARED = PURE_BASE | {
     "gameserver.matchmaking_ports",
     "gameserver.listing",
     "gameserver.operating",
+    "gameserver.watching",
+    "gameserver.letters",
     "gameserver.hosting",
     "gameserver.parties",
     "gameserver.rounds",
@@ -41,6 +43,8 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.matchmaking_ports": PURE_BASE | {"gameserver.game", "gameserver.matchmaking"},
     "gameserver.listing": PURE_BASE | {"gameserver.game"},
     "gameserver.operating": PURE_BASE | {"gameserver.ports"},
+    "gameserver.watching": PURE_BASE,
+    "gameserver.letters": set(),
     "gameserver.parties": PURE_BASE
     | {"gameserver.ports", "gameserver.hosting", "gameserver.matchmaking"},
     "gameserver.rounds": PURE_BASE | {"gameserver.ports"},
@@ -90,6 +94,7 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.node",
         "gameserver.parts",
         "gameserver.app_cluster",
+        "gameserver.app_console",
         "gameserver.app_lobby",
         "gameserver.app_records",
         "gameserver.app_players",
@@ -102,6 +107,14 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.cluster",
         "gameserver.parts",
         "gameserver.players",
+    },
+    "gameserver.app_console": SHARED
+    | {
+        "gameserver.adapters",
+        "gameserver.app_watch",
+        "gameserver.cluster",
+        "gameserver.match",
+        "gameserver.parts",
     },
     "gameserver.app_watch": SHARED
     | {

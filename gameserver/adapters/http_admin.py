@@ -40,7 +40,7 @@ class MaintenanceShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _show(services: Services, call: Call[Nothing, Nothing]) -> MaintenanceShown:
-    return _shown(services.maintenance.current)
+    return maintenance_shown(services.maintenance.current)
 
 
 async def _turn_on(services: Services, call: Call[Nothing, NoticeBody]) -> MaintenanceShown:
@@ -50,13 +50,13 @@ async def _turn_on(services: Services, call: Call[Nothing, NoticeBody]) -> Maint
     except ValueError as error:
         raise Problem(BAD_NOTICE, f"Players cannot be told this: {error}.") from None
     _log("maintenance turned on", call.player)
-    return _shown(maintenance)
+    return maintenance_shown(maintenance)
 
 
 async def _turn_off(services: Services, call: Call[Nothing, Nothing]) -> MaintenanceShown:
     await services.maintenance.turn_off()
     _log("maintenance turned off", call.player)
-    return _shown(None)
+    return maintenance_shown(None)
 
 
 class PlayerNamed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,7 +75,7 @@ async def _end_sessions(services: Services, call: Call[PlayerNamed, Nothing]) ->
     return Reply()
 
 
-def _shown(maintenance: Maintenance | None) -> MaintenanceShown:
+def maintenance_shown(maintenance: Maintenance | None) -> MaintenanceShown:
     if maintenance is None:
         return MaintenanceShown(on=False)
     return MaintenanceShown(

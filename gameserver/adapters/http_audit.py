@@ -42,6 +42,8 @@ class Auditor:
     ) -> AnswerT:
         """What ``carry_out`` returns or raises; ``StoreUnavailable`` where nothing was done because
         it could not be written down."""
+        if endpoint.polled:
+            return await carry_out()
         record = self._record(endpoint, call)
         if endpoint.method == "GET":
             _tell(record)

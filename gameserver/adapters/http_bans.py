@@ -99,7 +99,7 @@ async def _ban(services: Services, call: Call[PlayerAsked, BanBody]) -> BanShown
         until_ms=until_ms,
     )
     await services.bans.ban(ban)
-    return _shown(ban)
+    return ban_shown(ban)
 
 
 async def _lift(services: Services, call: Call[LiftAsked, Nothing]) -> Reply:
@@ -114,10 +114,10 @@ async def _list(services: Services, call: Call[BansAsked, Nothing]) -> BansShown
         bans, key=lambda ban: ban.player, cursor=call.params.cursor, limit=call.params.limit
     )
     opened = await services.bans.opened(page)
-    return BansShown(bans=[_shown(ban) for ban in opened], total=len(bans), next=after)
+    return BansShown(bans=[ban_shown(ban) for ban in opened], total=len(bans), next=after)
 
 
-def _shown(ban: Ban) -> BanShown:
+def ban_shown(ban: Ban) -> BanShown:
     return BanShown(
         player=ban.player, reason=ban.reason, by=ban.by, at_ms=ban.at_ms, until_ms=ban.until_ms
     )

@@ -83,18 +83,28 @@ class ResultShown(msgspec.Struct, frozen=True, kw_only=True):
 
 async def _played(services: Services, call: Call[PlayedAsked, Nothing]) -> PlayedPage:
     asked = call.params
-    before = place_of(asked.cursor, tuple[int, str])
-    if before is not None and not 0 <= before[0] < TIME_US_MAX:
-        raise Problem(BAD_CURSOR)
-    found = await _history(services).matches_of(
+    return await played_page(
+        services,
         call.player.player_id,
         game=asked.game,
         mode=asked.mode,
-        before=before,
-        limit=asked.limit + 1,
+        cursor=asked.cursor,
+        limit=asked.limit,
     )
-    page = found[: asked.limit]
-    last = page[-1] if len(found) > asked.limit else None
+
+
+async def played_page(
+    services: Services, player: str, *, cursor: str, limit: int, game: str = "", mode: str = ""
+) -> PlayedPage:
+    """A page of a player's matches. Raises ``Problem``."""
+    before = place_of(cursor, tuple[int, str])
+    if before is not None and not 0 <= before[0] < TIME_US_MAX:
+        raise Problem(BAD_CURSOR)
+    found = await _history(services).matches_of(
+        player, game=game, mode=mode, before=before, limit=limit + 1
+    )
+    page = found[:limit]
+    last = page[-1] if len(found) > limit else None
     shown = []
     for one in page:
         told = msgspec.structs.asdict(one)

@@ -21,6 +21,7 @@ from gameserver.operating import (
     SIGNAL_REFUSED,
     OperationRefused,
 )
+from gameserver.ports import NodeInfo
 
 Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
 PlayerName = Annotated[str, Meta(pattern=r"^[\x21-\x2e\x30-\x7e]{1,128}\Z")]
@@ -33,7 +34,10 @@ REFUSED = {
 
 
 class NodeShown(msgspec.Struct, frozen=True, kw_only=True):
-    """``state``: ``ready`` or ``draining``. ``load``: the share of one core in use."""
+    """``state``: ``ready`` or ``draining``. ``load``: the share of one core in use.
+    ``lateness_p99_ms``: an upper bound of how late steps began, over the last seconds;
+    ``outbox_events``: key events that the queue does not have yet; ``outbox_age_ms``: of the
+    oldest. A node of an earlier version says 0 of what it does not know."""
 
     name: str
     state: str
@@ -41,6 +45,12 @@ class NodeShown(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int
     matches: int
     players: int
+    region: str
+    version: str
+    started_ms: int
+    lateness_p99_ms: float
+    outbox_events: int
+    outbox_age_ms: int
 
 
 class NodesShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +60,7 @@ class NodesShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AllMatchesAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Empty: any."""
+    """Empty: any. ``text``: in the title, or with what the id begins."""
 
     game: Name = ""
     mode: Name = ""
@@ -144,18 +154,20 @@ class KickBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 async def _nodes(services: Services, call: Call[Nothing, Nothing]) -> NodesShown:
-    return NodesShown(
-        nodes=[
-            NodeShown(
-                name=info.name,
-                state=info.state,
-                load=round(info.load, 3),
-                sessions=info.sessions,
-                matches=info.matches,
-                players=info.players,
-            )
-            for info in services.operations.nodes()
-        ]
+    return NodesShown(nodes=[node_shown(info) for info in services.operations.nodes()])
+
+
+def node_shown(info: NodeInfo) -> NodeShown:
+    """A node, as it last said it is."""
+    return NodeShown(
+        name=info.name,
+        state=info.state,
+        load=round(info.load, 3),
+        sessions=info.sessions,
+        matches=info.matches,
+        players=info.players,
+        region=info.region,
+        **msgspec.structs.asdict(info.vitals),
     )
 
 

@@ -112,7 +112,8 @@ class Endpoint:
     ``answers``: what each status carries, the usual one first; ``None`` for no body.
     ``idempotent``: takes an Idempotency-Key (for calls that create something).
     ``id_token``: an ID token will do as well as an access token. ``streamed``: the answer is
-    ``Reply.parts``, and may take as long as a replay."""
+    ``Reply.parts``, and may take as long as a replay. ``polled``: it tells operators figures alone
+    and is asked every few seconds, so that the log does not note who has looked."""
 
     method: str
     path: str
@@ -131,6 +132,7 @@ class Endpoint:
     idempotent: bool = False
     id_token: bool = False
     streamed: bool = False
+    polled: bool = False
 
     def __post_init__(self) -> None:
         names = {one.name for one in msgspec.structs.fields(self.params)}

@@ -10,6 +10,7 @@ from gameserver.adapters.http_idempotency import AnswerStore
 from gameserver.config import Config
 from gameserver.friendship import FriendDesk
 from gameserver.hosting import Hosting
+from gameserver.letters import LetterDesk
 from gameserver.listing import Bulletin
 from gameserver.matchmaking_ports import Matchmaking
 from gameserver.metrics import Metrics
@@ -20,13 +21,14 @@ from gameserver.players.port import ProfileDesk
 from gameserver.ports import Clock, MaintenanceControl, Replays, Tickets, TokenVerifier
 from gameserver.records.port import Boards, History
 from gameserver.revocation import Revocations
+from gameserver.watching import FigureStore, People
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """One field for each part of the server that an endpoint may ask something of. ``ready``
     answers why no new sockets are accepted, or ``None``; ``profiles`` and ``friends`` are ``None``
-    where none are kept, ``history`` and ``boards`` where no database is set."""
+    where none are kept, ``history``, ``boards`` and ``letters`` where no database is set."""
 
     config: Config
     clock: Clock
@@ -49,5 +51,8 @@ class Services:
     matchmaking: Matchmaking
     ready: Callable[[], str | None]
     notifier: Notifier
+    figures: FigureStore
+    people: People
+    letters: LetterDesk | None = None
     profiles: ProfileDesk | None = None
     friends: FriendDesk | None = None

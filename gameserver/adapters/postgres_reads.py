@@ -1,4 +1,5 @@
-"""Match history and leaderboards from PostgreSQL: read only, few connections, bounded time.
+"""Match history and leaderboards from PostgreSQL: read only, few connections, bounded time. What
+is written over them is an order about dead letters, and nothing else.
 
     pool of ``postgres_connections_max``   each opened when first needed, read-only transactions
     ``postgres_timeout_ms``                bounds the wait for a connection, the connecting, and a
@@ -105,12 +106,24 @@ class PostgresReads:
             async with self._pool.acquire(timeout=self._timeout_s) as connection:
                 return await connection.fetch(query, *arguments)
         except _FAILURES as error:
-            self._metrics.reads_failed += 1
-            logger.warning(
-                "records cannot be read",
-                extra={"error": str(error) or type(error).__name__},
-            )
-            raise RecordsUnavailable("PostgreSQL does not answer") from error
+            raise self._failed(error) from error
+
+    async def write(self, statement: str, *arguments: Any) -> None:
+        """One statement in a transaction that may write. Raises ``RecordsUnavailable``."""
+        try:
+            async with self._pool.acquire(timeout=self._timeout_s) as connection:
+                async with connection.transaction():
+                    await connection.execute("SET TRANSACTION READ WRITE")
+                    await connection.execute(statement, *arguments)
+        except _FAILURES as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> RecordsUnavailable:
+        self._metrics.reads_failed += 1
+        logger.warning(
+            "records cannot be read", extra={"error": str(error) or type(error).__name__}
+        )
+        return RecordsUnavailable("PostgreSQL does not answer")
 
     # ── History ──────────────────────────────────────────────────────────────────────────────
 

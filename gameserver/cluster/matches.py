@@ -41,6 +41,7 @@ from gameserver.ports import (
     NodeInfo,
     Seated,
     Subscriber,
+    Vitals,
 )
 from gameserver.wire import from_client
 from gameserver.wire.frame import Broadcast, Frame
@@ -128,6 +129,10 @@ class ClusterMatches:
     def info(self) -> NodeInfo:
         """What this node says of itself."""
         return self._pulse.info()
+
+    def tell_vitals(self, read: Callable[[], Vitals]) -> None:
+        """What ``read`` gives is told with every heartbeat."""
+        self._pulse.vitals = read
 
     # ── joining ──────────────────────────────────────────────────────────────────────────────
 

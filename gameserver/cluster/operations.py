@@ -13,10 +13,17 @@ from typing import Any, Protocol
 import msgspec
 
 from gameserver.cluster.calls import Calls
-from gameserver.cluster.peers import Peers
+from gameserver.cluster.peers import READY, Peers
 from gameserver.errors import NodeSilent, Unavailable
 from gameserver.ids import MatchId, PlayerId
-from gameserver.operating import UNKNOWN_MATCH, Kicked, MatchDetail, OperationRefused
+from gameserver.operating import (
+    LAST_NODE,
+    UNKNOWN_MATCH,
+    UNKNOWN_NODE,
+    Kicked,
+    MatchDetail,
+    OperationRefused,
+)
 from gameserver.ports import MatchStore, NodeInfo
 
 TOPIC = "operate"
@@ -58,7 +65,11 @@ class KickPlayer(msgspec.Struct, array_like=True, tag=5, frozen=True):
     reason: str
 
 
-Order = Inspect | Signal | End | Kick | KickPlayer
+class Drain(msgspec.Struct, array_like=True, tag=6, frozen=True):
+    """Of the node that is asked."""
+
+
+Order = Inspect | Signal | End | Kick | KickPlayer | Drain
 
 
 class Outcome(msgspec.Struct, array_like=True, frozen=True):
@@ -79,7 +90,7 @@ _decode_kicked = msgspec.msgpack.Decoder(Kicked).decode
 class ClusterOperations:
     """Implements ``operating.Operations``. ``info``: what this node says of itself; ``runs``:
     whether a match is played here; ``close_sockets``: closes a player's sockets here, and says how
-    many."""
+    many; ``drain``: lets this node begin to drain."""
 
     def __init__(
         self,
@@ -92,6 +103,7 @@ class ClusterOperations:
         info: Callable[[], NodeInfo],
         runs: Callable[[MatchId], bool],
         close_sockets: Callable[[PlayerId, str], int],
+        drain: Callable[[], None],
     ) -> None:
         self._node = node
         self._desk = desk
@@ -101,6 +113,7 @@ class ClusterOperations:
         self._info = info
         self._runs = runs
         self._close_sockets = close_sockets
+        self._drain = drain
         calls.serve(TOPIC, self._ordered)
 
     def nodes(self) -> list[NodeInfo]:
@@ -146,6 +159,18 @@ class ClusterOperations:
             raise NodeSilent(f"done on all nodes but {', '.join(silent)}, which did not answer")
         return kicked
 
+    async def drain(self, node: str) -> None:
+        """See ``Operations``. Two that are drained in the same moment may leave none for as long as
+        a new one takes to start: matches wait in Redis."""
+        nodes = {info.name: info.state for info in self.nodes()}
+        if node not in nodes:
+            raise OperationRefused(UNKNOWN_NODE, f"there is no node {node}")
+        if nodes[node] != READY:
+            return
+        if list(nodes.values()).count(READY) == 1:
+            raise OperationRefused(LAST_NODE, f"{node} is the only node that takes players")
+        await self._calls.call(node, TOPIC, _encode(Drain()))
+
     async def _order(self, match_id: MatchId, order: Order) -> bytes:
         outcome = _decode_outcome(
             await self._calls.call(await self._owner(match_id), TOPIC, _encode(order))
@@ -185,6 +210,8 @@ class ClusterOperations:
                 matches = self._desk.kick_player(order.player)
                 sockets = self._close_sockets(order.player, order.reason)
                 return _encode(Kicked(matches, sockets))
+            case Drain():
+                self._drain()
         return b""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from gameserver.cluster.peers import READY, Peers
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
-from gameserver.ports import Directory, Entropy, LocalMatches, NodeInfo
+from gameserver.ports import Directory, Entropy, LocalMatches, NodeInfo, Vitals
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,8 @@ SEAT_TTL_MS = 24 * 3_600_000
 
 class Pulse:
     """``sessions``: how many players are here; ``cpu_s``: CPU time of this process so far.
-    ``load``: the share of one core that was used between the last two beats."""
+    ``load``: the share of one core that was used between the last two beats. ``vitals``: read at
+    every beat."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Pulse:
         region: str = "",
     ) -> None:
         self.load = 0.0
+        self.vitals: Callable[[], Vitals] = Vitals
         self._node = node
         self._local = local
         self._directory = directory
@@ -100,6 +102,7 @@ class Pulse:
             players=local.players,
             open=local.open_matches(OPEN_TOLD_MAX),
             region=self._region,
+            vitals=self.vitals(),
         )
 
     def _measured(self) -> NodeInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -47,15 +47,7 @@ class LocalOperations:
             state=runner.state,
             created_ms=runner.created_ms,
             players_max=runner.players_max,
-            players=[
-                Seated(
-                    member.player.id,
-                    member.player.name,
-                    member.player.seat,
-                    member.subscriber is not None,
-                )
-                for member in runner.attendance.roster
-            ],
+            players=_seated(runner),
             events=runner.chronicle.seq,
             uncommitted=runner.uncommitted,
             view=_json(runner.play.view),
@@ -107,11 +99,30 @@ class LocalOperations:
             if not runner.over and runner.attendance.kick(player_id)
         ]
 
+    def seats(self) -> Iterator[tuple[MatchId, str, Seated]]:
+        """Who sits in which match, of which game."""
+        for runner in list(self._runners.values()):
+            if not runner.over:
+                for one in _seated(runner):
+                    yield runner.match_id, runner.game.name, one
+
     def _runner(self, match_id: MatchId) -> Runner:
         runner = self._runners.get(match_id)
         if runner is None or runner.over:
             raise OperationRefused(UNKNOWN_MATCH, f"match {match_id} is not known, or over")
         return runner
+
+
+def _seated(runner: Runner) -> list[Seated]:
+    return [
+        Seated(
+            member.player.id,
+            member.player.name,
+            member.player.seat,
+            member.subscriber is not None,
+        )
+        for member in runner.attendance.roster
+    ]
 
 
 def _json(value: Any) -> bytes | None:

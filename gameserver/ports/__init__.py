@@ -15,6 +15,7 @@ from gameserver.ports.nodes import (
     NodeBus,
     NodeInfo,
     OpenMatch,
+    Vitals,
 )
 from gameserver.ports.player import (
     Admission,
@@ -80,4 +81,5 @@ __all__ = [
     "Subscriber",
     "Tickets",
     "TokenVerifier",
+    "Vitals",
 ]

@@ -44,6 +44,19 @@ class OpenMatch(msgspec.Struct, frozen=True, array_like=True):
     players: int
 
 
+class Vitals(msgspec.Struct, frozen=True, kw_only=True):
+    """How a node fares, for people. ``version``: of its program; ``started_ms``: wall time;
+    ``lateness_p99_ms``: an upper bound of how late steps began, over the last seconds;
+    ``outbox_events``: key events committed that the queue does not have, ``outbox_age_ms``: since
+    the step of the oldest of them."""
+
+    version: str = ""
+    started_ms: int = 0
+    lateness_p99_ms: float = 0.0
+    outbox_events: int = 0
+    outbox_age_ms: int = 0
+
+
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a node says of itself with every heartbeat. ``load``: the share of one core that its
     process uses; ``state``: ``ready`` or ``draining``; ``region``: where it stands; empty: nobody
@@ -57,6 +70,7 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     players: int
     open: list[OpenMatch]
     region: str = ""
+    vitals: Vitals = Vitals()
 
 
 class Directory(Protocol):

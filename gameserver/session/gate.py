@@ -19,6 +19,7 @@ from gameserver.ports import (
     Connection,
     Credentials,
     Entropy,
+    Identity,
     Matches,
     Overloaded,
     SessionRecords,
@@ -94,6 +95,11 @@ class SessionGate:
     def players(self) -> list[PlayerId]:
         """Who has a session here."""
         return list(self._of_player)
+
+    @property
+    def identities(self) -> list[Identity]:
+        """Of all sessions here."""
+        return [session.identity for session in self._sessions.values()]
 
     @property
     def full(self) -> bool:

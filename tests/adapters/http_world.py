@@ -42,6 +42,7 @@ from tests.fakes.memory_parties import MemoryParties, MemoryPartyNews, desk_in_m
 from tests.fakes.memory_recordings import MemoryRecordings
 from tests.fakes.memory_records import MemoryRecords
 from tests.fakes.memory_revocations import MemoryRevocations
+from tests.fakes.memory_watching import MemoryFigures, MemoryLetters, MemoryPeople
 
 
 def wall_ms() -> float:
@@ -101,6 +102,9 @@ class World:
     recordings: MemoryRecordings = field(default_factory=MemoryRecordings)
     friends: FriendDesk | None = None
     notifier: MemoryNotifier = field(default_factory=MemoryNotifier)
+    figures: MemoryFigures = field(default_factory=MemoryFigures)
+    people: MemoryPeople = field(default_factory=MemoryPeople)
+    letters: MemoryLetters | None = field(default_factory=MemoryLetters)
 
     async def current(self) -> Catalogue:
         return Catalogue(self.running)
@@ -250,6 +254,9 @@ def services_of(world: World, **settings: Any) -> Services:
         notifier=world.notifier,
         profiles=world.profiles,
         friends=world.friends,
+        figures=world.figures,
+        people=world.people,
+        letters=world.letters,
     )
 
 

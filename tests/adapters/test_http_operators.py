@@ -44,6 +44,12 @@ async def test_nodes_and_all_matches_are_listed() -> None:
                     "sessions": 3,
                     "matches": 2,
                     "players": 3,
+                    "region": "",
+                    "version": "",
+                    "started_ms": 0,
+                    "lateness_p99_ms": 0.0,
+                    "outbox_events": 0,
+                    "outbox_age_ms": 0,
                 }
             ]
         }

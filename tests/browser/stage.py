@@ -38,6 +38,7 @@ from tests.fakes.memory_operating import MemoryAudit, MemoryBans, MemoryOperatio
 from tests.fakes.memory_parties import MemoryParties, MemoryPartyNews, desk_in_memory
 from tests.fakes.memory_recordings import MemoryRecordings
 from tests.fakes.memory_revocations import MemoryRevocations
+from tests.fakes.memory_watching import MemoryFigures, MemoryPeople
 from tests.replay.played import GAMES as RECORDED
 
 WEB = Path(__file__).resolve().parents[2] / "web"
@@ -138,6 +139,8 @@ class Stage:
                 ),
                 ready=lambda: self.not_ready,
                 notifier=MemoryNotifier(),
+                figures=MemoryFigures(),
+                people=MemoryPeople(),
             )
         )
         self.api_url = f"http://127.0.0.1:{await api.start()}"

@@ -72,6 +72,7 @@ class TownHouse:
             info=lambda: self.cluster.info,
             runs=self.house.service.runs,
             close_sockets=self._close_sockets,
+            drain=lambda: self.closed.append(("drain", name)),
         )
         self.host = ClusterHost(
             node=name,

@@ -11,8 +11,10 @@ import msgspec
 
 from gameserver.ids import MatchId, PlayerId
 from gameserver.operating import (
+    LAST_NODE,
     NOT_SEATED,
     UNKNOWN_MATCH,
+    UNKNOWN_NODE,
     AuditRecord,
     Ban,
     Kicked,
@@ -138,6 +140,7 @@ class MemoryOperations:
 
     def __init__(self) -> None:
         self.matches: set[str] = set()
+        self.alone = False
         self.done: list[tuple[str, ...]] = []
         self.failure: Exception | None = None
 
@@ -182,6 +185,15 @@ class MemoryOperations:
             raise self.failure
         self.done.append(("kick_everywhere", player_id, reason))
         return Kicked([MatchId("m1")], 2)
+
+    async def drain(self, node: str) -> None:
+        if self.failure is not None:
+            raise self.failure
+        if node != "n1":
+            raise OperationRefused(UNKNOWN_NODE, f"there is no node {node}")
+        if self.alone:
+            raise OperationRefused(LAST_NODE, f"{node} is the only node that takes players")
+        self.done.append(("drain", node))
 
     def _check(self, match_id: MatchId, *call: str) -> None:
         if self.failure is not None:

@@ -18,7 +18,7 @@ from tests.worker.builders import chunk, story
 from tests.worker.conftest import fetch
 from tests.worker.old_worker import old_sink
 
-HEAD = "0006"
+HEAD = "0007"
 BEFORE = "0002"
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 
