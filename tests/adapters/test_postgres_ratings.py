@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -19,13 +18,9 @@ from gameserver.ids import PlayerId
 from gameserver.matchmaking import NEWCOMER, Queue, Rating
 from gameserver.metrics import Metrics
 from gameserver.players.ratings import CachedRatings
-from persistence_worker.apply import PostgresSink
-from persistence_worker.intake import prepare
-from persistence_worker.migrate import migrate
-from persistence_worker.postgres import Database
 from tests.fakes.clock import SeededEntropy
 from tests.worker.builders import ended, joined, started
-from tests.worker.conftest import fetch
+from tests.worker.conftest import fetch, fill
 
 DUEL = Queue("arena", "duel")
 ANN, BEN, CID = PlayerId("ann"), PlayerId("ben"), PlayerId("cid")
@@ -35,18 +30,13 @@ PATIENT_MS, HASTY_MS = 20_000, 100
 @pytest.fixture
 async def rated(postgres_dsn: str) -> str:
     """Ann has beaten Ben; Cid has not played."""
-    await migrate(postgres_dsn)
-    database = await Database.open(
-        postgres_dsn, connections_max=1, timeout_s=20, connect_s=5, statement_cache=100
-    )
     records = [
         started("m1", 1),
         joined("m1", 2, "ann", name="Ann"),
         joined("m1", 3, "ben", name="Ben"),
         ended("m1", 4, [("ann", 1, 7.5), ("ben", 2, 3.0)]),
     ]
-    await PostgresSink(database, jitter=random.random).apply([prepare(one) for one in records])
-    await database.close()
+    await fill(postgres_dsn, records)
     return postgres_dsn
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -17,13 +16,10 @@ from gameserver.errors import ConfigError, RecordsUnavailable
 from gameserver.lobby.boards import CachedBoards
 from gameserver.metrics import Metrics
 from gameserver.records.board import Board, Span
-from persistence_worker.apply import PostgresSink
-from persistence_worker.intake import prepare
-from persistence_worker.migrate import migrate
-from persistence_worker.postgres import Database
 from tests.fakes.clock import SeededEntropy
 from tests.fakes.memory_cache import MemoryCacheHub
 from tests.worker.builders import ended, joined, left, started
+from tests.worker.conftest import fill
 
 BOARD = Board("arena", "duel", Span.ALL, "")
 
@@ -36,10 +32,6 @@ async def opened(dsn: str, **settings: int) -> PostgresReads:
 @pytest.fixture
 async def filled(postgres_dsn: str) -> str:
     """Three matches of ann's: one won, one left, one that runs."""
-    await migrate(postgres_dsn)
-    database = await Database.open(
-        postgres_dsn, connections_max=1, timeout_s=20, connect_s=5, statement_cache=100
-    )
     records = [
         started("m1", 1),
         joined("m1", 2, "ann", name="Ann"),
@@ -51,8 +43,7 @@ async def filled(postgres_dsn: str) -> str:
         started("m3", 1),
         joined("m3", 2, "ann", name="Anna"),
     ]
-    await PostgresSink(database, jitter=random.random).apply([prepare(one) for one in records])
-    await database.close()
+    await fill(postgres_dsn, records)
     return postgres_dsn
 
 

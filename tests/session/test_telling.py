@@ -7,7 +7,6 @@ from gameserver.ports import Admission
 from gameserver.wire import to_client
 from tests.session.parts import (
     FakeConnection,
-    FakeVerifier,
     identity,
     make_gate,
 )
@@ -16,8 +15,7 @@ NEWS = to_client.Matchmaking("t", "arena", "duel", "matched", "m", 0)
 
 
 async def test_every_connection_of_the_player_hears_and_no_other() -> None:
-    verifier = FakeVerifier(identity())
-    gate = make_gate(verifier=verifier)
+    gate = make_gate()
     connections = [FakeConnection() for _ in range(3)]
     players = ("p1", "p1", "p2")
     sessions = [

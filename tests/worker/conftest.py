@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
+import random
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ import asyncpg
 import pytest
 
 from gameserver.devstack.process import free_port
+from gameserver.wire.event_record import EventRecord
+from persistence_worker.apply import PostgresSink
+from persistence_worker.intake import prepare
 from persistence_worker.messages import Outgoing
 from persistence_worker.migrate import migrate
 from persistence_worker.postgres import Database
@@ -34,6 +38,18 @@ async def until(condition: Callable[[], Awaitable[Any]], *, what: str) -> Any:
             return answer
         await asyncio.sleep(0.05)
     raise AssertionError(f"never: {what}")
+
+
+async def fill(dsn: str, records: Sequence[EventRecord]) -> None:
+    """Tables with what the worker makes of ``records``."""
+    await migrate(dsn)
+    database = await Database.open(
+        dsn, connections_max=1, timeout_s=20, connect_s=5, statement_cache=100
+    )
+    try:
+        await PostgresSink(database, jitter=random.random).apply([prepare(one) for one in records])
+    finally:
+        await database.close()
 
 
 async def fetch(dsn: str, query: str, *arguments: Any) -> list[asyncpg.Record]:
