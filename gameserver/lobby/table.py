@@ -22,7 +22,7 @@ from gameserver.ids import MatchId, PlayerId
 from gameserver.lobby import estimate
 from gameserver.lobby.estimate import Estimator
 from gameserver.lobby.form import form
-from gameserver.lobby.opener import Opener
+from gameserver.lobby.openings import Openings
 from gameserver.lobby.pool import Pool
 from gameserver.lobby.rules import Compiled
 from gameserver.lobby.teller import update_of, updates_of
@@ -95,7 +95,7 @@ class Table:
         self._asked: dict[MatchId, Asked] = {}
         self._settled: deque[MatchId] = deque(maxlen=SETTLED_REMEMBERED)
         self._was_settled: set[MatchId] = set()
-        self._openings = Opener(
+        self._openings = Openings(
             queue,
             mastery.fence,
             store=store,

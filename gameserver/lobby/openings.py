@@ -24,7 +24,7 @@ OPENING_TRIES = 4
 RETRY_S = 0.2
 
 
-class Opener:
+class Openings:
     """For ``Table``. ``lost``: another node is the master of the queue."""
 
     def __init__(
