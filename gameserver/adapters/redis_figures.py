@@ -13,8 +13,8 @@ from typing import Any, cast
 import msgspec
 from redis.exceptions import ResponseError
 
-from gameserver.adapters.redis_client import FAILURES, Client
-from gameserver.errors import StoreUnavailable
+from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_client import Client
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock
 from gameserver.watching import KEPT_MS, SAMPLES_MAX, Sample
@@ -32,32 +32,29 @@ class RedisFigures:
         self._client = cast(Any, client)
         self._key = f"{prefix}:figures"
         self._clock = clock
-        self._metrics = metrics
+        self._call = Calls(metrics, "the figures do not answer")
 
     async def add(self, sample: Sample) -> None:
         """See ``FigureStore``."""
-        try:
-            await self._client.xadd(
-                self._key,
-                {"f": _encode(sample)},
-                id=f"{sample.at_ms}-0",
-                maxlen=SAMPLES_MAX,
-                approximate=False,
-            )
-            await self._client.pexpire(self._key, KEPT_MS)
-        except ResponseError as error:
-            if _TAKEN not in str(error):
-                raise self._failed(error) from error
-        except FAILURES as error:
-            raise self._failed(error) from error
+        with self._call():
+            try:
+                await self._client.xadd(
+                    self._key,
+                    {"f": _encode(sample)},
+                    id=f"{sample.at_ms}-0",
+                    maxlen=SAMPLES_MAX,
+                    approximate=False,
+                )
+                await self._client.pexpire(self._key, KEPT_MS)
+            except ResponseError as error:
+                if _TAKEN not in str(error):
+                    raise
 
     async def since(self, after_ms: int) -> list[Sample]:
         """See ``FigureStore``. A sample of another version is left out."""
         oldest = max(after_ms, int(self._clock.wall_ms()) - KEPT_MS)
-        try:
+        with self._call():
             entries = await self._client.xrange(self._key, f"({max(0, oldest)}-0", "+")
-        except FAILURES as error:
-            raise self._failed(error) from error
         found = []
         for _, fields in entries:
             try:
@@ -65,7 +62,3 @@ class RedisFigures:
             except (msgspec.DecodeError, KeyError):
                 continue
         return found
-
-    def _failed(self, error: Exception) -> StoreUnavailable:
-        self._metrics.store_errors += 1
-        return StoreUnavailable(f"the figures do not answer: {error}")
