@@ -46,15 +46,17 @@ async def open_client(
 
 
 class SqsQueue:
-    """A standard queue behind ``MessageQueue``."""
+    """A standard queue behind ``MessageQueue``. No receive waits longer than ``wait_s_max``."""
 
-    def __init__(self, client: Any, url: str, *, timeout_s: float) -> None:
+    def __init__(self, client: Any, url: str, *, timeout_s: float, wait_s_max: int = 20) -> None:
         self.url = url
         self._client = client
         self._timeout_s = timeout_s
+        self._wait_s_max = wait_s_max
 
     async def receive(self, *, wait_s: int, visibility_s: int) -> list[Message]:
         """See ``MessageQueue``."""
+        wait_s = min(wait_s, self._wait_s_max)
         answer = await self._call(
             self._client.receive_message,
             extra_s=wait_s,

@@ -137,8 +137,9 @@ def environment(**settings: Any) -> dict[str, str]:
 async def call(
     *words: str, stdin: str = os.devnull, **settings: Any
 ) -> subprocess.CompletedProcess[str]:
-    """``python -m persistence_worker WORDS…``; see ``run_forked``."""
-    environ = environment(**settings) | {"COLUMNS": "300"}
+    """``python -m persistence_worker WORDS…``; see ``run_forked``. It does not wait for more dead
+    letters than are there: one look at the endpoint of the tests shows all of them."""
+    environ = environment(**settings | {"receive_wait_s": 0}) | {"COLUMNS": "300"}
     return await asyncio.to_thread(run_forked, WORKER, words, environ=environ, stdin=stdin)
 
 
