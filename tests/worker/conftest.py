@@ -21,7 +21,6 @@ from gameserver.wire.event_record import EventRecord
 from persistence_worker.apply import PostgresSink
 from persistence_worker.intake import prepare
 from persistence_worker.messages import Outgoing
-from persistence_worker.migrate import migrate
 from persistence_worker.postgres import Database
 from persistence_worker.sqs import SqsQueue, open_client
 from tests.forked import WORKER, Forked, run_forked
@@ -61,8 +60,8 @@ async def fetch(dsn: str, query: str, *arguments: Any) -> list[asyncpg.Record]:
 
 
 @pytest.fixture
-async def migrated_dsn(postgres_dsn: str) -> str:
-    await migrate(postgres_dsn)
+def migrated_dsn(postgres_dsn: str) -> str:
+    """``postgres_dsn``, which then is migrated."""
     return postgres_dsn
 
 
