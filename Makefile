@@ -9,6 +9,9 @@ COMPILED := $(VENV)/.compiled
 SCANNER := deploy/.venv/.installed
 # Most tests wait for processes of their own, so a few run at a time even on two cores.
 TEST_PROCESSES ?= 3
+# Some environments forbid to keep what was compiled: then each of hundreds of processes compiles all
+# modules anew, half a second of CPU every time.
+export PYTHONDONTWRITEBYTECODE :=
 
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
