@@ -3,8 +3,7 @@
     python -m bench.cluster [--out FILE]
 
 The production adapters over a real Valkey, one caller: heartbeats over a directory of so many
-servers, sweeps over so many matches, messages. Every server does this, so the load of a cluster is
-this times their number; `python -m deploy.capacity` reckons with it.
+servers, messages, looks for matches without an owner. `python -m deploy.capacity` reckons with it.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from gameserver.config import Config
 from gameserver.devstack.process import LOOPBACK, free_port
 from gameserver.devstack.valkey import Valkey
 from gameserver.ids import MatchId
+from gameserver.match.sweep import PAGES_PER_TURN
 from gameserver.metrics import Metrics
 from gameserver.ports import NodeInfo, OpenMatch
 from tests.redis_cluster import RedisCluster
@@ -39,6 +39,7 @@ SERVERS = (25, 100, 200, 400)
 OPEN = (8, 64)
 """Open matches that a heartbeat names: a few usually, since the fullest fill first; 64 at most."""
 MATCHES = 10_000
+ASKED = 50
 NOTE_BYTES = 400
 """About the news of a match of eight."""
 MEASURED_S = 1.0
@@ -113,20 +114,34 @@ async def heartbeat(config: Config, gauge: Gauge, servers: int, open_matches: in
         return await gauge.cost(call)
 
 
-async def sweep(config: Config, gauge: Gauge) -> Cost:
-    """One look for matches without an owner, among ``MATCHES`` that all have one."""
+async def sweep(config: Config, gauge: Gauge) -> tuple[Cost, Cost]:
+    """A question for the turn that is answered with no; and 1,000 matches looked at, of
+    ``MATCHES`` that all have an owner."""
     async with RedisMatchStore.connect(config, metrics=Metrics()) as store:
         for number in range(MATCHES):
             await store.acquire(MatchId(f"01JDQK3V7N{number:016d}"), owner="a", lease_ttl_ms=TTL_MS)
 
-        async def call() -> int:
-            assert not await store.orphans(limit=64)
-            return 1
+        async def ask() -> int:
+            for _ in range(ASKED):
+                assert await store.take_turn(turn_ms=TTL_MS) is None
+            return ASKED
 
-        return await gauge.cost(call)
+        async def walk() -> int:
+            place, pages = 0, 0
+            while True:
+                if pages % PAGES_PER_TURN == 0:
+                    assert await store.take_turn(turn_ms=TTL_MS, at_once=True) is not None
+                page = await store.orphans(place)
+                place, pages = page.next_place, pages + 1
+                assert not page.orphans
+                if not place:
+                    return MATCHES // 1_000
+
+        walked = await gauge.cost(walk)
+        return await gauge.cost(ask), walked
 
 
-async def cluster_sweep() -> Cost:
+async def cluster_sweep() -> tuple[Cost, Cost]:
     """The same in a Redis Cluster, where the leases of matches are on all servers."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         with RedisCluster(Path(directory) / "cluster", prefix="b") as cluster:
@@ -177,11 +192,14 @@ async def measure(url: str, port: int, pid: int) -> list[str]:
                 cost = await heartbeat(config, gauge, servers, open_matches)
                 lines.append(_row(f"{servers}, each with {open_matches} open matches", cost))
         await client.flushall()
-        cost = await sweep(Config(redis_url=url, redis_prefix="b"), gauge)
-        lines += ["", "## A sweep for matches without an owner, one a second of each server", ""]
-        lines += [_HEAD.format("matches"), _row(f"{MATCHES:,}, each with its owner", cost)]
-        cost = await cluster_sweep()
-        lines.append(_row(f"{MATCHES:,}, in a cluster of three, all of them together", cost))
+        lines += ["", "## Looking for matches without an owner, in turn", ""]
+        lines += [_HEAD.format(f"of {MATCHES:,} matches, each with its owner")]
+        for where, (asked, walked) in (
+            ("", await sweep(Config(redis_url=url, redis_prefix="b"), gauge)),
+            (", in a cluster of three, all of them together", await cluster_sweep()),
+        ):
+            lines.append(_row(f"1,000 looked at{where}", walked))
+            lines.append(_row(f"a question whose turn it is{where}", asked))
         cost = await note(Config(redis_url=url, redis_prefix="b"), gauge, port, 100)
         lines += ["", "## A message from server to server, as news of a match's tickets are", ""]
         lines += [_HEAD.format("bytes"), _row(f"{NOTE_BYTES}, to each of 100 servers", cost)]

@@ -47,7 +47,8 @@ _ONE_LOST = core_one_lost(_SMALL, SIZES["small"].play.peak)
 _CORE = valkey_core(_LARGE, _FULL)
 _CELLS = tuple(plan(count).cells for count in PLAYERS[2:])
 _BYTES = share_of_shared(plan(PLAYERS[-1]))
-_COMMITS, _SWEEPS = commits(_LARGE, _FULL), sweeps(_LARGE, _FULL)
+_COMMITS = commits(_LARGE, _FULL)
+_FIRST, _ = first(_LARGE)
 
 
 def document() -> str:
@@ -228,9 +229,10 @@ _AFTER_WAYS = f"""
 * **1,000 players, `small`.** Two servers. When one is lost, its players wait {PAUSE_S.value:g} s
   (p99), and the core of the other is {_ONE_LOST:.0%} busy until the next task is there, after
   {_AGAIN_S:.1f} s of CPU to take them. It grows by servers, to their maximum; then `medium`.
-* **100,000, `large`.** The core of one Valkey node is the fullest, {_CORE:.0%}: {_COMMITS:.0%} are
-  commits and {_SWEEPS:.0%} sweeps, which further shards share; heartbeats and news, which they do
-  not, grow with the square of the players. More shards help a little way; then a second cell.
+* **100,000, `large`.** What gives way first is {_FIRST.name}, {_FIRST.load(_LARGE, _FULL):.0%}:
+  {_FIRST.then}. The core
+  of the fullest Valkey node is {_CORE:.0%} busy: {_COMMITS:.0%} are commits, which further shards
+  share; heartbeats and news, which they do not, grow with the square of the players.
 * **1 million: {_CELLS[0]} cells.** In a single one heartbeats alone would be several cores' work
   for one, and the queue's master could not tell all servers who has been matched.
 * **10 million: {_CELLS[1]} cells.** No part of a cell is fuller than before. What all cells share
@@ -249,9 +251,9 @@ Its servers and shards grow along. **Bold**: more than it can bear.
 
 _AFTER_ALONE = """
 Heartbeats and news of tickets grow with the square of the servers, because each server is told of
-each; sweeps grow with the servers, and are shared by the shards. A cell could be larger if servers
-swept in turn instead of all at once, if news of tickets went only to the servers where the players
-are, and if the directory sent what has changed. None of that is done.
+each. Sweeps grow with the players alone: servers look for matches without an owner in turn, one
+for all ([failover.md](failover.md)). A cell could be larger if news of tickets went only to the
+servers where the players are, and if the directory sent what has changed. Neither is done.
 
 ## What all cells share
 

@@ -18,8 +18,8 @@ from deploy.cost.model import RELAY_CALLS_PER_S as RELAY_CALLS
 from deploy.cost.model import SECONDS, SIZES, Line, Play, Size, estimate
 
 BEATS_PER_S = 1 / f.BEAT_S.value
-SWEEPS_PER_S = f.SWEEPS_PER_LEASE.value / f.LEASE_MS.value * 1_000
-SWEEP_MATCHES = f.SWEEP_PAGE.value * f.SWEEP_PAGES.value
+WALKS_PER_S = f.WALKS_PER_LEASE.value / f.LEASE_MS.value * 1_000
+"""How often all matches are looked at, and how often each server asks for the turn to do so."""
 ARENA_US = f.STEP_US.value + f.VIEW_US.value
 ARENA_HZ, ARENA_PLAYERS = 20.0, 8.0
 WORKER_CORES = 0.5
@@ -126,9 +126,11 @@ def core_one_lost(cell: Cell, players: float) -> float:
 
 
 def _chores_us(cell: Cell, players: float) -> float:
-    """µs a second of each server for the others: heartbeats, and sweeps."""
-    beat = _line(f.HEARTBEAT_SERVER_US, cell.servers(players)) * BEATS_PER_S
-    return beat + f.SWEEP_SERVER_US.value * SWEEPS_PER_S * _swept(cell, players)
+    """µs a second of each server for the others: heartbeats, and its part of the sweep."""
+    servers = cell.servers(players)
+    beat = _line(f.HEARTBEAT_SERVER_US, servers) * BEATS_PER_S
+    looked = _matches(cell, players) / 1_000 / servers
+    return beat + (f.LOOK_SERVER_US.value * looked + f.ASK_SERVER_US.value) * WALKS_PER_S
 
 
 def _line(pair: tuple[f.Figure, f.Figure], servers: float) -> float:
@@ -139,11 +141,6 @@ def _line(pair: tuple[f.Figure, f.Figure], servers: float) -> float:
 
 def _matches(cell: Cell, players: float) -> float:
     return players / cell.game.players_per_match
-
-
-def _swept(cell: Cell, players: float) -> float:
-    """Share of the matches that a sweep looks at, of those that it would look at."""
-    return min(1.0, _matches(cell, players) / SWEEP_MATCHES)
 
 
 def commits(cell: Cell, players: float) -> float:
@@ -159,11 +156,13 @@ def heartbeats(cell: Cell, players: float) -> float:
 
 
 def sweeps(cell: Cell, players: float) -> float:
-    """A shard's core: each server looks for matches that have lost their owner."""
+    """The core of the shard that keeps the turn: servers look for matches that have lost their
+    owner one at a time, and all of them ask whose turn it is."""
     shards = cell.shards(players)
-    one = f.SWEEP_US.value if shards == 1 else f.SWEEP_CLUSTER_US.value
-    a_second = cell.servers(players) * SWEEPS_PER_S * _swept(cell, players)
-    return a_second * one / 1e6 / shards
+    one = f.LOOK_US.value if shards == 1 else f.LOOK_CLUSTER_US.value
+    looked = _matches(cell, players) / 1_000 * one / shards
+    asked = cell.servers(players) * f.ASK_US.value
+    return (looked + asked) * WALKS_PER_S / 1e6
 
 
 def _tickets_per_s(cell: Cell, players: float) -> float:

@@ -4,6 +4,8 @@
     <prefix>:{m:<id>}:l   string   the lease: its owner, expiring
     <prefix>:{m:<id>}:o   stream   the outbox: entry <seq>-0, field r = the record
     <prefix>:open         set      ids of matches that somebody should own
+    <prefix>:sweep        hash     the turn to look for those that nobody owns: number, place,
+                                   begun (this walk, ms), until (nobody else before, ms)
 
 Every change is one Lua script, and one call serves many matches; in a Redis Cluster, where each
 match has a slot of its own, one. The open set is in another slot: an id enters it before its match
@@ -35,7 +37,7 @@ from gameserver.adapters.redis_script import Replicas, Script
 from gameserver.config import Config
 from gameserver.ids import MatchId
 from gameserver.metrics import Metrics
-from gameserver.ports import Acquired, Commit, Lease, OutboxEntry, Outcome
+from gameserver.ports import Acquired, Commit, Lease, OutboxEntry, Outcome, Page, Turn
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +50,9 @@ MATCHES_PER_CALL = 64
 CALLS_AT_ONCE = 16
 """In a Redis Cluster: matches of one group whose calls are under way side by side."""
 GROUPS_AT_ONCE = 4
-OPEN_PAGE = 512
-OPEN_PAGES_PER_CALL = 4
+OPEN_PAGE = 128
+"""Matches whose leases are asked for at once. In a Redis Cluster that is a command each, so that
+more would hold up the ticks of this node."""
 FENCE_KEPT_MS = 3_600_000
 """How long a forgotten match's fence still stops an owner who slept through its end."""
 
@@ -73,14 +76,16 @@ class RedisMatchStore:
         self._places = asyncio.Semaphore(GROUPS_AT_ONCE)
         self._prefix = prefix
         self._open = f"{prefix}:open"
+        self._sweep = f"{prefix}:sweep"
         self._call = partial(Calls(metrics, "Redis").within, timeout_ms / 1000)
         self._replicas = replicas
-        self._cursor = 0
         self._acquire = Script("acquire")
         self._renew = Script("renew")
         self._commit = Script("commit")
         self._release = Script("release")
         self._forget = Script("forget")
+        self._take_turn = Script("sweep_take")
+        self._end_turn = Script("sweep_end")
 
     @classmethod
     def connect(cls, config: Config, *, metrics: Metrics) -> Self:
@@ -244,21 +249,28 @@ class RedisMatchStore:
                 await cast(Any, self._client.srem(self._open, lease.match_id))
         return bool(gone)
 
-    async def orphans(self, *, limit: int) -> list[MatchId]:
-        """Looks at a few pages of the open set, until one holds an orphan, and goes on from there
-        at the next call: what a call costs does not grow with the number of matches."""
-        for _ in range(OPEN_PAGES_PER_CALL):
-            async with self._call():
-                self._cursor, page = await cast(
-                    Any, self._client.sscan(self._open, cursor=self._cursor, count=OPEN_PAGE)
-                )
-                ids = [MatchId(member.decode()) for member in page]
-                leases = [self._keys(match_id)[1] for match_id in ids]
-                owners = await self._owners(leases)
-            found = [one for one, owner in zip(ids, owners, strict=True) if owner is None]
-            if found or not self._cursor:
-                return found[:limit]
-        return []
+    async def take_turn(self, *, turn_ms: int, at_once: bool = False) -> Turn | None:
+        async with self._call():
+            answer = await self._take_turn.call(
+                self._client, [self._sweep], (turn_ms, int(at_once))
+            )
+        return None if answer is None else Turn(*map(int, answer))
+
+    async def orphans(self, place: int = 0) -> Page:
+        """A failover may let a cursor of the set mean another place: what is passed over by that
+        is met by the next walk."""
+        async with self._call():
+            cursor, page = await cast(
+                Any, self._client.sscan(self._open, cursor=place, count=OPEN_PAGE)
+            )
+            ids = [MatchId(member.decode()) for member in page]
+            owners = await self._owners([self._keys(match_id)[1] for match_id in ids])
+        found = [one for one, owner in zip(ids, owners, strict=True) if owner is None]
+        return Page(found, int(cursor))
+
+    async def end_turn(self, turn: Turn, *, place: int, turn_ms: int) -> None:
+        async with self._call():
+            await self._end_turn.call(self._client, [self._sweep], (turn.number, place, turn_ms))
 
     async def _owners(self, leases: Sequence[str]) -> list[Any]:
         if not leases:

@@ -95,7 +95,9 @@ class SealedMatchStore:
         self.release = inner.release
         self.trim = inner.trim
         self.forget = inner.forget
+        self.take_turn = inner.take_turn
         self.orphans = inner.orphans
+        self.end_turn = inner.end_turn
 
     async def commit(self, commits: Sequence[Commit], *, lease_ttl_ms: int) -> list[Outcome]:
         """See ``ports.MatchStore``. A repeated commit is sealed anew; the store compares fence and

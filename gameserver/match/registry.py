@@ -34,8 +34,6 @@ logger = logging.getLogger(__name__)
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 FULL = "this node runs as many as it may"
-ADOPTED_AT_ONCE = 64
-"""How many matches of a lost node a sweep takes side by side."""
 
 
 def _not_noted(player_id: PlayerId, match_id: MatchId | None) -> None:
@@ -202,20 +200,14 @@ class Registry:
         if not task.cancelled():
             task.exception()  # Whoever waits raises it.
 
-    async def adopt_orphans(self) -> bool:
-        """One sweep: continue what nobody owns, as far as there is room. True where there may be
-        more. Raises ``StoreUnavailable``."""
-        room = self._config.matches_max - len(self.runners)
-        if self.draining or room <= 0:
-            return False
-        limit = min(room, ADOPTED_AT_ONCE)
-        found = await self._store.orphans(limit=limit)
-        wanted = [one for one in found if one not in self.runners | self._undertaker.all]
-        adopted = await asyncio.gather(*map(self.adopt, wanted), return_exceptions=True)
-        for outcome in adopted:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return len(found) == limit and any(adopted)
+    @property
+    def room(self) -> int:
+        """For how many further matches; none once the node goes away."""
+        return 0 if self.draining else max(0, self._config.matches_max - len(self.runners))
+
+    def answers_for(self, match_id: MatchId) -> bool:
+        """Whether the match is this node's, be its lease running or not."""
+        return match_id in self.runners or match_id in self._undertaker.all
 
     def _add(self, runner: Runner) -> None:
         self.runners[runner.match_id] = runner

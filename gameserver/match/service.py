@@ -6,7 +6,7 @@ MatchService
 ├── LeaseKeeper  task
 ├── Relay        tasks (send, trim)
 ├── Undertaker   task
-└── sweep        task: adopt what nobody owns
+└── Sweep        task: adopt what nobody owns
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from heapq import nlargest
 from typing import Any
 
 from gameserver.config import Config
-from gameserver.errors import StoreUnavailable
 from gameserver.game.contract import AnyGame
 from gameserver.ids import MatchId, PlayerId
 from gameserver.listing import Listed
@@ -40,6 +39,7 @@ from gameserver.match.relay import Relay
 from gameserver.match.remains import Undertaker
 from gameserver.match.runner import Runner
 from gameserver.match.services import Services
+from gameserver.match.sweep import Sweep
 from gameserver.match.traced import MatchTraces
 from gameserver.matchmaking import Booking, Place, Queue, Vacancy
 from gameserver.metrics import Metrics
@@ -59,7 +59,6 @@ from gameserver.wire import from_client
 
 logger = logging.getLogger(__name__)
 
-_SWEEPS_PER_TTL = 2
 _DRAIN_POLL_S = 0.01
 _HANDOVERS_AT_ONCE = 4
 _HANDOVER_ROUNDS = 200
@@ -133,6 +132,9 @@ class MatchService:
             spawn=self._spawn,
         )
         self._entrance = Entrance(self._registry, store)
+        self._sweep = Sweep(
+            self._registry, store, lease_ttl_ms=config.lease_ttl_ms, entropy=entropy
+        )
         self._booked = Booked(self._registry, node=node, clock=clock)
         self.hosting = LocalHosting(self._registry, hosted_max=config.hosted_matches_max)
         self.operations = LocalOperations(self._registry.runners, node=node)
@@ -298,7 +300,7 @@ class MatchService:
             self._relay.run,
             self._relay.run_trim,
             self._undertaker.run,
-            self._sweep,
+            self._sweep.run,
         ):
             task = self._loop.create_task(run())
             task.add_done_callback(self._ended)
@@ -306,7 +308,7 @@ class MatchService:
 
     async def adopt_orphans(self) -> None:
         """Continue what nobody owns, now. Raises ``StoreUnavailable``."""
-        await self._registry.adopt_orphans()
+        await self._sweep.look(at_once=True)
 
     async def drain(self, deadline_s: float) -> None:
         """Hand the matches over: no new ones, and of each a last commit, the lease given back;
@@ -380,13 +382,3 @@ class MatchService:
         error = task.exception() or RuntimeError("a side task returned")
         logger.critical("a side task has ended", exc_info=error)
         self.failed.set_exception(error)
-
-    async def _sweep(self) -> None:
-        pause_s = self._config.lease_ttl_ms / 1000 / _SWEEPS_PER_TTL
-        while True:
-            try:
-                if await self._registry.adopt_orphans():
-                    continue
-            except StoreUnavailable as error:
-                logger.warning("sweep failed", extra={"error": str(error)})
-            await asyncio.sleep(pause_s * (0.75 + self._entropy.jitter() / 2))

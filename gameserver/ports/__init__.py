@@ -37,11 +37,13 @@ from gameserver.ports.store import (
     MatchStore,
     OutboxEntry,
     Outcome,
+    Page,
     Recordings,
     Replays,
     ReplaySection,
     ReplayShown,
     Sealer,
+    Turn,
 )
 from gameserver.ports.world import Clock, Entropy
 
@@ -69,6 +71,7 @@ __all__ = [
     "OutboxEntry",
     "Outcome",
     "Overloaded",
+    "Page",
     "Recordings",
     "ReplaySection",
     "ReplayShown",
@@ -81,5 +84,6 @@ __all__ = [
     "Subscriber",
     "Tickets",
     "TokenVerifier",
+    "Turn",
     "Vitals",
 ]

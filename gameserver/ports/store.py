@@ -51,6 +51,22 @@ class Lease(msgspec.Struct, frozen=True):
     fence: int
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """A node's turn to look for matches that nobody owns; each has a higher number than the one
+    before. ``place``: where that has stopped; 0: at the beginning."""
+
+    number: int
+    place: int
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some of the open matches, looked at: those on which no lease is running. ``next_place``:
+    where the next ones are; 0: these were the last."""
+
+    orphans: list[MatchId]
+    next_place: int
+
+
 class Outcome(StrEnum):
     """What became of a commit."""
 
@@ -95,8 +111,18 @@ class MatchStore(Protocol):
     async def forget(self, lease: Lease) -> bool:
         """Delete an ended match whose outbox is empty; false (nothing done) otherwise."""
 
-    async def orphans(self, *, limit: int) -> list[MatchId]:
-        """Open matches on which no lease is running."""
+    async def take_turn(self, *, turn_ms: int, at_once: bool = False) -> Turn | None:
+        """The turn to look for matches that nobody owns, for ``turn_ms``. ``None`` while another
+        caller has it, or where a walk over all matches began less than ``turn_ms`` ago;
+        ``at_once``: never."""
+
+    async def orphans(self, place: int = 0) -> Page:
+        """A page of the open matches. A match that is open from the first page to the last one is
+        on one of them."""
+
+    async def end_turn(self, turn: Turn, *, place: int, turn_ms: int) -> None:
+        """The next turn begins at ``place``; 0: not before ``turn_ms`` after this walk over all
+        has begun. No effect if another caller has taken the turn."""
 
 
 class Sealer(Protocol):

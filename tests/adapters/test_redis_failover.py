@@ -110,7 +110,7 @@ async def test_all_comes_back_without_the_server_of_the_url(
         assert acquired is not None
         leases[match_id] = acquired.fence
     for store in parts.stores:
-        assert await store.orphans(limit=100) == []
+        assert (await store.orphans()).orphans == []
     for directory in parts.directories:
         await directory.seats(dict.fromkeys(PLAYERS, MATCHES[0]), ttl_ms=TTL_MS)
     await asyncio.sleep(0.5)  # Replication is asynchronous.
@@ -120,7 +120,7 @@ async def test_all_comes_back_without_the_server_of_the_url(
         return all([await parts.stores[0].holder(match_id) == "a" for match_id in MATCHES])
 
     async def orphans() -> bool:
-        return await parts.stores[1].orphans(limit=100) == []
+        return (await parts.stores[1].orphans()).orphans == []
 
     async def renewals() -> bool:
         held = [Lease(match_id, fence) for match_id, fence in leases.items()]
@@ -166,7 +166,8 @@ async def test_a_cluster_that_is_away_as_a_whole_is_unavailable_and_comes_back(
         for call in (
             store.acquire(MATCHES[1], owner="a", lease_ttl_ms=TTL_MS),
             store.holder(MATCHES[0]),
-            store.orphans(limit=10),
+            store.orphans(),
+            store.take_turn(turn_ms=TTL_MS),
             store.renew([lease], lease_ttl_ms=TTL_MS),
             store.commit([commit(acquired.fence, 1, match_id=MATCHES[0])], lease_ttl_ms=TTL_MS),
             store.release(lease),

@@ -69,6 +69,16 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -
             await asyncio.sleep(0.005)
 
 
+async def orphans(store: MatchStore, place: int = 0) -> list[MatchId]:
+    """All from ``place`` on."""
+    page = await store.orphans(place)
+    found = page.orphans
+    while page.next_place:
+        page = await store.orphans(page.next_place)
+        found = found + page.orphans
+    return found
+
+
 async def acquire(
     store: MatchStore, match_id: MatchId = M, owner: str = "a", ttl_ms: int = TTL_MS
 ) -> Acquired:
@@ -159,10 +169,10 @@ async def test_a_lease_that_ran_out_but_was_taken_by_nobody_is_renewed(store: Ma
         return await store.holder(M) == ""
 
     await until(ran_out)
-    assert await store.orphans(limit=10) == [M]
+    assert await orphans(store) == [M]
     assert await store.renew([Lease(M, first.fence)], lease_ttl_ms=TTL_MS) == [True]
     assert await store.holder(M) == "a"
-    assert await store.orphans(limit=10) == []
+    assert await orphans(store) == []
 
 
 async def test_a_commit_prolongs_the_lease(store: MatchStore) -> None:
@@ -277,7 +287,7 @@ async def test_only_an_ended_match_without_outbox_is_forgotten(store: MatchStore
     assert await store.holder(M) == "a"
     assert await store.forget(Lease(M, fence))
     assert await store.holder(M) is None
-    assert await store.orphans(limit=10) == []
+    assert await orphans(store) == []
     assert await store.forget(Lease(M, fence)), "an answer may be lost: again is no error"
 
 
@@ -290,17 +300,16 @@ async def test_who_slept_through_the_end_is_fenced_and_revives_nothing(store: Ma
     assert await store.renew([Lease(M, sleeper.fence)], lease_ttl_ms=TTL_MS) == [False]
     assert await store.acquire(M, owner="c", lease_ttl_ms=TTL_MS) is None
     assert await store.holder(M) is None
-    assert await store.orphans(limit=10) == []
+    assert await orphans(store) == []
 
 
 async def test_orphans_are_the_open_matches_without_a_lease(store: MatchStore) -> None:
     ids = [MatchId(f"m{number:02d}") for number in range(20)]
     leases = [Lease(match_id, (await acquire(store, match_id)).fence) for match_id in ids]
-    assert await store.orphans(limit=50) == []
+    assert await orphans(store) == []
     for lease in leases[5:15]:
         await store.release(lease)
-    assert sorted(await store.orphans(limit=50)) == ids[5:15]
-    assert len(await store.orphans(limit=3)) == 3
+    assert sorted(await orphans(store)) == ids[5:15]
     assert await store.holder(MatchId("unknown")) is None
 
 
@@ -339,8 +348,10 @@ async def test_redis_goes_and_comes_back(tmp_path: Path) -> None:
                 with pytest.raises(StoreUnavailable):
                     await one(store, commit(fence, 2, 2))
             with pytest.raises(StoreUnavailable):
-                await store.orphans(limit=1)
-            assert metrics.store_errors == 4
+                await store.orphans()
+            with pytest.raises(StoreUnavailable):
+                await store.take_turn(turn_ms=TTL_MS)
+            assert metrics.store_errors == 5
             await loop.run_in_executor(None, valkey.start)
 
             async def answers() -> bool:

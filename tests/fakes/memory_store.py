@@ -6,10 +6,14 @@ Faults are a wrapper's business (``tests.sim.faults``); this store itself never 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from zlib import crc32
 
 from gameserver.ids import MatchId
-from gameserver.ports import Acquired, Commit, Lease, OutboxEntry, Outcome
+from gameserver.ports import Acquired, Commit, Lease, OutboxEntry, Outcome, Page, Turn
+
+PAGES = 4
+"""Over which the open matches are spread."""
 
 
 @dataclass
@@ -26,6 +30,16 @@ class Row:
     forgotten: bool = False
 
 
+@dataclass(frozen=True)
+class Sweeping:
+    """Whose turn it is to look for matches that nobody owns."""
+
+    number: int = 0
+    place: int = 0
+    begun_ms: float = 0
+    until_ms: float = 0
+
+
 class MemoryStore:
     """Implements ``ports.MatchStore``; ``now_ms`` is the store's clock."""
 
@@ -33,6 +47,7 @@ class MemoryStore:
         self._now_ms = now_ms
         self.rows: dict[MatchId, Row] = {}
         self.open: dict[MatchId, None] = {}
+        self.sweep = Sweeping()
 
     async def acquire(
         self, match_id: MatchId, *, owner: str, lease_ttl_ms: int, instead_of: int = 0
@@ -124,13 +139,29 @@ class MemoryStore:
         self.open.pop(lease.match_id, None)
         return True
 
-    async def orphans(self, *, limit: int) -> list[MatchId]:
+    async def take_turn(self, *, turn_ms: int, at_once: bool = False) -> Turn | None:
+        sweep, now_ms = self.sweep, self._now_ms()
+        if not at_once and 0 < sweep.until_ms - now_ms <= turn_ms:
+            return None
+        begun_ms = sweep.begun_ms if sweep.place else now_ms
+        self.sweep = replace(
+            sweep, number=sweep.number + 1, begun_ms=begun_ms, until_ms=now_ms + turn_ms
+        )
+        return Turn(self.sweep.number, sweep.place)
+
+    async def orphans(self, place: int = 0) -> Page:
         found = [
             match_id
             for match_id in self.open
+            if crc32(match_id.encode()) % PAGES == place
             if match_id not in self.rows or not self._leased(self.rows[match_id])
         ]
-        return found[:limit]
+        return Page(found, (place + 1) % PAGES)
+
+    async def end_turn(self, turn: Turn, *, place: int, turn_ms: int) -> None:
+        if self.sweep.number == turn.number:
+            until_ms = 0 if place else self.sweep.begun_ms + turn_ms
+            self.sweep = replace(self.sweep, place=place, until_ms=until_ms)
 
     def _leased(self, row: Row) -> bool:
         return self._now_ms() < row.leased_until_ms

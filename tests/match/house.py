@@ -64,8 +64,14 @@ class Store(MemoryStore):
     async def release(self, lease: Any) -> Any:
         return await self._call(super().release(lease))
 
-    async def orphans(self, *, limit: int) -> Any:
-        return await self._call(super().orphans(limit=limit))
+    async def take_turn(self, **given: Any) -> Any:
+        return await self._call(super().take_turn(**given))
+
+    async def orphans(self, place: int = 0) -> Any:
+        return await self._call(super().orphans(place))
+
+    async def end_turn(self, turn: Any, **given: Any) -> Any:
+        return await self._call(super().end_turn(turn, **given))
 
     async def _call(self, call: Any) -> Any:
         self.calls += 1

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from gameserver.errors import QueueUnavailable, StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
 from gameserver.maintenance import Maintenance
-from gameserver.ports import Acquired, Commit, Lease, NodeInfo, Outcome
+from gameserver.ports import Acquired, Commit, Lease, NodeInfo, Outcome, Page, Turn
 from tests.fakes.memory_bus import MemoryDirectory
 from tests.fakes.memory_store import MemoryStore
 
@@ -189,8 +189,14 @@ class FaultyStore(_OfNode):
     async def forget(self, lease: Lease) -> bool:
         return await self._call(lambda: self._store.forget(lease))
 
-    async def orphans(self, *, limit: int) -> list[MatchId]:
-        return await self._call(lambda: self._store.orphans(limit=limit))
+    async def take_turn(self, *, turn_ms: int, at_once: bool = False) -> Turn | None:
+        return await self._call(lambda: self._store.take_turn(turn_ms=turn_ms, at_once=at_once))
+
+    async def orphans(self, place: int = 0) -> Page:
+        return await self._call(lambda: self._store.orphans(place))
+
+    async def end_turn(self, turn: Turn, *, place: int, turn_ms: int) -> None:
+        await self._call(lambda: self._store.end_turn(turn, place=place, turn_ms=turn_ms))
 
 
 class FaultyDirectory(_OfNode):

@@ -21,7 +21,7 @@ from persistence_worker.errors import DatabaseUnavailable, QueueUnavailable
 from persistence_worker.intake import Item
 from persistence_worker.messages import RECEIVE_MAX, Message, Outgoing
 from tests.fakes.memory_sink import MemorySink
-from tests.fakes.memory_store import MemoryStore, Row
+from tests.fakes.memory_store import MemoryStore, Row, Sweeping
 from tests.sim.checkers import Checker
 from tests.sim.faults import Network
 
@@ -73,13 +73,15 @@ class WatchedStore(MemoryStore):
     def replica(self) -> Replica:
         """What a replica has that hears of nothing more from now on."""
         return Replica(
-            {match_id: _copied(row) for match_id, row in self.rows.items()}, dict(self.open)
+            {match_id: _copied(row) for match_id, row in self.rows.items()},
+            dict(self.open),
+            self.sweep,
         )
 
     def fail_over(self, replica: Replica) -> None:
         """The primary is gone with all that the replica has not heard of."""
         before = self.rows
-        self.rows, self.open = replica.rows, replica.open
+        self.rows, self.open, self.sweep = replica.rows, replica.open, replica.sweep
         for match_id, row in before.items():
             kept = self.rows.get(match_id)
             if kept is None or (kept.version, kept.fence) != (row.version, row.fence):
@@ -91,6 +93,7 @@ class WatchedStore(MemoryStore):
 class Replica:
     rows: dict[MatchId, Row]
     open: dict[MatchId, None]
+    sweep: Sweeping
 
 
 def _is_over(row: Row) -> bool:

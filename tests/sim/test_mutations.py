@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from math import inf
 from typing import Any
 
 import msgspec
@@ -18,7 +20,7 @@ from gameserver.match.pause import Pause
 from gameserver.match.play import Play
 from gameserver.match.recorder import Recorder
 from gameserver.match.runner import Runner
-from gameserver.ports import Acquired, Commit, OutboxEntry, Outcome, Seated
+from gameserver.ports import Acquired, Commit, OutboxEntry, Outcome, Seated, Turn
 from gameserver.wire.frame import Broadcast, Frame
 from gameserver.wire.recording import Tape
 from persistence_worker.apply import Outcome as Applied
@@ -347,6 +349,21 @@ def test_a_match_that_is_never_forgotten_is_caught() -> None:
     class Mutant(WatchedStore):
         async def forget(self, lease: Any) -> bool:
             return False
+
+    caught(None, "not forgotten", store_type=Mutant)
+
+
+def test_a_turn_that_dies_with_its_sweeper_is_caught() -> None:
+    """Then nobody looks for matches without an owner any more."""
+
+    class Mutant(WatchedStore):
+        async def take_turn(self, *, turn_ms: int, at_once: bool = False) -> Turn | None:
+            if self.sweep.until_ms == inf:
+                return None
+            turn = await super().take_turn(turn_ms=turn_ms)
+            if turn is not None:
+                self.sweep = replace(self.sweep, until_ms=inf)
+            return turn
 
     caught(None, "not forgotten", store_type=Mutant)
 
