@@ -99,7 +99,8 @@ failover: $(COMPILED) ## Measure what players notice when nodes are killed and e
 sbom: $(STAMP) ## Write what is in the image as CycloneDX: artifacts/sbom.json
 	@$(PY) -m deploy.sbom $(ARGS)
 
-audit: $(STAMP) ## Known vulnerabilities of what is locked; asks the package index
+audit: $(STAMP) ## Licences, and known vulnerabilities of all that is locked; asks the package indexes
+	@$(PY) -m deploy.licences
 	@$(PY) -m deploy.audit
 
 clean: ## Remove the venv, caches and the development data

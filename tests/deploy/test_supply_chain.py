@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from deploy.audit import CLEAN, NOT_AUDITED, VULNERABLE, judge
+from deploy import audit, licences
+from deploy.audit import CLEAN, NOT_AUDITED, VULNERABLE, judge, judge_npm, together
 from deploy.sbom import write
 from tests.deploy.task_definitions import ROOT
 
@@ -46,7 +47,60 @@ def test_an_audit_is_clean_only_if_everything_was_looked_up(
     assert told in "\n".join(verdict.lines)
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-build.lock"])
+@pytest.mark.parametrize(
+    ("report", "code", "told"),
+    [
+        ({"vulnerabilities": {}}, CLEAN, "7 packages, none"),
+        ({"vulnerabilities": {"a": {"range": "<2", "severity": "high"}}}, VULNERABLE, "a <2: high"),
+        ({"message": "405 at https://somewhere/x"}, NOT_AUDITED, "7 packages could not be"),
+    ],
+)
+def test_an_audit_of_npm_packages(report: dict[str, Any], code: int, told: str) -> None:
+    verdict = judge_npm(report, 7)
+    assert verdict.code == code
+    assert told in verdict.lines[0] and "://" not in verdict.lines[0]
+
+
+def test_one_that_was_not_looked_up_makes_an_audit_incomplete() -> None:
+    assert together([CLEAN, CLEAN]) == CLEAN
+    assert together([CLEAN, NOT_AUDITED, CLEAN]) == NOT_AUDITED
+    assert together([NOT_AUDITED, VULNERABLE, CLEAN]) == VULNERABLE
+
+
+def test_every_lock_there_is_is_audited() -> None:
+    skipped = {".venv", ".git", ".run", "artifacts", "node_modules"}
+    there = [
+        path.relative_to(ROOT)
+        for pattern in ("requirements*.lock", "package-lock.json")
+        for path in ROOT.rglob(pattern)
+        if not skipped & set(path.parts)
+    ]
+    known = {*audit.LOCKS, *(f"{directory}/package-lock.json" for directory in audit.NPM)}
+    assert {path.as_posix() for path in there} == known
+
+
+def test_licences_are_permissive_and_no_tool_is_shipped() -> None:
+    assert [*licences.complaints()] == []
+    # Packages that are named as exceptions are still there.
+    assert licences.TOOLS.keys() <= set(licences.locked(ROOT / licences.USED))
+
+
+@pytest.mark.parametrize(
+    ("licence", "good"),
+    [
+        ("MIT", True),
+        ("Apache-2.0 AND MIT", True),
+        ("GPL-3.0 OR MIT", True),
+        ("MIT AND GPL-3.0", False),
+        ("AGPL-3.0", False),
+        ("?", False),
+    ],
+)
+def test_what_is_permissive(licence: str, good: bool) -> None:
+    assert licences.is_permissive(licence) is good
+
+
+@pytest.mark.parametrize("lock", audit.LOCKS)
 def test_what_is_installed_is_locked_by_hash(lock: str) -> None:
     text = (ROOT / lock).read_text()
     entries = re.split(r"\n(?=\S)", text.strip())
