@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from gameserver.records.authorities import check_authorities
 from persistence_worker.errors import ConfigError, DatabaseUnavailable, UsageError
 from persistence_worker.postgres import Password, told
 
@@ -51,6 +52,7 @@ async def migrate(
     # The DSN goes to asyncpg as it is: SQLAlchemy would not understand its TLS parameters.
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
+        check_authorities(dsn)
         async with engine.connect() as connection:
             # Held by the session, not by a transaction: each revision has one of its own.
             await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})

@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 
+from gameserver.records.authorities import check_authorities
 from gameserver.records.statements import statements_of
 from persistence_worker.errors import ConfigError, DatabaseUnavailable
 from persistence_worker.retry import ErrorKind
@@ -92,6 +93,7 @@ class Database:
         """Set the pool up. ``password`` is asked for each new connection; without it the DSN's is
         used. Raises ``ConfigError`` for a DSN that cannot be understood."""
         try:
+            check_authorities(dsn)
             await _check(dsn)
             pool = await asyncpg.create_pool(
                 dsn,

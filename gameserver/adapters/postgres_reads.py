@@ -25,6 +25,7 @@ from gameserver.adapters.stored_names import PlainNames, SealedNames
 from gameserver.config import Config
 from gameserver.errors import ConfigError, RecordsUnavailable
 from gameserver.metrics import Metrics
+from gameserver.records.authorities import check_authorities
 from gameserver.records.board import Board
 from gameserver.records.leaderboard import Entry, Leaderboards
 from gameserver.records.port import (
@@ -72,6 +73,7 @@ class PostgresReads:
         a DSN that cannot be understood."""
         timeout_s = config.postgres_timeout_ms / 1000
         try:
+            check_authorities(config.postgres_dsn)
             await _check(config.postgres_dsn)
             pool = await asyncpg.create_pool(
                 config.postgres_dsn,
