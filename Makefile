@@ -66,6 +66,9 @@ sim: $(COMPILED) ## Play SEEDS=100 simulated histories of a whole cluster, with 
 chaos: $(COMPILED) ## MINUTES=2 of faults on a cluster of real processes under bots; SEED=1
 	@$(PY) -m tests.chaos --minutes $(or $(MINUTES),2) --seed $(or $(SEED),1) $(ARGS)
 
+fuzz: $(COMPILED) ## MINUTES=2 of bytes that nobody should send, to parsers and to a real server; SEED=1, SANITIZE=1 for the compiled modules
+	@$(PY) -m tests.fuzz --minutes $(or $(MINUTES),2) --seed $(or $(SEED),1) $(if $(SANITIZE),--sanitize) $(ARGS)
+
 check: $(STAMP) ## Format check, lint, mypy --strict
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
@@ -109,4 +112,4 @@ clean: ## Remove the venv, caches and the development data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f gameserver/*/*.so
 
-.PHONY: help setup run swarm test sim chaos check lock bench failover format clean sbom audit
+.PHONY: help setup run swarm test sim chaos fuzz check lock bench failover format clean sbom audit

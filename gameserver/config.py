@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -209,9 +209,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # Logs.
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
 
+    def __repr__(self) -> str:
+        """Without passwords: what is shown in a failure must not tell them."""
+        return f"Config({redacted(self)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [*redacted(self).items()]
+
 
 _PASSWORD = re.compile(r"(?i)((?:password|passfile)=)[^&]*")
-_SECRET_URLS = ("redis_url", "postgres_dsn", "recordings_dsn")
+_USER = re.compile(r"(?<=://)[^/?#]*@")
 _OF_ECS = {
     "ECS_CONTAINER_METADATA_URI_V4": "ecs_metadata_uri",
     "ECS_AGENT_URI": "ecs_agent_uri",
@@ -351,12 +358,9 @@ def _check_iam(config: Config) -> None:
 
 
 def redacted(config: Config) -> dict[str, Any]:
-    """The settings for the log: passwords in URLs are cut out."""
+    """The settings for the log: users and passwords are cut out of all URLs."""
     shown = msgspec.structs.asdict(config)
-    for name in _SECRET_URLS:
-        parts = urlsplit(shown[name])
-        if parts.password or parts.username:
-            host = parts.netloc.rpartition("@")[2]
-            shown[name] = urlunsplit(parts._replace(netloc=f"***@{host}"))
-        shown[name] = _PASSWORD.sub(r"\1***", shown[name])
+    for name, value in shown.items():
+        if isinstance(value, str) and "://" in value:
+            shown[name] = _PASSWORD.sub(r"\1***", _USER.sub("***@", value))
     return shown

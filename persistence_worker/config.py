@@ -98,6 +98,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
 
+    def __repr__(self) -> str:
+        """Without secrets: what is shown in a failure must not tell them."""
+        return f"Config({redacted(self)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [*redacted(self).items()]
+
 
 QUEUES = ("sqs_queue_url", "sqs_dlq_url")
 DATABASE = ("postgres_dsn",)

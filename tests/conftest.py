@@ -45,6 +45,7 @@ SLOW_FIRST = (
     "tests/worker/test_dlq.py",
     "tests/playerdata",
     "tests/chaos",
+    "tests/fuzz",
     "tests/kills",
     "tests/e2e",
     "tests/sim",

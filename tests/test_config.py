@@ -12,6 +12,7 @@ import pytest
 
 from gameserver.config import PREFIX, Config, load, redacted
 from gameserver.errors import ConfigError
+from gameserver.ports import Credentials
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -94,10 +95,25 @@ def test_a_wrong_setting_is_named(name: str, value: str, said: str) -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    config = load({**GOOD, "GAMESERVER_REDIS_URL": "rediss://user:hunter2@cache:6379/0"})
+    config = load(
+        {
+            **GOOD,
+            "GAMESERVER_REDIS_URL": "rediss://user:hunter2@cache:6379/0",
+            "GAMESERVER_TRACES_ENDPOINT": "https://user:hunter2@collector:4318",
+            "GAMESERVER_POSTGRES_DSN": "postgresql://db/x?user=u&password=hunter2",
+        }
+    )
     shown = msgspec.json.encode(redacted(config)).decode()
-    assert "hunter2" not in shown
     assert "rediss://***@cache:6379/0" in shown
+    # A failure that shows the settings, on a terminal or in a log, must not show more.
+    for text in (shown, repr(config), str(config), str(config.__rich_repr__())):
+        assert "hunter2" not in text
+
+
+def test_a_credential_is_not_shown_with_the_handshake_that_it_came_in() -> None:
+    assert repr(Credentials(token="hunter2", client="c")) == "Credentials(token, client='c')"
+    assert repr(Credentials(ticket="hunter2")) == "Credentials(ticket, client='')"
+    assert repr(Credentials()) == "Credentials(none, client='')"
 
 
 def test_every_setting_is_in_the_documentation() -> None:

@@ -51,6 +51,11 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     ticket: str | None = None
     client: str = ""
 
+    def __repr__(self) -> str:
+        """Which of them there are: what is shown in a failure must not let anybody in."""
+        given = [name for name in ("token", "ticket") if getattr(self, name) is not None]
+        return f"Credentials({', '.join(given) or 'none'}, client={self.client!r})"
+
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """Who may connect. ``session_id``: the id that the session is to have, or empty."""

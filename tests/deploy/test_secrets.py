@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -11,10 +14,12 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 
+from gameclient.client import GameClient
 from gameserver.devstack.process import LOOPBACK
 from gameserver.devstack.programs import Extra, environment
 from gameserver.devstack.settings import on_free_ports
@@ -28,6 +33,8 @@ CANARY = "canary-5b1e8f"
 REDIS, POSTGRES, ERASURE, AWS, PASSWORD = (
     f"{CANARY}-{name}-{'x' * 24}" for name in ("redis", "postgres", "erasure", "aws", "password")
 )
+LINE = "nobody but us may read this 5b1e8f"
+"""Said in a chat."""
 DEAD = f"{LOOPBACK}:9"
 """Nobody listens there."""
 
@@ -133,6 +140,7 @@ def test_a_run_with_failures_writes_no_secret_token_or_name(stack: Stack, tmp_pa
         command, cwd=ROOT, input=given, capture_output=True, text=True, timeout=120, check=False
     )
     assert played.returncode == 0, played.stdout + played.stderr
+    asyncio.run(_say(stack, given.splitlines()[0]))
     _knock(stack)
     # Redis comes back without its password, and PostgreSQL not at all: both programs complain.
     so_far = {
@@ -154,8 +162,23 @@ def test_a_run_with_failures_writes_no_secret_token_or_name(stack: Stack, tmp_pa
     # A token's signature, and its claims, are as good as the token.
     for token in given.splitlines():
         for part in token.split(".")[1:]:
-            assert part not in ours
+            assert part not in ours + played.stdout + played.stderr
     assert bot_name(1) not in ours
+    # What is sealed in the database is told nowhere else: neither what was said, nor its key.
+    assert LINE not in ours
+    assert not re.search(r"(?i)plaintext_?key|BEGIN [A-Z ]*PRIVATE KEY", ours)
+
+
+async def _say(stack: Stack, token: str) -> None:
+    """A line in a chat, which others hear."""
+    url = f"{stack.settings.ws_url}/v1/play"
+    async with GameClient(url, token=token) as client:
+        await client.join("arena", "quick")
+        client.chat(LINE)
+        async with asyncio.timeout(30):
+            async for happening in client:
+                if getattr(happening, "text", None) == LINE:
+                    return
 
 
 def _knock(stack: Stack) -> None:
@@ -166,6 +189,13 @@ def _knock(stack: Stack) -> None:
         _post(f"{api}/v1/auth/login", body, {"Content-Type": "application/json"})
     bearer = {"Authorization": f"Bearer {cognito.token(expires_in_s=-5)}.{CANARY}"}
     _post(f"{api}/v1/tickets", b"", bearer)
+    # In a place where it does not belong, and on lines that are none: those who parse see it first.
+    for path in (f"/v1/matches?token={CANARY}", f"/{CANARY}", f"/v1/admin/matches/{CANARY}"):
+        with suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(api + path, timeout=10).close()
+    for line in (f"Cookie: session={CANARY}\x01", f"Authorization: Bearer \x00{CANARY}", CANARY):
+        for url in (api, stack.settings.ws_url):
+            _raw(url, f"GET /v1/play?ticket={CANARY} HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n")
     upgrade = {"Sec-WebSocket-Protocol": f"gameserver.v1.json, bearer.{CANARY}"}
     for path in ("/v1/play", f"/v1/play?ticket={CANARY}"):
         headers = upgrade | {"Connection": "Upgrade", "Upgrade": "websocket"}
@@ -174,6 +204,15 @@ def _knock(stack: Stack) -> None:
         )
         with suppress(urllib.error.HTTPError):
             urllib.request.urlopen(request, timeout=10).close()
+
+
+def _raw(url: str, request: str) -> None:
+    """Bytes, as no library would send them; whatever is answered, it is not repeated there."""
+    where = urlsplit(url)
+    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+        connection.sendall(request.encode("latin-1"))
+        answer = connection.recv(65_536)
+    assert answer.startswith(b"HTTP/1.1 4") and CANARY.encode() not in answer
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:

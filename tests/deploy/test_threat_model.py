@@ -63,6 +63,16 @@ def test_every_letter_is_answered_by_what_exists(title: str, rows: list[list[str
         assert [complaint(one) for one in references] == [None] * len(references)
 
 
+SPOKEN_OF = ("operator", "spectator", "chat", "party", "replay", "session record", "ticket")
+SPOKEN_OF += ("dead letter", "fuzz", "friend", "licence", "recorded match")
+
+
+@pytest.mark.parametrize("what", SPOKEN_OF)
+def test_what_the_server_does_is_spoken_of(what: str) -> None:
+    rows = [" ".join(row[1:3]).lower() for each in edges().values() for row in each]
+    assert any(what in row for row in rows)
+
+
 def test_all_edges_are_looked_at_and_a_lost_test_is_noticed() -> None:
     assert len(edges()) >= EDGES_MIN
     assert complaint("tests/deploy/test_threat_model.py::test_that_is_not_there")

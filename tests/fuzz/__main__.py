@@ -17,6 +17,8 @@ from tests.fuzz.targets import COMPILED, TARGETS
 from tests.fuzz.watched import Watched
 
 SANITIZED = "sanitized"
+MEMORY = "memory"
+"""The mutation that only ``--sanitize`` has: ``sanitized.DEFECT``."""
 
 
 def main() -> int:
@@ -25,7 +27,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--only", choices=[*TARGETS, *ALL], action="append", default=[])
-    parser.add_argument("--mutation", choices=sorted(MUTATIONS), default="")
+    parser.add_argument("--mutation", choices=[*sorted(MUTATIONS), MEMORY], default="")
     parser.add_argument(
         "--sanitize",
         action="store_true",
@@ -43,7 +45,7 @@ def main() -> int:
         build = ROOT / "artifacts" / "fuzz" / SANITIZED
         try:
             print("building the compiled modules with AddressSanitizer …", flush=True)
-            sanitized.build(build)
+            sanitized.build(build, defect=given.mutation == MEMORY)
         except sanitized.NotBuilt as why:
             print(f"not fuzzed: {why}")
             return 3
@@ -69,7 +71,7 @@ def _in_process(
             seconds=seconds / len(targets),
             directory=directory,
             build=build,
-            mutation=given.mutation,
+            mutation="" if given.mutation == MEMORY else given.mutation,
         )
         kept = f", {outcome.kept} went new ways" if build else ""
         print(f"{name}: {outcome.cases:,} cases{kept}", flush=True)

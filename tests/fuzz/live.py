@@ -21,7 +21,7 @@ from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import Format, encode_client
 from tests.fuzz import frames, mutate, requests
 from tests.fuzz.connections import Seen, by_protocol, whole_frames
-from tests.fuzz.link import MARK, Answer, Link
+from tests.fuzz.link import ANSWER_S, MARK, Answer, Link
 from tests.wire.client_vectors import KEY, request
 
 PAYLOAD_MAX = 2048
@@ -71,6 +71,7 @@ class Doors:
     http_port: int
     tokens: list[str]
     players: list[str]
+    patience_s: float = ANSWER_S
     codes: dict[str, int] = field(default_factory=dict)
     """How often each way to end was seen, for people."""
 
@@ -105,7 +106,7 @@ async def _handshake(doors: Doors, link: Link, case: Case, chance: random.Random
     if not _must_answer(case.raw):
         link.finish()
     try:
-        answer = await link.answer()
+        answer = await link.answer(doors.patience_s)
     except ValueError as error:
         return str(error)
     if answer is None:
@@ -114,7 +115,7 @@ async def _handshake(doors: Doors, link: Link, case: Case, chance: random.Random
         return None if link.ended else "the connection stays open after its end"
     _count(doors, f"http {answer.status}")
     wrong = _of_answer(answer, HANDSHAKES)
-    if wrong is None and not await link.until_end():
+    if wrong is None and not await link.until_end(doors.patience_s):
         wrong = f"the connection stays open after {answer.status}"
     return wrong
 
@@ -155,7 +156,7 @@ async def _frames(
     expected = by_protocol(case.raw, payload_max=PAYLOAD_MAX)
     # The beginning of a last frame may be refused already; ours waits for the rest of it.
     if by_protocol(whole_frames(case.raw), payload_max=PAYLOAD_MAX).code is not None:
-        if not await link.until_end():
+        if not await link.until_end(doors.patience_s):
             return f"still open, where RFC 6455 says {expected.code}"
     elif await link.more(QUIET_S):
         while await link.more(0.05):
@@ -164,7 +165,7 @@ async def _frames(
     alive = not link.ended
     if alive:
         link.finish()
-        if not await link.until_end():
+        if not await link.until_end(doors.patience_s):
             return "the connection stays open after its end"
     return _of_end(doors, link, expected, alive) or _of_others(link, mark)
 
@@ -182,18 +183,18 @@ async def _enter(doors: Doors, link: Link, case: Case, player: int) -> str | Non
         "Authorization": f"Bearer {doors.tokens[player]}",
     }
     await link.send([request("/v1/play", headers)])
-    answer = await link.answer()
+    answer = await link.answer(doors.patience_s)
     if answer is None or answer.status != 101:
         return f"a good handshake was answered with {answer}"
     link.upgraded(format)
-    if not await link.wait_for(to_client.Welcome):
+    if not await link.wait_for(to_client.Welcome, timeout_s=doors.patience_s):
         return "no Welcome"
     game = (None, *GAMES)[case.dice // 2 % 4]
     if game is not None:
         opcode = frames.TEXT if format is Format.JSON else frames.BINARY
         join = encode_client(from_client.Join(ref=1, game=game), format)
         await link.send([frames.frame(random.Random(case.dice), opcode, join)])
-        if not await link.wait_for(to_client.Joined, to_client.Error):
+        if not await link.wait_for(to_client.Joined, to_client.Error, timeout_s=doors.patience_s):
             return f"neither Joined nor Error: {link.closed}"
     return None
 
@@ -243,8 +244,6 @@ async def _api(doors: Doors, link: Link, case: Case, chance: random.Random) -> s
         _count(doors, f"api {answer.status}")
         if (wrong := _of_api(answer)) is not None:
             return wrong
-        if b"/v1/admin" in answer.body:
-            return "an answer repeats a path"
         if answers > 100:
             return "more answers than requests"
         if answer.headers.get("content-length") is None and answer.status not in (204, 304):

@@ -4,16 +4,21 @@ NAME``, and behind that its own module and arguments."""
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 from gameserver.adapters import handshake, ws_connection, ws_opening
 from gameserver.wire import codec
 
+Put = Callable[[Any, str, Any], None]
+"""``setattr``, or one that is undone at a test's end."""
 
-def _reserved_bits() -> None:
+
+def _reserved_bits(put: Put) -> None:
     """The fast path takes frames with an extension's bit."""
     right = ws_connection.parse_small
 
@@ -22,10 +27,10 @@ def _reserved_bits() -> None:
         patched = bytes(buffer[:offset]) + bytes((first,)) + bytes(buffer[offset + 1 :])
         return right(patched, offset, **more)
 
-    ws_connection.parse_small = wrong
+    put(ws_connection, "parse_small", wrong)
 
 
-def _unmasked() -> None:
+def _unmasked(put: Put) -> None:
     """Its own frames are taken back, as if they were a client's."""
     right = ws_connection.parse_small
 
@@ -35,10 +40,10 @@ def _unmasked() -> None:
             return bytes(buffer[offset + 2 : offset + 2 + length]), offset + 2 + length
         return right(buffer, offset, **more)
 
-    ws_connection.parse_small = wrong
+    put(ws_connection, "parse_small", wrong)
 
 
-def _payload_limit() -> None:
+def _payload_limit(put: Put) -> None:
     """Messages of any size are taken."""
     right = ws_connection.WsConnection.__init__
 
@@ -51,7 +56,7 @@ def _payload_limit() -> None:
         more["limits"] = _copy(more["limits"], payload_bytes_max=2**30)
         right(self, transport, unlimited, **more)
 
-    ws_connection.WsConnection.__init__ = wrong  # type: ignore[method-assign]
+    put(ws_connection.WsConnection, "__init__", wrong)
 
 
 def _copy(limits: Any, **changes: Any) -> Any:
@@ -61,7 +66,7 @@ def _copy(limits: Any, **changes: Any) -> Any:
     return made
 
 
-def _header_limit() -> None:
+def _header_limit(put: Put) -> None:
     """A head may be as long as it likes."""
     right = ws_opening.WsOpening._read
 
@@ -69,17 +74,17 @@ def _header_limit() -> None:
         if b"\r\n\r\n" in self._head:
             right(self, seen)
 
-    ws_opening.WsOpening._read = wrong  # type: ignore[method-assign]
+    put(ws_opening.WsOpening, "_read", wrong)
 
 
-def _mute() -> None:
+def _mute(put: Put) -> None:
     """What is refused is cut off without a word."""
     right = ws_connection.WsConnection.fail
 
     def wrong(self: Any, code: Any, reason: str = "") -> None:
         self.abort() if code in (1002, 1007) else right(self, code, reason)
 
-    ws_connection.WsConnection.fail = wrong  # type: ignore[method-assign]
+    put(ws_connection.WsConnection, "fail", wrong)
     take = ws_connection.WsConnection._take_slowly
 
     def taken(self: Any, data: Any, offset: int) -> int:
@@ -88,10 +93,10 @@ def _mute() -> None:
             self.abort()
         return end
 
-    ws_connection.WsConnection._take_slowly = taken  # type: ignore[method-assign]
+    put(ws_connection.WsConnection, "_take_slowly", taken)
 
 
-def _unforeseen() -> None:
+def _unforeseen(put: Put) -> None:
     """A message of an unknown kind is an exception of the server's."""
     right = codec.ClientDecoder.decode
 
@@ -100,10 +105,10 @@ def _unforeseen() -> None:
             raise KeyError(payload[:2])
         return right(self, payload)
 
-    codec.ClientDecoder.decode = wrong  # type: ignore[method-assign]
+    put(codec.ClientDecoder, "decode", wrong)
 
 
-def _echo() -> None:
+def _echo(put: Put) -> None:
     """A refusal repeats the header that it refuses."""
     right = handshake.examine
 
@@ -114,10 +119,10 @@ def _echo() -> None:
             return handshake.msgspec.structs.replace(found, message=text)
         return found
 
-    handshake.examine = wrong
+    put(handshake, "examine", wrong)
 
 
-def _leak() -> None:
+def _leak(put: Put) -> None:
     """A socket whose handshake was refused stays open, and counted."""
 
     def wrong(self: Any, answer: Any) -> None:
@@ -126,11 +131,55 @@ def _leak() -> None:
         self._state = ws_opening._State.ANSWERED
         self._transport.write(answer.encode())
 
-    ws_opening.WsOpening._answer = wrong  # type: ignore[method-assign]
-    ws_opening.WsOpening.eof_received = lambda self: True  # type: ignore[method-assign,assignment,return-value]
+    put(ws_opening.WsOpening, "_answer", wrong)
+    put(ws_opening.WsOpening, "eof_received", lambda self: True)
 
 
-def _usual() -> None:
+def _cross(put: Put) -> None:
+    """A ping is answered with what the last one held, whosever it was."""
+    right, last = ws_connection.WsConnection._take_frame, [b""]
+
+    def wrong(self: Any, frame: Any) -> None:
+        if frame.opcode == 0x9:
+            self._transport.write(bytes((0x8A, len(last[0]))) + last[0])
+            last[0] = bytes(frame.data)
+        right(self, frame)
+
+    put(ws_connection.WsConnection, "_take_frame", wrong)
+
+
+def _hoard(put: Put) -> None:
+    """What comes before an upgrade is kept for ever."""
+    right, kept = ws_opening.WsOpening.data_received, list[bytes]()
+
+    def wrong(self: Any, data: bytes) -> None:
+        kept.append(bytes(data) * 2000)
+        right(self, data)
+
+    put(ws_opening.WsOpening, "data_received", wrong)
+
+
+def _on_odd_messages(put: Put, do: Callable[[], None]) -> None:
+    right = codec.ClientDecoder._explain
+
+    def wrong(self: Any, payload: bytes, error: Exception) -> Any:
+        do()
+        return right(self, payload, error)
+
+    put(codec.ClientDecoder, "_explain", wrong)
+
+
+def _stall(put: Put) -> None:
+    """A bad message keeps the event loop busy for half a minute."""
+    _on_odd_messages(put, lambda: time.sleep(30))
+
+
+def _die(put: Put) -> None:
+    """A bad message ends the process, as a wrong access to memory would."""
+    _on_odd_messages(put, lambda: os.abort())
+
+
+def _usual(put: Put) -> None:
     """The worker's compiled way reads one number wrongly."""
     from persistence_worker import intake
 
@@ -141,10 +190,10 @@ def _usual() -> None:
     def wrong(body: str, make: Any, other: Any) -> Any:
         return right(body.replace('"epoch":7', '"epoch":8'), make, other)
 
-    intake._read_usual = wrong
+    put(intake, "_read_usual", wrong)
 
 
-def _cut() -> None:
+def _cut(put: Put) -> None:
     """A delta of a large table leaves its last entry out."""
     from gameserver.wire import cut
 
@@ -156,10 +205,10 @@ def _cut() -> None:
             made = self.right.changes(base.right)
             return made[:-1] if made and len(made) > 60 else made
 
-    cut.Cut = Wrong  # type: ignore[misc,assignment]
+    put(cut, "Cut", Wrong)
 
 
-MUTATIONS: dict[str, Callable[[], None]] = {
+MUTATIONS: dict[str, Callable[[Put], None]] = {
     "reserved_bits": _reserved_bits,
     "unmasked": _unmasked,
     "payload_limit": _payload_limit,
@@ -168,14 +217,18 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "unforeseen": _unforeseen,
     "echo": _echo,
     "leak": _leak,
+    "cross": _cross,
+    "hoard": _hoard,
+    "stall": _stall,
+    "die": _die,
     "usual": _usual,
     "cut": _cut,
 }
 
 
-def apply(name: str) -> None:
+def apply(name: str, put: Put = setattr) -> None:
     """From now on this process has the defect."""
-    MUTATIONS[name]()
+    MUTATIONS[name](put)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from gameserver.devstack.programs import Extra, Program
 from gameserver.devstack.settings import on_free_ports
 from gameserver.devstack.stack import Stack
 from gameserver.devstack.tokens import bot_name, bot_player
+from tests.fuzz.link import MARK
 from tests.fuzz.live import PAYLOAD_MAX, Doors
 
 OURS = ("gameserver", "worker")
@@ -92,6 +93,7 @@ class Watched:
         self._logs = {name: Lines(self.stack.settings.logs / f"{name}.log") for name in OURS}
         self._files = dict.fromkeys(OURS, 0)
         self._memory = dict.fromkeys(OURS, 0)
+        self._secrets: list[str] = []
         self.memory_most = 0
 
     def __enter__(self) -> Watched:
@@ -107,15 +109,17 @@ class Watched:
         numbers = range(1, PLAYERS + 1)
         ws, http = urlsplit(self.stack.settings.ws_url), urlsplit(self.stack.settings.api_url)
         assert ws.hostname and ws.port and http.port
+        tokens = [
+            cognito.token(bot_player(n), username=bot_name(n), expires_in_s=TOKEN_S)
+            for n in numbers
+        ]
+        self._secrets = [token.rpartition(".")[2][:40] for token in tokens]
         return Doors(
             host=ws.hostname,
             ws_port=ws.port,
             http_port=http.port,
             players=[bot_player(number) for number in numbers],
-            tokens=[
-                cognito.token(bot_player(n), username=bot_name(n), expires_in_s=TOKEN_S)
-                for n in numbers
-            ],
+            tokens=tokens,
         )
 
     def revive(self) -> None:
@@ -144,6 +148,8 @@ class Watched:
         found = []
         for name, log in self._logs.items():
             for line in log.more():
+                if MARK.search(line.encode()) or any(one in line for one in self._secrets):
+                    found.append(f"{name} tells what a session sent, or its token: {line:.300}")
                 if '"warning"' in line:
                     self.logged[str(json.loads(line).get("message"))] += 1
                 if (wrong := alarming(line)) is not None:
