@@ -1,7 +1,9 @@
 """The page of the development stack, and what its demo needs. None of it exists in production.
 
     GET  /                 the files of web/, never cached
-    GET  /config.json      {"ws_url","api_url","dev":true,"demo":{"username","password"}}
+    GET  /console          to the operators' console
+    GET  /config.json      {"ws_url","api_url","dev":true,"demo":{"username","password"},
+                           "operator":{…}}
     POST /dev/tokens       ?count=N (≤ 20,000): {"tokens":[…]}, each of another bot player, the
                            next call's of others again; &first=K: those of the players from K on
     POST /dev/bots         ?count=N&game=G&mode=M (≤ 64 bots, 4 runs at once): sends a swarm for a
@@ -24,6 +26,7 @@ from gameserver.devstack.bots import BotRuns, TooManyRuns
 from gameserver.devstack.settings import Settings
 from gameserver.devstack.tokens import TokenMint, bot_name, bot_player
 
+CONSOLE_PATH = "/console/index.html"
 TOKENS_MAX = 20_000
 BOTS_MAX = 64
 PLAYERS_MAX = 100_000
@@ -70,17 +73,21 @@ class PageServer:
         mint: TokenMint,
         demo: dict[str, str],
         bots: BotRuns,
+        operator: dict[str, str] | None = None,
     ) -> None:
         self._settings = settings
         self._web = web_directory
         self._tokens = BotTokens(mint)
         self._demo = demo
+        self._operator = operator
         self._bots = bots
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._guard])
         app.router.add_get("/", self._index)
         app.router.add_get("/config.json", self._config)
+        for path in ("/console", "/console/"):
+            app.router.add_get(path, self._to_console)
         app.router.add_post("/dev/tokens", self._mint_tokens)
         app.router.add_post("/dev/bots", self._send_bots)
         if self._web.is_dir():
@@ -105,6 +112,9 @@ class PageServer:
             return web.Response(status=404, text=f"There is no page: {page} is missing.\n")
         return web.FileResponse(page)
 
+    async def _to_console(self, request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound(CONSOLE_PATH)
+
     async def _config(self, request: web.Request) -> web.Response:
         config: dict[str, Any] = {
             "ws_url": self._settings.ws_url,
@@ -112,6 +122,8 @@ class PageServer:
             "dev": True,
             "demo": self._demo,
         }
+        if self._operator is not None:
+            config["operator"] = self._operator
         return web.json_response(config)
 
     async def _mint_tokens(self, request: web.Request) -> web.Response:

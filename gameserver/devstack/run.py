@@ -19,7 +19,7 @@ from rich.markup import escape
 from gameserver.devstack import settings as stack_settings
 from gameserver.devstack.bots import BotRuns
 from gameserver.devstack.follow import follow
-from gameserver.devstack.page_server import TOKEN_LIFETIME_S, PageServer
+from gameserver.devstack.page_server import CONSOLE_PATH, TOKEN_LIFETIME_S, PageServer
 from gameserver.devstack.process import LOOPBACK, DevstackError
 from gameserver.devstack.settings import Settings
 from gameserver.devstack.stack import Stack
@@ -99,6 +99,7 @@ async def _serve(stack: Stack, console: Console, began: float) -> None:
         mint=cognito.mint,
         demo={"username": cognito.demo_username, "password": cognito.demo_password},
         bots=BotRuns(settings),
+        operator={"username": cognito.admin_username, "password": cognito.admin_password},
     )
     runner = web.AppRunner(page.app(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
@@ -143,6 +144,8 @@ def _read_out(stack: Stack, console: Console, took_s: float) -> None:
     console.print(f"\n[bold green]✓[/] [bold]Ready[/] after {took_s:.1f} s\n")
     line("Page", f"[bold cyan]{settings.page_url}/[/]")
     line("Playground", f"{settings.page_url}/playground.html", "a game's messages")
+    operator = f"{cognito.admin_username} / {cognito.admin_password}"
+    line("Console", f"{settings.page_url}{CONSOLE_PATH}", f"operators; log in as {operator}")
     line("Log in", f"{cognito.demo_username} / {cognito.demo_password}")
     line("Bots", f"make swarm{_port_arguments()}", "in another terminal, or the page's button")
     console.print()
