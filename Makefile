@@ -74,6 +74,9 @@ check: $(STAMP) ## Format check, lint, mypy --strict
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
+docs: $(STAMP) ## Build the documentation site into artifacts/docs, without network; warnings are errors
+	@$(PY) -m docs.site.build
+
 lock: $(STAMP) ## Write the lock files anew from pyproject.toml
 	$(VENV)/bin/uv pip compile -q deploy/requirements.in $(LOCK_OPTIONS) -o deploy/requirements.lock
 	$(PY) -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print(*p['project']['dependencies'], sep='\n')" > $(VENV)/run.in
@@ -112,4 +115,4 @@ clean: ## Remove the venv, caches and the development data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f gameserver/*/*.so
 
-.PHONY: help setup run swarm test sim chaos fuzz check lock bench failover format clean sbom audit
+.PHONY: help setup run swarm test sim chaos fuzz check docs lock bench failover format clean sbom audit

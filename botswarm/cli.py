@@ -97,7 +97,8 @@ def _ws_url(text: str) -> str:
     return text
 
 
-def _run_parser() -> argparse.ArgumentParser:
+def run_parser() -> argparse.ArgumentParser:
+    """The options of a run."""
     parser = argparse.ArgumentParser(
         prog="botswarm",
         description="Drives a game server with real clients and reports what they saw.",
@@ -184,7 +185,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 def parse_run(arguments: Sequence[str]) -> Command:
     """Exits with 2 and a message if something is wrong, or raises ``ConfigError``."""
-    parser = _run_parser()
+    parser = run_parser()
     given = parser.parse_args(arguments)
     scenario = None if given.scenario is None else load(given.scenario)
     if scenario is not None:
@@ -255,8 +256,8 @@ def _settings(given: argparse.Namespace, steps: list[Happening]) -> Settings:
     )
 
 
-def parse_check(arguments: Sequence[str]) -> CheckCommand:
-    """Exits with 2 and a message if something is wrong."""
+def check_parser() -> argparse.ArgumentParser:
+    """The options of ``botswarm check``."""
     parser = argparse.ArgumentParser(
         prog="botswarm check",
         description="Compares what clients were told with what PostgreSQL keeps: every event "
@@ -272,14 +273,20 @@ def parse_check(arguments: Sequence[str]) -> CheckCommand:
         metavar="S",
         help="let the worker catch up for so long (default: 30)",
     )
+    return parser
+
+
+def parse_check(arguments: Sequence[str]) -> CheckCommand:
+    """Exits with 2 and a message if something is wrong."""
+    parser = check_parser()
     given = parser.parse_args(arguments)
     if not given.postgres.startswith(("postgres://", "postgresql://")):
         parser.error("--postgres: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
     return CheckCommand(ledger=given.ledger, postgres=given.postgres, wait_s=given.wait)
 
 
-def parse_compare(arguments: Sequence[str]) -> CompareCommand:
-    """Exits with 2 and a message if something is wrong."""
+def compare_parser() -> argparse.ArgumentParser:
+    """The options of ``botswarm compare``."""
     parser = argparse.ArgumentParser(
         prog="botswarm compare",
         description="Holds the second run against the first, figure by figure.",
@@ -298,7 +305,12 @@ def parse_compare(arguments: Sequence[str]) -> CompareCommand:
     )
     parser.add_argument("--loosely", action="store_true", help="though settings differ")
     parser.add_argument("--json", action="store_true", help="instead of a table")
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def parse_compare(arguments: Sequence[str]) -> CompareCommand:
+    """Exits with 2 and a message if something is wrong."""
+    given = compare_parser().parse_args(arguments)
     return CompareCommand(
         first=given.first,
         second=given.second,

@@ -1,4 +1,4 @@
-"""A client for the game server: one connection, one seat, over all interruptions.
+"""A client for the game server: one connection, one seat, over all interruptions::
 
     async with GameClient("ws://localhost:8080/v1/play", token=jwt) as client:
         await client.join("arena", "duel")

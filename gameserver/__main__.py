@@ -40,7 +40,7 @@ _GAME = "NAME|MODULE:CLASS"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0 done, 1 failed, 2 wrong settings or usage."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         return int(arguments.command(arguments))
     except ConfigError as error:
@@ -55,13 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """All verbs and their options; argparse itself exits with 2 on wrong usage."""
+    top = argparse.ArgumentParser(
         prog="gameserver",
         description="Authoritative real-time matches. Settings are GAMESERVER_* variables; "
         "docs/configuration.md lists them.",
     )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verbs = top.add_subparsers(required=True, metavar="VERB")
     for name, command, meaning in (
         ("run", _run, "serve until SIGTERM"),
         ("config", _config, "print the settings in force, without secrets"),
@@ -80,7 +81,12 @@ def _parser() -> argparse.ArgumentParser:
                 help="offer this game instead of GAMESERVER_GAMES (may be given several times)",
             )
         if name in ("games", "check"):
-            verb.add_argument("game", nargs="*" if name == "games" else "+", metavar=_GAME)
+            verb.add_argument(
+                "game",
+                nargs="*" if name == "games" else "+",
+                metavar=_GAME,
+                help="one or more: a name, or where the class is",
+            )
         if name == "check":
             verb.add_argument("--steps", type=_steps, default=2_000, help="default: %(default)s")
             verb.add_argument("--seed", type=int, default=1, help="default: %(default)s")
@@ -89,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_maintenance.add_to(verbs)
     cli_matchmaking.add_to(verbs)
     cli_replay.add_to(verbs)
-    return parser
+    return top
 
 
 def _steps(text: str) -> int:

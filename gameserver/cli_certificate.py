@@ -27,7 +27,14 @@ def add_to(verbs: Any) -> None:
     """Add the verb to the command line of ``gameserver``."""
     meaning = f"write {CERTIFICATE} and {KEY} of a self-signed certificate, for a hop behind an ALB"
     verb = verbs.add_parser("certificate", help=meaning, description=meaning)
-    verb.add_argument("--in", dest="directory", type=Path, required=True, metavar="DIRECTORY")
+    verb.add_argument(
+        "--in",
+        dest="directory",
+        type=Path,
+        required=True,
+        metavar="DIRECTORY",
+        help="where to write them",
+    )
     verb.add_argument("--days", type=int, default=398, help="it is good for; default: %(default)s")
     verb.set_defaults(command=certificate)
 

@@ -27,20 +27,25 @@ def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     verb = verbs.add_parser("matchmaking", help=meaning)
     what = verb.add_subparsers(required=True, metavar="simulate")
     simulate = what.add_parser("simulate", help=meaning, description=__doc__)
-    simulate.add_argument("rules", metavar="RULES")
-    simulate.add_argument("--players", type=_players, default=_DEFAULT.players)
+    simulate.add_argument("rules", metavar="RULES", help="a file, TOML or JSON; or GAME/MODE")
+    simulate.add_argument(
+        "--players", type=_players, default=_DEFAULT.players, help="players in all"
+    )
     simulate.add_argument(
         "--rate",
         type=_positive,
         default=_DEFAULT.rate,
         help="players who come each second, on average over the day",
     )
-    simulate.add_argument("--seed", type=int, default=_DEFAULT.seed)
-    simulate.add_argument("--deviation", type=_positive, default=_DEFAULT.skill_deviation)
-    simulate.add_argument("--patience", type=_positive, default=_DEFAULT.patience_s, help="mean, s")
-    simulate.add_argument("--parties", type=_share, default=_DEFAULT.party_share)
-    simulate.add_argument("--decline", type=_share, default=_DEFAULT.decline_share)
-    simulate.add_argument("--leave", type=_share, default=_DEFAULT.leave_share)
+    simulate.add_argument("--seed", type=int, default=_DEFAULT.seed, help="of the crowd")
+    for name, kind, default, meaning in (
+        ("--deviation", _positive, _DEFAULT.skill_deviation, "of skill, in points"),
+        ("--patience", _positive, _DEFAULT.patience_s, "mean, s"),
+        ("--parties", _share, _DEFAULT.party_share, "share of tickets, 0 to 1"),
+        ("--decline", _share, _DEFAULT.decline_share, "share of ready checks, 0 to 1"),
+        ("--leave", _share, _DEFAULT.leave_share, "share of players before it begins, 0 to 1"),
+    ):
+        simulate.add_argument(name, type=kind, default=default, help=meaning)
     simulate.add_argument("--out", type=Path, metavar="DIR", help="write report.json and plot.svg")
     simulate.add_argument("--json", action="store_true", help="print the figures as JSON")
     simulate.set_defaults(command=_simulate)

@@ -3,7 +3,7 @@
 A game is a class whose methods are pure functions of a state. It has no clock, does no I/O and
 takes randomness only from ``tick.random``; the server gives it players, time, network and
 durability. Because the state is an encodable value, checkpoints, failover, replay and migration
-need nothing from the author.
+need nothing from the author::
 
     class Counter(Game[State, Input, State]):
         name = "counter"

@@ -1,4 +1,4 @@
-"""How players of one mode are brought together: what a game author declares beside the mode.
+"""How players of one mode are brought together: what a game author declares beside the mode::
 
     modes = {
         "ranked": Mode(

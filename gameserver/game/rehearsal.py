@@ -1,9 +1,11 @@
-"""A match in a test, played by hand: no server, no network, and time passes when you say so.
+"""A match in a test, played by hand: no server, no network, and time passes when you say so::
 
-match = Rehearsal(Game)
-ada = match.join("ada")
-match.step((ada, Input(dx=1)))
-assert match.view().runners[ada.seat].x == 1
+    match = Rehearsal(Game)
+    ada = match.join("ada")
+    match.step((ada, Input(dx=1)))
+    assert match.view().runners[ada.seat].x == 1
+
+One rule at a time; ``gameserver.game.testkit`` plays everything at random.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Plays a game by itself, badly and at length, to find what would go wrong on a server.
+"""Plays a game by itself, badly and at length, to find what would go wrong on a server::
 
     def test_my_game():
         check(MyGame)
