@@ -31,7 +31,7 @@ from gameserver.devstack.valkey import Valkey
 
 DATABASE = "gameserver"
 READER = "gameserver_reader"
-"""The server's role: it may read, and order of workers what operators want done with dead letters."""
+"""The server's role: it may read, and order of workers what operators do to dead letters."""
 QUEUE = "gameserver-events"
 DEAD_LETTERS = "gameserver-events-dlq"
 ERASURE_KEY = "development-only-and-never-secret"

@@ -21,6 +21,7 @@ from gameserver.wire.event_record import EventRecord
 from persistence_worker.apply import PostgresSink
 from persistence_worker.intake import prepare
 from persistence_worker.messages import Outgoing
+from persistence_worker.migrate import migrate
 from persistence_worker.postgres import Database
 from persistence_worker.sqs import SqsQueue, open_client
 from tests.forked import WORKER, Forked, run_forked

@@ -62,7 +62,9 @@ async def test_letters_are_listed_shown_and_acted_on(
     queues: Queues, desk: PostgresLetters, clerk: Clerk, migrated_dsn: str
 ) -> None:
     assert not await clerk.work()
-    await put(queues, bundle(raw("m1", 1, data={"a": "\0"})), bundle(raw("m2", 1)), bundle(raw("m3", 1)))
+    await put(
+        queues, bundle(raw("m1", 1, data={"a": "\0"})), bundle(raw("m2", 1)), bundle(raw("m3", 1))
+    )
     await put(queues, "not json", reason="bad_body")
     listed = (await done(desk, clerk, "o1", verb=Verb.LIST))["letters"]
     assert sorted(one["reason"] for one in listed) == ["bad_body"] + 3 * ["rejected"]
