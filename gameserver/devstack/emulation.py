@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from gameserver.devstack.emulation_options import EmulationOptions
 from gameserver.devstack.process import LOOPBACK, Service
-
-REGION = "eu-central-1"
 
 
 class Emulation(Service):
@@ -23,6 +22,5 @@ class Emulation(Service):
         self.endpoint_url = f"http://{LOOPBACK}:{port}"
 
     def argv(self) -> list[str]:
-        options = {"--port": str(self.port), "--data": str(self.data), "--region": self.region}
-        words = (word for pair in options.items() for word in pair)
-        return [sys.executable, "-m", self.module, *words]
+        options = EmulationOptions(port=self.port, data=self.data, region=self.region)
+        return [sys.executable, "-m", self.module, *options.arguments()]

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gameserver.devstack.emulation import REGION, Emulation
+from gameserver.devstack.emulation import Emulation
+from gameserver.devstack.emulation_options import REGION
 from gameserver.devstack.tokens import TokenMint
 
 _IDENTITY_PATH = "/_devstack/identity"

@@ -10,7 +10,6 @@ user pool, the app client and so on as soon as all of that exists.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -27,7 +26,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from gameserver.devstack import moto_gaps, moto_setup, moto_state
+from gameserver.devstack import emulation_options, moto_gaps, moto_setup, moto_state
 
 IDENTITY_PATH = "/_devstack/identity"
 _SAVE_EVERY_S = 1.0
@@ -107,13 +106,7 @@ class Host:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--region", default="eu-central-1")
-    options = parser.parse_args()
-    options.data.mkdir(parents=True, exist_ok=True)
+    options = emulation_options.parse("Amazon Cognito, KMS and DynamoDB for development and tests")
     host = Host(options.data / "state.pickle")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: host.stopping.set())

@@ -7,7 +7,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from gameserver.devstack.emulation import REGION, Emulation
+from gameserver.devstack.emulation import Emulation
+from gameserver.devstack.emulation_options import REGION
 
 _ACCOUNT = "000000000000"
 

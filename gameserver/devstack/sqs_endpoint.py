@@ -17,7 +17,6 @@ not have: FIFO queues, tags, permissions, encryption, the limit of 120,000 messa
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import signal
 import time
@@ -29,7 +28,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gameserver.devstack import sqs_errors
+from gameserver.devstack import emulation_options, sqs_errors
 from gameserver.devstack.sqs_broker import Broker
 from gameserver.devstack.sqs_journal import Journal
 from gameserver.devstack.sqs_operations import Operations
@@ -162,13 +161,7 @@ async def serve(*, host: str, port: int, data: Path, region: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Amazon SQS for development and tests")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--region", default="eu-central-1")
-    options = parser.parse_args()
-    options.data.mkdir(parents=True, exist_ok=True)
+    options = emulation_options.parse("Amazon SQS for development and tests")
     asyncio.run(
         serve(host=options.host, port=options.port, data=options.data, region=options.region)
     )
