@@ -101,9 +101,17 @@ def samples() -> frozenset[str]:
     return frozenset(names)
 
 
-def _gauges() -> Iterator[Described]:
+@cache
+def _gauges() -> tuple[Described, ...]:
+    return tuple(_gauges_in_source())
+
+
+def _gauges_in_source() -> Iterator[Described]:
     for path in sorted((ROOT / "gameserver").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        source = path.read_text()
+        if "gauge(" not in source:
+            continue
+        for node in ast.walk(ast.parse(source)):
             match node:
                 case ast.Call(
                     func=ast.Attribute(attr="gauge" | "labelled_gauge"), args=[name, meaning, *more]

@@ -6,7 +6,6 @@ import json
 import re
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from docs.generate_metrics import of_server, of_worker
@@ -130,6 +129,8 @@ def test_too_many_metrics_are_refused() -> None:
     ],
 )
 def test_the_schema_can_refuse(broken: dict[str, object]) -> None:
+    import jsonschema  # late, as in ``checked``
+
     with pytest.raises(jsonschema.ValidationError):
         checked(json.dumps(broken))
 

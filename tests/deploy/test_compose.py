@@ -10,7 +10,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -33,6 +32,9 @@ def compose() -> dict[str, Any]:
 
 
 def test_compose_takes_the_file(compose: dict[str, Any]) -> None:
+    # Its import builds 38 parsers: seconds, in every process that looks for tests.
+    import jsonschema
+
     schemas = resources.files("check_jsonschema.builtin_schemas.vendor")
     schema = json.loads((schemas / "compose-spec.json").read_text())
     validator = jsonschema.validators.validator_for(schema)(schema)

@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -62,6 +61,10 @@ def environ(resources: Resources, name: str) -> dict[str, str]:
 
 
 def test_every_resource_is_valid(resources: Resources) -> None:
+    # It imports jsonschema, whose import builds 38 parsers: seconds, in every process that looks
+    # for tests.
+    import kubernetes_validate
+
     for one in resources.values():
         kubernetes_validate.validate(one, VERSION, strict=True)
     broken = copy.deepcopy(resources["Deployment", "server"])
