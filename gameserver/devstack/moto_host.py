@@ -1,6 +1,6 @@
 """moto's Cognito, KMS and DynamoDB as a process that finds its earlier data when it starts again.
 
-    python -m gameserver.devstack.moto_host --port 55000 --data .run/data/moto
+    python -m gameserver.devstack.moto_host --port 30500 --data .run/data/moto
 
 moto keeps everything in memory; this host writes that memory to ``state.pickle`` within a second of
 a change and when it is asked to stop. So players who signed up, KMS keys (and what they encrypted)

@@ -15,11 +15,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -36,24 +38,49 @@ class DevstackError(Exception):
 
 
 _FREE_PORTS = range(12_000, 30_000)
-_free_port_number = itertools.count()
+_BLOCK = 100
+_free_port_lock = threading.Lock()
 
 
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that nobody listens on at this moment.
 
-    Below the range from which systems take ports for outgoing connections, and counted up from a
-    place that differs by process, so that it is still free when a service gets to use it."""
-    first, count = _FREE_PORTS.start, len(_FREE_PORTS)
-    for _ in range(count):
-        port = first + (os.getpid() * 389 + next(_free_port_number)) % count
-        with socket.socket() as probe:
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-        return port
-    raise DevstackError(f"No port from {first} to {first + count - 1} is free.")
+    Below the range from which systems take ports for outgoing connections, and never one that
+    another process has got here: so it is still free when a service gets to use it."""
+    with _free_port_lock:
+        for port in itertools.islice(_own_ports(os.getpid()), len(_FREE_PORTS)):
+            with socket.socket() as probe:
+                try:
+                    probe.bind((LOOPBACK, port))
+                except OSError:
+                    continue
+            return port
+    raise DevstackError(
+        f"No port from {_FREE_PORTS.start} to {_FREE_PORTS.stop - 1} is free: end other programs."
+    )
+
+
+@cache
+def _own_ports(pid: int) -> Iterator[int]:
+    """Blocks of ports, each guarded by its first one: it is bound until this process ends. When no
+    block is left, the own ones come again."""
+    guarded: list[int] = []
+    count = len(_FREE_PORTS) // _BLOCK
+    for number in range(count):
+        # From a place that differs by process: what one has just used is left alone for a while.
+        first = _FREE_PORTS[(pid * 7 + number) % count * _BLOCK]
+        guard = socket.socket()
+        try:
+            guard.bind((LOOPBACK, first))
+        except OSError:
+            guard.close()
+            continue
+        guard.detach()
+        guarded.append(first)
+        yield from range(first + 1, first + _BLOCK)
+    while guarded:
+        for first in guarded:
+            yield from range(first + 1, first + _BLOCK)
 
 
 def port_is_taken(port: int) -> bool:

@@ -26,11 +26,13 @@ DEFAULT_PORTS = {
     "ws": 8080,
     "http": 8081,
     "worker": 8082,
-    "valkey": 56379,
-    "postgres": 55432,
-    "sqs": 59324,
-    "moto": 55000,
+    "valkey": 30379,
+    "postgres": 30432,
+    "sqs": 30324,
+    "moto": 30500,
 }
+"""Below 32768: from there on, systems take ports for outgoing connections, at times just the one
+that is wanted here. The last four lie beyond those that ``free_port`` gives away."""
 _PORT_MAX = 65_535
 NODES_MAX = 8
 WORKERS_MAX = 4

@@ -1,6 +1,6 @@
 """Amazon SQS for development and tests: the AWS JSON protocol over HTTP, durable over a restart.
 
-    python -m gameserver.devstack.sqs_endpoint --port 59324 --data .run/data/sqs
+    python -m gameserver.devstack.sqs_endpoint --port 30324 --data .run/data/sqs
 
     POST /                     X-Amz-Target: AmazonSQS.<operation>; signatures are not checked
     GET  /_devstack/health     200 once the queues are there

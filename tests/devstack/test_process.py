@@ -187,6 +187,24 @@ def test_ports():
     assert not port_is_taken(port)
     with socket.create_server(("127.0.0.1", port)):
         assert port_is_taken(port)
+        assert free_port() != port
+
+
+def test_no_two_processes_are_given_the_same_ports():
+    code = "from gameserver.devstack.process import free_port\n"
+    code += "print(*(free_port() for _ in range(150)), flush=True)\ninput()"
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    given = [free_port() for _ in range(150)]
+    for child in children:
+        given += [int(port) for port in child.stdout.readline().split()]
+    for child in children:
+        child.communicate("\n", timeout=60)
+    assert len(given) == len(set(given)) == 600
 
 
 def test_running_to_the_end(tmp_path):

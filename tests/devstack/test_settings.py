@@ -24,7 +24,7 @@ def test_defaults_are_the_documented_ones():
 def test_an_offset_moves_all_but_what_is_named():
     chosen = settings.from_environ({"PORT_OFFSET": "100", "WS_PORT": "9000"})
     assert chosen.ports["page"] == 8100
-    assert chosen.ports["valkey"] == 56479
+    assert chosen.ports["valkey"] == 30479
     assert chosen.ports["ws"] == 9000
 
 
