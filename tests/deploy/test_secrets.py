@@ -212,7 +212,8 @@ def _raw(url: str, request: str) -> None:
     with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
         connection.sendall(request.encode("latin-1"))
         answer = connection.recv(65_536)
-    assert answer.startswith(b"HTTP/1.1 4") and CANARY.encode() not in answer
+    # 1.0 where the version could not be read.
+    assert re.match(rb"HTTP/1\.[01] 4", answer) and CANARY.encode() not in answer
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:

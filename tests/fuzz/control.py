@@ -12,7 +12,7 @@ from gameserver.wire.codec import Format, encode_client
 from tests.fuzz import frames
 from tests.fuzz.link import ANSWER_S, MARK, Link
 from tests.fuzz.live import Doors
-from tests.wire.client_vectors import KEY, request
+from tests.wire.connect_vectors import KEY, request
 
 EVERY_S = 0.05
 TICKS = 3

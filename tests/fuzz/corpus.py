@@ -8,7 +8,7 @@ from typing import Any
 
 from gameserver.wire import event_record
 from gameserver.wire.codec import Format
-from tests.wire.client_vectors import request
+from tests.wire.connect_vectors import request
 from tests.wire.vectors import FOLDER
 from tests.worker import builders
 

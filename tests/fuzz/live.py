@@ -22,7 +22,7 @@ from gameserver.wire.codec import Format, encode_client
 from tests.fuzz import frames, mutate, requests
 from tests.fuzz.connections import Seen, by_protocol, whole_frames
 from tests.fuzz.link import ANSWER_S, MARK, Answer, Link
-from tests.wire.client_vectors import KEY, request
+from tests.wire.connect_vectors import KEY, request
 
 PAYLOAD_MAX = 2048
 HEAD_MAX = 16_384
