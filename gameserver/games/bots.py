@@ -15,7 +15,7 @@ import msgspec
 from gameserver.game.random import SeededRandom
 from gameserver.games.arena_types import HEALTH, ArenaView, Fighter, Move, Pickup, Plan
 from gameserver.games.echo import EchoInput, EchoView
-from gameserver.games.liars_dice import FACES, WILD, Act, DiceView
+from gameserver.games.liars_dice_types import FACES, WILD, Act, DiceView
 from gameserver.ids import PlayerId
 
 

@@ -20,148 +20,44 @@ Three things to copy into your own turn-based game:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
-
-import msgspec
-from msgspec import Meta
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from gameserver.game.contract import (
+    Bots,
     Game,
     LeaveReason,
     Mode,
     Player,
     PlayerInput,
+    Random,
     Refused,
     Setup,
     Standing,
     Tick,
 )
-from gameserver.ids import PlayerId
+from gameserver.game.matchmaking import Ready, Rules, Skill
+from gameserver.games.bots import LiarsDiceBot
+from gameserver.games.liars_dice_types import (
+    FACES,
+    WILD,
+    Act,
+    Bid,
+    BidPlaced,
+    Challenged,
+    DiceResult,
+    DiceState,
+    DiceView,
+    Eliminated,
+    Hand,
+    Place,
+    Reveal,
+    RoundStarted,
+)
 
-FACES = 6
-WILD = 1
-
-Phase = Literal["lobby", "bidding", "reveal", "over"]
-
-
-class Act(msgspec.Struct, frozen=True):
-    """A player's move. ``count`` and ``face`` belong to a bid."""
-
-    action: Literal["ready", "bid", "challenge"]
-    count: Annotated[int, Meta(ge=1, le=1000)] = 1
-    face: Annotated[int, Meta(ge=1, le=FACES)] = 1
-
-
-class Bid(msgspec.Struct, frozen=True):
-    """The player in ``seat`` says: there are at least ``count`` dice of ``face``."""
-
-    seat: int
-    count: int
-    face: int
-
-    def beats(self, other: Bid | None) -> bool:
-        """More dice, or as many of a higher face."""
-        return other is None or (self.count, self.face) > (other.count, other.face)
-
-
-class Reveal(msgspec.Struct, frozen=True):
-    """What a challenge brought to light: all hands by seat, and who loses a die."""
-
-    bid: Bid
-    challenger: int
-    actual: int
-    loser: int
-    hands: dict[int, list[int]]
-
-
-class Hand(msgspec.Struct):
-    """``left``: dice for the next roll (0 = out); ``dice``: those on the table now."""
-
-    id: PlayerId
-    left: int
-    dice: list[int]
-    ready: bool = False
-
-
-class DiceState(msgspec.Struct):
-    """``hands`` by seat. ``turn``: whose move it is, and in ``reveal`` who begins next.
-    ``due_ms``: match time at which the phase or turn is over. ``out``: the worst first."""
-
-    players_max: int
-    dice: int
-    turn_ms: int
-    reveal_ms: int
-    lobby_ms: int
-    hands: dict[int, Hand]
-    out: list[PlayerId]
-    phase: Phase = "lobby"
-    round: int = 0
-    turn: int = -1
-    bid: Bid | None = None
-    reveal: Reveal | None = None
-    due_ms: int | None = None
-    now_ms: int = 0
-
-
-class Place(msgspec.Struct, frozen=True):
-    """What everyone knows of a player: how many dice are left, and if they are ready to begin."""
-
-    dice: int
-    ready: bool
-
-
-class DiceView(msgspec.Struct):
-    """``own``: the viewer's dice. ``turn`` is -1 where it is nobody's. ``left_ms``: what was left
-    of the turn or phase when this view was made; ``None`` = it has no end."""
-
-    players: dict[int, Place]
-    phase: Phase
-    round: int
-    turn: int
-    bid: Bid | None
-    reveal: Reveal | None
-    left_ms: int | None
-    own: list[int]
-
-
-class RoundStarted(msgspec.Struct, frozen=True, tag="round_started"):
-    """The event's player begins a round in which so many ``dice`` lie on the table."""
-
-    round: int
-    dice: int
-
-
-class BidPlaced(msgspec.Struct, frozen=True, tag="bid_placed"):
-    """``auto``: the clock has played for the player."""
-
-    count: int
-    face: int
-    auto: bool
-
-
-class Challenged(msgspec.Struct, frozen=True, tag="challenged"):
-    """The event's player challenged ``bidder``; there were ``actual`` dice of the face."""
-
-    bidder: PlayerId
-    count: int
-    face: int
-    actual: int
-    loser: PlayerId
-    auto: bool
-
-
-class Eliminated(msgspec.Struct, frozen=True, tag="eliminated"):
-    """The event's player is out; ``forfeit``: by leaving."""
-
-    place: int
-    forfeit: bool
-
-
-class DiceResult(msgspec.Struct, frozen=True):
-    """Stored beside the standings."""
-
-    rounds: int
+_CALM: Mapping[str, int] = {"dice": 5, "turn_ms": 20_000, "reveal_ms": 4_000, "lobby_ms": 15_000}
+_REMATCH_MS = 30_000
+_SKILL = Skill(window=200, widen_per_s=20, window_max=2000)
 
 
 class LiarsDice(Game[DiceState, Act, DiceView]):
@@ -179,19 +75,34 @@ class LiarsDice(Game[DiceState, Act, DiceView]):
             players_max=6,
             players_min=2,
             title="Up to six, five dice each",
-            options={"dice": 5, "turn_ms": 20_000, "reveal_ms": 4_000, "lobby_ms": 15_000},
+            options=_CALM,
+            choices={"dice": (3, 5, 6), "turn_ms": (10_000, 20_000, 60_000)},
+            rematch_ms=_REMATCH_MS,
+            matchmaking=Rules(team_size=6, team_size_min=2, fill_s=10, party_max=4, skill=_SKILL),
         ),
         "duel": Mode(
             players_max=2,
             players_min=2,
             title="Two players, five dice each",
-            options={"dice": 5, "turn_ms": 20_000, "reveal_ms": 4_000, "lobby_ms": 15_000},
+            options=_CALM,
+            rematch_ms=_REMATCH_MS,
+            matchmaking=Rules(
+                teams=2, team_size=1, skill=_SKILL, ready=Ready(within_s=15, penalty_s=10)
+            ),
         ),
         "blitz": Mode(
             players_max=6,
             players_min=2,
             title="Three dice, two seconds a turn",
             options={"dice": 3, "turn_ms": 2_000, "reveal_ms": 500, "lobby_ms": 1_000},
+            rematch_ms=_REMATCH_MS,
+        ),
+        "practice": Mode(
+            players_max=6,
+            title="With three bots, five dice each",
+            options=_CALM,
+            bots=Bots(seats=4, wait_ms=1_000),
+            rematch_ms=_REMATCH_MS,
         ),
     }
     State: ClassVar = DiceState
@@ -257,6 +168,10 @@ class LiarsDice(Game[DiceState, Act, DiceView]):
 
     def wake_at(self, state: DiceState) -> int | None:
         return state.due_ms
+
+    def bot(self, state: DiceState, player: Player, random: Random) -> Act | None:
+        bot = LiarsDiceBot(random.below(2**63))
+        return bot.decide(self.view_for(state, player), player.id, player.seat)
 
     def signal(self, state: DiceState, message: Any, tick: Tick) -> Any:
         """``{"op": "start"}`` begins without waiting for more players."""

@@ -59,8 +59,9 @@ def _text(
 ) -> str:
     rules = pool.rules.rules
     missing = pool.rules.size_min - row.size
+    needed = "1 more player is needed" if missing == 1 else f"{missing} more players are needed"
     if not looked_at:
-        return f"Nobody else is waiting; {missing} more players are needed."
+        return f"Nobody else is waiting; {needed}."
     said = [f"Of the {looked_at} waiting tickets nearest in skill, {fitting} fit by themselves"]
     words = {"skill": _skill_words(pool, row, window), "latency": _latency_words(pool, row, now_ms)}
     for reason, count in ruled_out.items():
@@ -68,7 +69,7 @@ def _text(
         if reason == "party":
             why = "are parties too large for one match with this one"
         said.append(f"{count} {why}")
-    text = "; ".join(said) + f". {missing} more players are needed"
+    text = "; ".join(said) + f". {needed}"
     if rules.roles:
         text += ", and every team needs " + ", ".join(f"{r.count} {r.name}" for r in rules.roles)
     return text + "."

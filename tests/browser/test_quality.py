@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import json
 import random
-from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import ARTIFACTS
+from tests.browser.looks import look
 from tests.browser.page import join, login, seen, wait_for
 from tests.browser.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 
 BAD_NETWORK = "latency_ms=100&jitter_ms=100&stall_percent=2"
 """A round trip of 150 ± 50 ms; a chunk that is held up comes 300 ms later."""
@@ -163,67 +160,25 @@ async def test_the_page_is_soon_there(page: Page) -> None:
     assert 0 < figures["files"] < 60
 
 
-LOOKS: list[tuple[Any, int, list[str]]] = [
-    ("dark", 1280, []),
-    ("light", 1280, ["color-contrast"]),
-    ("dark", 390, ["color-contrast"]),
-    ("light", 390, []),
-]
-"""Colours, width, and the rules that are looked at: none means all."""
-
-
-CUT_OFF = """() => [document.documentElement, ...document.querySelectorAll("button, input, dialog")]
-  .filter((each) => each.scrollWidth > each.clientWidth + 1 && each.clientWidth
-    && !["text", "password", ""].includes(each.type ?? "x") || (() => {
-      const box = each.getBoundingClientRect();
-      return box.width > 0 && (box.left < -1 || box.right > innerWidth + 1);
-    })())
-  .map((each) => each.id || each.tagName)"""
-"""What does not fit its box, or the page."""
-
-
-async def problems(page: Page, rules: list[str]) -> list[str]:
-    """What axe-core has against the page as it is."""
-    if not await page.evaluate("() => 'axe' in window"):
-        await page.evaluate(AXE)
-    options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
-    found = await page.evaluate("(options) => axe.run(document, options)", options)
-    return [
-        f"{each['id']}: {each['help']} ({node['target']}: {node['failureSummary']})"
-        for each in found["violations"]
-        for node in each["nodes"]
-    ]
-
-
 async def test_everybody_can_use_it(browser: Browser, stage: Stage) -> None:
     context = await browser.new_context(reduced_motion="reduce", has_touch=True)
     page = await context.new_page()
 
-    async def look(screen: str) -> None:
-        for scheme, width, rules in LOOKS:
-            where = f"{screen}-{scheme}-{width}"
-            await page.set_viewport_size({"width": width, "height": 780})
-            await page.emulate_media(color_scheme=scheme)
-            assert await problems(page, rules) == [], where
-            assert await page.evaluate(CUT_OFF) == [], where
-            await page.screenshot(path=ARTIFACTS / f"look-{where}.png")
-
-    ARTIFACTS.mkdir(exist_ok=True)
     await page.goto(stage.page_url)
     await expect(page.locator("#login-button")).to_be_enabled()
-    await look("login")
+    await look(page, "login")
     await login(page)
-    await look("lobby")
+    await look(page, "lobby")
     await join(page, "standard")
     stage.bots.call(3, game="arena", mode="standard")
     await wait_for(page, "it.players === 4")
     await expect(page.locator("#feed li").first).to_be_visible()
-    await look("game")
+    await look(page, "game")
     stage.rooms.finish((await seen(page))["match"])
     await wait_for(page, "it.matchOver")
     await expect(page.locator("#again")).to_be_enabled()
-    await look("over")
+    await look(page, "over")
     await page.goto(f"{stage.page_url}/playground.html")
     await expect(page.locator("#connect")).to_be_enabled()
-    await look("playground")
+    await look(page, "playground")
     await context.close()

@@ -3,7 +3,7 @@ import pytest
 
 from gameserver.game.loader import load_game
 from gameserver.games.bots import BOTS, LiarsDiceBot
-from gameserver.games.liars_dice import Act, Bid, DiceView, Place
+from gameserver.games.liars_dice_types import Act, Bid, DiceView, Place
 from tests.core.room import Room
 
 

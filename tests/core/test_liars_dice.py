@@ -3,14 +3,14 @@ import pytest
 from gameserver.game.contract import LeaveReason, Player, Refused
 from gameserver.game.random import SeededRandom
 from gameserver.game.testkit import Broken, check
-from gameserver.games.liars_dice import (
+from gameserver.games.liars_dice import LiarsDice
+from gameserver.games.liars_dice_types import (
     Act,
     Bid,
     BidPlaced,
     Challenged,
     DiceState,
     Eliminated,
-    LiarsDice,
     RoundStarted,
 )
 from tests.core.room import Room, player

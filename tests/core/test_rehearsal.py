@@ -7,7 +7,8 @@ import pytest
 from gameserver.game.contract import LeaveReason, Refused
 from gameserver.game.rehearsal import Rehearsal
 from gameserver.games.echo import Echo, EchoInput
-from gameserver.games.liars_dice import Act, LiarsDice
+from gameserver.games.liars_dice import LiarsDice
+from gameserver.games.liars_dice_types import Act
 
 
 def test_inputs_change_the_state_and_the_view_is_a_copy() -> None:

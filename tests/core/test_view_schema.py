@@ -6,7 +6,7 @@ from msgspec import Meta
 from gameserver.game.view_schema import tables
 from gameserver.games.arena_types import ArenaView
 from gameserver.games.echo import EchoView
-from gameserver.games.liars_dice import DiceView
+from gameserver.games.liars_dice_types import DiceView
 from gameserver.ids import PlayerId
 
 

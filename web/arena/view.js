@@ -11,6 +11,7 @@ const UNIT = { title: "Kills", count: (score) => `${score} ${score === 1 ? "kill
 
 export class ArenaView {
   name = "arena";
+  botsCalled = 7;
   unit = UNIT;
   #tell; #send; #sound; #pacer = null; #joined = null; #before = null;
 

@@ -9,6 +9,7 @@ const UNIT = { title: "Outlasted", count: (score) => `${score} outlasted` };
 
 export class DiceView {
   name = "liars_dice";
+  botsCalled = 2;
   unit = UNIT;
   #tell; #send; #sound; #joined = null; #view = null; #names = new Map(); #dueMs = null; #count = 1; #face = 2;
   #asked = ""; #players = new Map();
@@ -225,7 +226,8 @@ export class DiceView {
       const row = wrap("div", "dice-row", ...(hand ? hand.map((face) => die(face, this.#counts(face)))
         : Array.from({ length: dice }, () => die(0, "", { silent: true }))));
       const told = phase === "lobby" ? (ready ? "ready" : "not ready yet")
-        : dice === 0 && !hand ? "out" : `${dice} ${dice === 1 ? "die" : "dice"}`;
+        : shown?.loser === seat ? (dice === 0 ? "loses the last die" : "loses a die")
+          : dice === 0 ? "out" : `${dice} ${dice === 1 ? "die" : "dice"}`;
       const last = (phase === "bidding" ? bid : shown?.bid) ?? null;
       const bubble = last?.seat === seat ? make("span", bidText(last.count, last.face), "bubble") : null;
       const item = wrap("li", "seat", make("b", this.#name(seat)), make("span", told, "muted small"), row, bubble);
@@ -263,7 +265,9 @@ export class DiceView {
       case "over": {
         if (!reveal) return "";
         const loser = this.#name(reveal.loser);
-        return `${bidText(reveal.bid.count, reveal.bid.face)}: ${reveal.actual >= reveal.bid.count ? "true" : "a lie"}. ${loser} ${loser === "You" ? "lose" : "loses"} a die`;
+        const last = (players[reveal.loser]?.dice ?? 0) === 0 ? "the last die" : "a die";
+        const verdict = reveal.actual >= reveal.bid.count ? "true" : "a lie";
+        return `${bidText(reveal.bid.count, reveal.bid.face)}: ${verdict}. ${loser} ${loser === "You" ? "lose" : "loses"} ${last}`;
       }
       default: {
         const whose = this.#myTurn ? "Your turn" : `${this.#name(turn)}’s turn`;

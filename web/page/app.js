@@ -94,6 +94,7 @@ function show(name) {
     if (button.dataset.to === name) button.setAttribute("aria-current", "page");
     else button.removeAttribute("aria-current");
   }
+  $("skip").href = `#${name}`;
   if (name in screens) {
     came = name;
     hud.banner(null);
@@ -246,14 +247,14 @@ $("sound").addEventListener("click", () => {
   match.view?.focus();
 });
 function showSound() {
-  $("sound").setAttribute("aria-pressed", String(sounds.on));
-  setText($("sound"), sounds.on ? "Sound on" : "Sound off");
+  setText($("sound"), sounds.on ? "♪ on" : "♪ off");
+  $("sound").setAttribute("aria-label", sounds.on ? "Sound is on" : "Sound is off");
 }
 $("bots").addEventListener("click", async ({ target }) => {
   target.disabled = true;
   try {
     const { game, mode } = match.seated;
-    const count = game === "arena" ? 7 : 2;
+    const count = match.view.botsCalled;
     const response = await fetch(`/dev/bots?${new URLSearchParams({ count, game, mode })}`, { method: "POST" });
     hud.tell("", response.ok ? `${count} bots` : "No bots", response.ok ? " are on their way" : " could be called");
   } catch {

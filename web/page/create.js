@@ -2,6 +2,13 @@
 
 import { $, make, option, titleOf, wrap } from "../shared/dom.js";
 
+/** An option's value as people say it. */
+function words(name, value, values) {
+  if (values.length === 2 && values.includes(0) && values.includes(1)) return value ? "yes" : "no";
+  if (name.endsWith("_ms")) return `${value / 1000} s`;
+  return value === 0 ? "no limit" : String(value);
+}
+
 export class CreateDialog {
   #api; #created; #game = null; #key = "";
 
@@ -42,11 +49,11 @@ export class CreateDialog {
   #showOptions() {
     const { choices, options } = this.#mode;
     $("create-options").replaceChildren(...Object.entries(choices).map(([name, values]) => {
-      const label = make("label", titleOf(name));
+      const label = make("label", titleOf(name.replace(/_ms$/, "")));
       const select = make("select");
       label.htmlFor = select.id = `create-option-${name}`;
       select.dataset.option = name;
-      select.append(...values.map((value) => option(JSON.stringify(value), String(value))));
+      select.append(...values.map((value) => option(JSON.stringify(value), words(name, value, values))));
       select.value = JSON.stringify(options[name]);
       return wrap("div", "", label, select);
     }));

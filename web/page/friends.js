@@ -57,7 +57,8 @@ export class FriendsScreen {
 
   /** Something has changed; a mark says so where the screen is not shown. */
   news(kind) {
-    if (kind.startsWith("party_")) this.#party ??= {};
+    // Who is told so is in a party; who is invited is not yet.
+    if (kind.startsWith("party_") && kind !== "party_invited") this.#party ??= {};
     if (document.body.dataset.screen === "friends") this.#refresh();
     else {
       setText($("news"), "new");

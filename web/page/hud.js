@@ -52,7 +52,8 @@ export class Hud {
     const good = quality(rttMs, jitterMs);
     $("net").dataset.quality = String(good);
     $("net").title = `Round trip to the server: ${QUALITY[good]}`;
-    setText($("net-text"), `${rttMs === null ? "–" : Math.round(rttMs)} ms · ${fps} fps`);
+    setText($("net-text"), `${rttMs === null ? "–" : Math.round(rttMs)} ms`);
+    setText($("net-fps"), ` · ${fps} fps`);
   }
 
   /** The end: `standings` of {player, name, place, score}; `unit`: what a score counts. */

@@ -57,9 +57,9 @@ export class Lobby {
 
   /** Enter a private match. */
   async joinByCode(code, password = "") {
-    const letters = code.replace(/[^a-z]/gi, "");
+    const letters = code.replace(/[^a-z0-9]/gi, "");
     $("code").value = code;
-    $("code-problem").textContent = letters.length === 6 ? "" : "A code has six letters.";
+    $("code-problem").textContent = letters.length === 6 ? "" : "A code has six letters or digits.";
     if (letters.length !== 6) return $("code").focus();
     try {
       const body = { code: letters, ...(password && { password }) };

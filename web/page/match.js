@@ -193,6 +193,7 @@ export class Match {
     const watching = joined.seat < 0;
     $("watching").hidden = !watching;
     $("bots").hidden = watching || !this.#config().dev;
+    $("bots").textContent = `Call ${this.view.botsCalled} bots`;
     $("code-shown").hidden = !this.wanted.code;
     $("code-shown").textContent = `Code ${this.wanted.code ?? ""}`;
     $("code-shown").title = "Copy a link that leads here";

@@ -137,10 +137,10 @@ export class QueueScreen {
     }
   }
 
-  #ask({ ready, players }, fresh) {
+  #ask({ ready }, fresh) {
     const said = ready.includes(this.player()) || this.#answered;
-    const count = `${ready.length} of ${players.length} ready`;
-    setText($("ready-text"), said ? `Waiting for the others: ${count}.` : `Ready to play? ${count}.`);
+    setText($("ready-text"), said ? "Waiting for the others to say so too."
+      : "Are you there? Who does not answer is not waited for.");
     $("ready-yes").disabled = $("ready-no").disabled = said;
     if (!fresh) return;
     this.#on.sound("found");
