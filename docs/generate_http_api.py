@@ -98,7 +98,8 @@ with 503 and nothing is done.
 ## Matches, history and operators
 
 [lobby.md](lobby.md): lists over all nodes, creating matches, private ones, history, leaderboards,
-what operators may do and what is recorded of it. A call that another node has to carry out and that
+what operators may do and what is recorded of it; [console.md](console.md): figures, dead letters,
+draining. A call that another node has to carry out and that
 does not answer in time is 504 `node_silent`: it may have been done.
 
 ## Lists

@@ -49,6 +49,14 @@ async def test_the_users_of_the_database_can_do_their_work_and_no_more(
             assert await reader.fetchval("SELECT count(*) FROM matches") == 0
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await reader.execute("DELETE FROM matches")
+            order = "INSERT INTO letter_orders (order_id, verb, given, who, why) VALUES "
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await reader.execute(order + "('a', 'list', '{}', 'o', '')")
+            [grant] = re.findall(r"`(GRANT INSERT ON [^`]*)`", GUIDE)
+            await _execute(_as("master", postgres.dsn(name)), grant)
+            await reader.execute(order + "('a', 'list', '{}', 'o', '')")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await reader.execute("UPDATE letter_orders SET verb = 'discard'")
         finally:
             await reader.close()
     finally:
