@@ -117,12 +117,12 @@ class Postgres(Service):
         except OSError:
             return False
 
-    def execute(self, statement: str) -> None:
+    def execute(self, statement: str, *, database: str = "postgres") -> None:
         """Run one statement as the superuser, outside of a transaction. Also from within a running
         event loop, which it blocks meanwhile."""
 
         async def on_a_connection() -> None:
-            connection = await asyncpg.connect(self.dsn())
+            connection = await asyncpg.connect(self.dsn(database))
             try:
                 await connection.execute(statement)
             finally:

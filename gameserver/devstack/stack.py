@@ -31,7 +31,7 @@ from gameserver.devstack.valkey import Valkey
 
 DATABASE = "gameserver"
 READER = "gameserver_reader"
-"""The server's role: it may read, and order of workers what operators do to dead letters."""
+"""The server's role: it may read, and write orders about dead letters down."""
 QUEUE = "gameserver-events"
 DEAD_LETTERS = "gameserver-events-dlq"
 ERASURE_KEY = "development-only-and-never-secret"
@@ -162,6 +162,7 @@ class Stack:
             log=self._log("migrate"),
             environ=self.worker_environ(),
         )
+        self.postgres.execute(f'GRANT INSERT ON letter_orders TO "{READER}"', database=DATABASE)
 
     def __enter__(self) -> Self:
         return self

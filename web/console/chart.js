@@ -10,11 +10,11 @@ const TOP = 8;
 const BOTTOM = 22;
 const POINTS_MAX = 400;
 
-/** The least round number that is not below `value`: 1, 2, 2.5 or 5 times a power of ten. */
+/** The least round number that is not below `value`, and whose half is round as well. */
 export function roundUp(value) {
-  if (value <= 0) return 1;
+  if (value <= 0) return 2;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((each) => each >= value * 0.999);
+  return [1, 2, 4, 6, 8, 10].map((factor) => factor * power).find((each) => each >= value * 0.999 && each !== 1);
 }
 
 /** At most `most` points; of those that share a place the greatest stays, so that no peak is lost. */

@@ -84,7 +84,7 @@ export class LettersPage {
         { title: "Game", text: (one) => one.games.join(" ") || "–" },
         { title: "Since", class: "number", text: (one) => age(this.#overview.nowMs - one.sent_at_ms) },
         { title: "Redriven", class: "number", text: (one) => String(one.redrives) },
-        { title: "", class: "do", sign: (one) => one.id, node: (one) => h("span", { class: "actions" }, button("Redrive…", () => this.#act("redrive", one), "quiet small", { "aria-label": `Redrive ${one.id}` }), button("Discard…", () => this.#act("discard", one), "quiet small danger-text", { "aria-label": `Discard ${one.id}` })) },
+        { title: "Actions", class: "do", sign: (one) => one.id, node: (one) => h("span", { class: "actions" }, button("Redrive…", () => this.#act("redrive", one), "quiet small", { "aria-label": `Redrive ${one.id}` }), button("Discard…", () => this.#act("discard", one), "quiet small danger-text", { "aria-label": `Discard ${one.id}` })) },
       ],
     });
   }

@@ -38,7 +38,7 @@ export class LivePage {
   constructor({ overview }) {
     this.#overview = overview;
     this.#tiles = {
-      ccu: tile("Players connected"), seated: tile("Seats taken"), matches: tile("Matches"), nodes: tile("Nodes"),
+      ccu: tile("Connected"), seated: tile("Seated"), matches: tile("Matches"), nodes: tile("Nodes"),
       late: tile("Tick lateness p99"), lag: tile("Events lag"), queue: tile("Queue"), dead: tile("Dead letters"),
     };
     this.#charts = this.#made();
@@ -102,12 +102,13 @@ export class LivePage {
     const ready = nodes.filter((one) => one.state === "ready").length;
     const late = Math.max(0, ...nodes.map((one) => one.lateness_p99_ms));
     const load = Math.max(0, ...nodes.map((one) => one.load));
-    this.#tiles.ccu.show(count(sum("sessions")));
-    this.#tiles.seated.show(count(sum("players")));
-    this.#tiles.matches.show(count(sum("matches")));
+    const peak = (name, now) => `peak ${count(Math.max(now, ...it.samples.map((one) => one[name])))} in 1 h`;
+    for (const [name, of] of [["ccu", "sessions"], ["seated", "players"], ["matches", "matches"]]) {
+      this.#tiles[name].show(count(sum(of)), peak(of, sum(of)));
+    }
     const draining = nodes.length - ready;
     this.#tiles.nodes.show(`${ready}`, draining ? `and ${draining} draining` : `load up to ${percent(load)}`, draining ? "warn" : "");
-    this.#tiles.late.show(`${late >= 1_000 ? "≥ " : "≤ "}${duration(late)}`, "worst node, last seconds", kindOf(late, LATE_WARN_MS + 1, LATE_BAD_MS));
+    this.#tiles.late.show(`${late >= 1_000 ? "≥ " : "≤ "}${duration(late)}`, "worst node", kindOf(late, LATE_WARN_MS + 1, LATE_BAD_MS));
     const outbox = Math.max(0, ...nodes.map((one) => one.outbox_age_ms));
     const queue = it.latestQueue;
     if (!queue) {

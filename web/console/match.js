@@ -64,7 +64,7 @@ export class MatchPage {
         { title: "Id", class: "cut mono small", text: (one) => one.player },
         { title: "Connection", sign: (one) => String(one.connected), node: (one) => (one.connected ? pill("connected", "good") : pill("away", "warn")) },
         {
-          title: "", class: "do", sign: (one) => one.player,
+          title: "Actions", class: "do", sign: (one) => one.player,
           node: (one) => h("span", { class: "actions" },
             button("Kick…", () => this.#kick(one), "quiet small", { "aria-label": `Kick ${one.name}` }),
             button("Ban…", () => this.#ban(one), "quiet small danger-text", { "aria-label": `Ban ${one.name}` })),

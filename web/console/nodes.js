@@ -26,7 +26,7 @@ export function nodeTable({ drain = null, nowMs = () => Date.now(), compact = fa
   if (!compact) columns.splice(8, 0, { title: "Region", text: (one) => one.region || "–" });
   if (drain) {
     columns.push({
-      title: "", class: "do", sign: (one) => one.state,
+      title: "Actions", class: "do", sign: (one) => one.state,
       node: (one) => button("Drain…", () => drain(one), "quiet small", { disabled: one.state !== "ready", "aria-label": `Drain ${one.name}` }),
     });
   }

@@ -5,6 +5,7 @@ import { Poller } from "./poll.js";
 export const POLL_MS = 5_000;
 const STALE_MS = 13_000;
 const KEPT_MS = 3_600_000;
+const SOON_MS = [0, 1_000, 2_500];
 
 export class Overview extends EventTarget {
   nodes = [];
@@ -31,7 +32,10 @@ export class Overview extends EventTarget {
     clearInterval(this.#timer);
   }
 
-  refresh() { return this.#poller.now(); }
+  /** Something was changed: see what came of it soon. */
+  refresh() {
+    for (const afterMs of SOON_MS) setTimeout(() => this.#poller.now(), afterMs);
+  }
 
   /** The server's wall time. */
   get nowMs() { return Date.now() + this.#offsetMs; }

@@ -74,7 +74,7 @@ export class PlayersPage {
         { title: "By", text: (one) => one.by || "–" },
         { title: "Since", class: "number", text: (one) => when(one.at_ms) },
         {
-          title: "", class: "do", sign: (one) => one.player,
+          title: "Actions", class: "do", sign: (one) => one.player,
           node: (one) => button("Lift…", async () => { if (await liftBan(this.#api, one.player, one.player)) this.#showBans(); }, "quiet small", { "aria-label": `Lift the ban of ${one.player}` }),
         },
       ],

@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 
 /** Columns: `title`; `text(item)`, or `node(item)` with `sign(item)`, which says when to make it
-    anew; `class`. On narrow screens rows are cards, and titles stand before the values. */
+    anew; `class`, of which `do` is for buttons. On narrow screens rows are cards, and titles stand before the values. */
 export class Table {
   #columns; #key; #rows = new Map(); #body; #note; #empty;
 
@@ -13,7 +13,8 @@ export class Table {
     this.#empty = empty;
     this.#body = h("tbody");
     this.#note = h("p", { class: "empty muted", hidden: true });
-    const head = columns.map(({ title, class: kind = "" }) => h("th", { scope: "col", class: kind }, title));
+    const head = columns.map(({ title, class: kind = "" }) => h("th", { scope: "col", class: kind },
+      kind === "do" ? h("span", { class: "visually-hidden" }, title) : title));
     this.element = h("div", { class: "table" },
       h("table", {}, h("caption", { class: "visually-hidden" }, caption), h("thead", {}, h("tr", {}, ...head)), this.#body),
       this.#note);
