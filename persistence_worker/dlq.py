@@ -48,12 +48,12 @@ Act = Callable[[Found], Awaitable[bool]]
 
 
 async def peek(
-    queue: MessageQueue, *, limit: int, selection: Selection | None = None
+    queue: MessageQueue, *, limit: int, selection: Selection | None = None, wait_s: int = 1
 ) -> list[Found]:
     """Up to ``limit`` selected letters, oldest first; all are given back."""
     wanted = selection or Selection()
     found: list[Found] = []
-    async with walk(queue, keep=lambda _: True) as batches:
+    async with walk(queue, keep=lambda _: True, wait_s=wait_s) as batches:
         async for batch in batches:
             found += [each for each in batch if each.letter in wanted]
             if len(found) >= limit:
@@ -70,6 +70,7 @@ async def for_each(
     started_ms: int,
     dry_run: bool,
     pace: Pace,
+    wait_s: int = 1,
 ) -> Done:
     """``act`` on up to ``limit`` selected letters, one after the other.
 
@@ -77,12 +78,14 @@ async def for_each(
     start) is not taken again.
     """
     if dry_run:
-        found = await peek(dead_letters, limit=limit, selection=selection)
+        found = await peek(dead_letters, limit=limit, selection=selection, wait_s=wait_s)
         return Done(moved=[each.letter.id for each in found], failed=[], dry_run=True)
     moved: list[str] = []
     failed: list[str] = []
     gone: set[str] = set()
-    async with walk(dead_letters, keep=lambda message: message.id not in gone) as batches:
+    async with walk(
+        dead_letters, keep=lambda message: message.id not in gone, wait_s=wait_s
+    ) as batches:
         async for batch in batches:
             for each in batch:
                 if each.letter not in selection or each.letter.sent_at_ms > started_ms:

@@ -104,7 +104,8 @@ class Orders:
 
 
 class Clerk:
-    """Carries orders out, one after the other. ``per_s``: letters acted on in a second."""
+    """Carries orders out, one after the other. ``per_s``: letters acted on in a second;
+    ``wait_s``: of each look into the queue (1: all of SQS' servers are asked)."""
 
     def __init__(
         self,
@@ -115,6 +116,7 @@ class Clerk:
         parked: Parked,
         per_s: float,
         now_ms: Callable[[], int],
+        wait_s: int = 1,
     ) -> None:
         self._orders = orders
         self._queue = queue
@@ -122,6 +124,7 @@ class Clerk:
         self._parked = parked
         self._per_s = per_s
         self._now_ms = now_ms
+        self._wait_s = wait_s
         self._complaint = ""
 
     async def run(self, every_s: float) -> None:
@@ -178,10 +181,7 @@ class Clerk:
     async def _list(self, order: Order) -> list[Letter]:
         found: list[Letter] = []
         if order.place != "parked":
-            peeked = await dlq.peek(
-                self._dead_letters, limit=order.limit, selection=order.selection
-            )
-            found += [each.letter for each in peeked]
+            found += [each.letter for each in await self._peek(order)]
         if order.place != "queue":
             found += await self._parked.letters(order.selection, limit=order.limit)
         return sorted(found, key=lambda each: each.sent_at_ms)
@@ -193,7 +193,7 @@ class Clerk:
             if whole is not None:
                 letter, body = whole.letter, whole.body
         if letter is None and order.place != "parked":
-            for found in await dlq.peek(self._dead_letters, limit=1, selection=order.selection):
+            for found in await self._peek(order):
                 letter, body = found.letter, found.message.body
         read = records(body)
         text = "" if read else body[:TEXT_CHARS_MAX].encode("utf-8", "backslashreplace").decode()
@@ -251,6 +251,15 @@ class Clerk:
             started_ms=self._now_ms(),
             dry_run=order.dry_run,
             pace=Pace(self._per_s),
+            wait_s=self._wait_s,
+        )
+
+    async def _peek(self, order: Order) -> list[Found]:
+        return await dlq.peek(
+            self._dead_letters,
+            limit=1 if order.verb == "show" else order.limit,
+            selection=order.selection,
+            wait_s=self._wait_s,
         )
 
 

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import asyncpg
 from aiohttp import web
 
 from gameserver.adapters.redis_directory import RedisDirectory
@@ -27,6 +26,7 @@ from gameserver.ports import NodeInfo
 from persistence_worker.messages import Outgoing
 from persistence_worker.sqs import SqsQueue, open_client
 from tests.browser.bots import Bots
+from tests.e2e.conftest import rows
 
 PHANTOM = "phantom"
 NODE = {
@@ -92,13 +92,9 @@ class ControlRoom:
             letters = [Outgoing(body=body, attributes=attributes) for body in bodies]
             assert await queue.send(letters) == []
 
-    async def rows(self, query: str) -> list[Any]:
-        """Of the database."""
-        connection = await asyncpg.connect(self.stack.postgres_dsn)
-        try:
-            return list(await connection.fetch(query))
-        finally:
-            await connection.close()
+    async def rows(self, query: str, *, until: int = 1) -> list[Any]:
+        """Of the database, once there are so many."""
+        return [*await rows(self.stack.postgres_dsn, query, until=until)]
 
     @asynccontextmanager
     async def crowded(self, matches: int) -> AsyncIterator[None]:

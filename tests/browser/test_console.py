@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,16 +28,11 @@ ELEMENTS_MAX = 1_500
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def room(browser: Browser) -> AsyncIterator[ControlRoom]:
+async def room(browser: Browser, devstack_dir: Path) -> AsyncIterator[ControlRoom]:
     """After the browser: where there is none, nothing is started."""
-    directory = Path(tempfile.mkdtemp(prefix="gameserver-console-"))
-    directory.chmod(0o755)
-    try:
-        async with ControlRoom(directory) as made:
-            made.bots.call(6, game="arena", mode="standard")
-            yield made
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    async with ControlRoom(devstack_dir / "console") as made:
+        made.bots.call(6, game="arena", mode="standard")
+        yield made
 
 
 @asynccontextmanager
@@ -72,7 +64,7 @@ async def signed_in(
 
 
 async def go(page: Page, where: str) -> None:
-    await page.evaluate("(where) => { location.hash = where; }", where)
+    await page.evaluate("(where) => { location.hash = `/${where}`; }", where)
 
 
 async def confirmed(page: Page, reason: str | None = WHY, *, says: str) -> None:
@@ -287,9 +279,7 @@ async def test_dead_letters_are_sent_back_after_a_dry_run(
         await expect(title).to_have_text("Send back: 2 letters?", timeout=READY_MS)
         await kept(page, "confirm")
         await confirmed(page, "the column is there", says="A dry run has found")
-        async with asyncio.timeout(20):
-            while len(await room.rows("SELECT 1 FROM events WHERE match_id = 'lost'")) < 2:
-                await asyncio.sleep(0.1)
+        await room.rows("SELECT 1 FROM events WHERE match_id = 'lost'", until=2)
         await go(page, "audit")
         done = row(page, "the column is there")
         await expect(done).to_contain_text("redrive", timeout=READY_MS)
@@ -330,27 +320,37 @@ WIDE = """() => document.documentElement.scrollWidth > innerWidth + 1
 PAGES = ("live", "matches", "players?text=bot", "nodes", "letters", "audit")
 
 
+async def looked_at(page: Page, name: str) -> None:
+    """Nothing is wrong with the page as it is, wide and dark or narrow and light."""
+    for scheme, width in (("dark", 1280), ("light", 390)):
+        await page.set_viewport_size({"width": width, "height": 844})
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        problems = [
+            f"{each['id']}: {each['help']} ({node['target']}: {node['failureSummary']})"
+            for each in found["violations"]
+            for node in each["nodes"]
+        ]
+        assert problems == [], (name, scheme)
+        assert not await page.evaluate(WIDE), (name, width)
+        await kept(page, f"{name}-{scheme}-{width}")
+
+
 async def test_everybody_can_use_it(browser: Browser, room: ControlRoom) -> None:
     async with signed_in(browser, room) as page:
         await page.evaluate(AXE)
         for where in PAGES:
-            name = where.partition("?")[0]
             await go(page, where)
             await expect(page.locator("#main h1")).to_have_count(1)
             some = page.locator("#main tbody tr, #main .empty").first
             await expect(some).to_be_attached(timeout=READY_MS)
-            for scheme, width in (("dark", 1280), ("light", 390)):
-                await page.set_viewport_size({"width": width, "height": 844})
-                await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-                found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-                problems = [
-                    f"{each['id']}: {each['help']} ({node['target']}: {node['failureSummary']})"
-                    for each in found["violations"]
-                    for node in each["nodes"]
-                ]
-                assert problems == [], (name, scheme)
-                assert not await page.evaluate(WIDE), (name, width)
-                await kept(page, f"{name}-{scheme}-{width}")
+            await looked_at(page, where.partition("?")[0])
+        await in_a_match(page, "bot-0004")
+        await looked_at(page, "match")
+        await page.locator("tbody a", has_text="bot-0004").click()
+        await page.get_by_role("button", name="Ban…").click()
+        await looked_at(page, "player-ban")
+        await page.click("#confirm-cancel")
 
 
 async def test_maintenance_and_a_node_that_is_drained(browser: Browser, room: ControlRoom) -> None:

@@ -48,6 +48,7 @@ async def page(tmp_path, cognito):
         mint=cognito.mint,
         demo={"username": "demo", "password": "word"},
         bots=bots,
+        operator={"username": "operator", "password": "words"},
     )
     runner = web.AppRunner(server.app(), access_log=None)
     await runner.setup()
@@ -73,7 +74,15 @@ async def test_the_configuration(page):
         "api_url": page.settings.api_url,
         "dev": True,
         "demo": {"username": "demo", "password": "word"},
+        "operator": {"username": "operator", "password": "words"},
     }
+
+
+async def test_the_console_has_a_short_address(page):
+    for path in ("/console", "/console/"):
+        async with page.get(path, allow_redirects=False) as answer:
+            assert answer.status == 302
+            assert answer.headers["Location"] == page_server.CONSOLE_PATH
 
 
 async def tokens_of(page, query):

@@ -29,9 +29,12 @@ def test_start_look_stop_and_start_again(devstack_dir: Path, ports: dict[str, in
     page = f"http://127.0.0.1:{ports['page']}"
     for promised in (f"{page}/", "make swarm", "Log in", "Logs", "Data"):
         assert promised in first.output
-    demo = dict(fetch(f"{page}/config.json"))["demo"]
-    assert isinstance(demo, dict)
-    assert f"{demo['username']} / {demo['password']}" in first.output
+    assert f"{page}/console/index.html" in first.output
+    settings = dict(fetch(f"{page}/config.json"))
+    for who in ("demo", "operator"):
+        account = settings[who]
+        assert isinstance(account, dict)
+        assert f"{account['username']} / {account['password']}" in first.output
     # The printed token opens the API as it is.
     [token] = re.findall(r"^\s*(eyJ\S+)$", first.output, re.MULTILINE)
     api = f"http://127.0.0.1:{ports['http']}"

@@ -40,6 +40,7 @@ def clerk(queues: Queues, database: Database) -> Clerk:
         parked=Parked(database),
         per_s=1_000,
         now_ms=lambda: time.time_ns() // 1_000_000,
+        wait_s=0,
     )
 
 

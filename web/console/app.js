@@ -137,7 +137,7 @@ function showStatus() {
 // ── pages ───────────────────────────────────────────────────────────────────────────────────────
 
 function wanted() {
-  const [path, query = ""] = location.hash.replace(/^#/, "").split("?");
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, ...args] = path.split("/").map((each) => decodeURIComponent(each));
   const known = Object.hasOwn(PAGES, name) ? name : "live";
   return { name: known, args, query: new URLSearchParams(query) };
@@ -152,7 +152,7 @@ function open() {
   page = made;
   document.title = `${made.title} · Operator console`;
   for (const link of $("nav").children) {
-    const current = link.hash === `#${UNDER[name] ?? name}`;
+    const current = link.hash === `#/${UNDER[name] ?? name}`;
     if (current) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
     if (current && link.offsetParent) link.scrollIntoView({ block: "nearest", inline: "nearest" });

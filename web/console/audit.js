@@ -25,8 +25,8 @@ export function inWords(call) {
 }
 
 function subjectOf({ call, subject, about, given }) {
-  if (call.includes("/matches/") && subject) return h("a", { href: `#match/${encodeURIComponent(subject)}`, class: "mono small" }, subject);
-  if (call.includes("/players/") && subject) return h("a", { href: `#player/${encodeURIComponent(subject)}`, class: "mono small" }, subject);
+  if (call.includes("/matches/") && subject) return h("a", { href: `#/match/${encodeURIComponent(subject)}`, class: "mono small" }, subject);
+  if (call.includes("/players/") && subject) return h("a", { href: `#/player/${encodeURIComponent(subject)}`, class: "mono small" }, subject);
   if (call.includes("/letter-orders")) {
     try {
       const { verb, letter, dry_run: dry } = JSON.parse(given);

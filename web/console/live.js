@@ -53,7 +53,7 @@ export class LivePage {
       h("section", { class: "stack", "aria-label": "Over time" },
         h("div", { class: "title" }, h("h2", {}, "Over time"), h("div", { class: "choices", role: "radiogroup", "aria-label": "Time span" }, ...ranges)),
         h("div", { class: "charts" }, ...this.#charts.map(({ chart }) => chart.element))),
-      h("section", { class: "stack" }, h("div", { class: "title" }, h("h2", {}, "Nodes"), h("a", { href: "#nodes" }, "Drain, maintenance")), this.#table.element));
+      h("section", { class: "stack" }, h("div", { class: "title" }, h("h2", {}, "Nodes"), h("a", { href: "#/nodes" }, "Drain, maintenance")), this.#table.element));
   }
 
   start() {

@@ -36,7 +36,7 @@ export class MatchPage {
     this.watch = button("Spectate", () => this.#spectate(), "primary");
     this.ending = button("End match…", () => this.#end(), "quiet danger-text");
     this.element = h("div", { class: "page" },
-      h("a", { href: "#matches", class: "back" }, "← Matches"),
+      h("a", { href: "#/matches", class: "back" }, "← Matches"),
       h("div", { class: "title" },
         h("h1", {}, "Match ", h("span", { class: "mono id" }, id)), this.#pills,
         h("div", { class: "actions" }, button("Copy id", () => copy(id)), this.watch, this.ending)),
@@ -60,7 +60,7 @@ export class MatchPage {
       caption: "Players of this match", key: (one) => one.player, empty: "Nobody has a seat.",
       columns: [
         { title: "Seat", class: "number", text: (one) => String(one.seat) },
-        { title: "Player", class: "grow", sign: (one) => one.name, node: (one) => h("a", { href: `#player/${part(one.player)}` }, one.name) },
+        { title: "Player", class: "grow", sign: (one) => one.name, node: (one) => h("a", { href: `#/player/${part(one.player)}` }, one.name) },
         { title: "Id", class: "cut mono small", text: (one) => one.player },
         { title: "Connection", sign: (one) => String(one.connected), node: (one) => (one.connected ? pill("connected", "good") : pill("away", "warn")) },
         {
@@ -93,7 +93,7 @@ export class MatchPage {
       fact("Tick", count(known.tick)), fact("Age", age(this.#overview.nowMs - known.created_ms)),
       fact("Players", `${known.players.length} / ${known.players_max}`), fact("Key events", count(known.events)),
       fact("Not yet durable", count(known.uncommitted)), fact("Epoch", String(known.epoch)),
-      fact("Node", h("a", { class: "mono", href: `#matches?node=${part(known.node)}` }, known.node)));
+      fact("Node", h("a", { class: "mono", href: `#/matches?node=${part(known.node)}` }, known.node)));
     this.#table.show(known.players);
     [known.view, known.game_state].forEach((value, index) => {
       if (value === null) this.#trees[index].clear("Too long, or nothing that JSON can tell.");

@@ -17,7 +17,7 @@ export function matchTable(nowMs) {
   return new Table({
     caption: "Matches", key: (one) => one.id, empty: "No match is like that.",
     columns: [
-      { title: "Match", class: "grow", sign: (one) => one.id, node: (one) => h("a", { href: `#match/${part(one.id)}`, class: "mono", title: one.id }, tail(one.id, 12)) },
+      { title: "Match", class: "grow", sign: (one) => one.id, node: (one) => h("a", { href: `#/match/${part(one.id)}`, class: "mono", title: one.id }, tail(one.id, 12)) },
       { title: "Game", text: (one) => `${one.game} · ${one.mode}` },
       { title: "Title", class: "cut", text: (one) => one.title || "–" },
       { title: "Players", class: "number", text: (one) => `${one.players} / ${one.players_max}` },
@@ -83,7 +83,7 @@ export class MatchesPage {
   #changed() {
     this.#pager.reset();
     const query = new URLSearchParams(Object.entries(this.#asked).filter(([name, value]) => value && !(name === "order" && value === "newest")));
-    history.replaceState(null, "", `#matches${query.size ? `?${query}` : ""}`);
+    history.replaceState(null, "", `#/matches${query.size ? `?${query}` : ""}`);
     this.#poller.now();
     this.#searchPeople();
   }
@@ -120,8 +120,8 @@ export class MatchesPage {
     this.#people.replaceChildren(h("span", { class: "muted" }, found.more ? "First players" : "Players"), ...found.players.map((one) => {
       const seat = one.seats[0];
       return h("span", { class: "person" },
-        h("a", { href: `#player/${part(one.player)}` }, one.name),
-        seat ? h("a", { class: "mono small", href: `#match/${part(seat.match)}`, "aria-label": `${one.name}’s match ${seat.match}` }, tail(seat.match, 8)) : h("span", { class: "muted small" }, "no match"));
+        h("a", { href: `#/player/${part(one.player)}` }, one.name),
+        seat ? h("a", { class: "mono small", href: `#/match/${part(seat.match)}`, "aria-label": `${one.name}’s match ${seat.match}` }, tail(seat.match, 8)) : h("span", { class: "muted small" }, "no match"));
     }));
   }
 }

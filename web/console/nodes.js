@@ -13,7 +13,7 @@ const UNTIL = [["No time given", 0], ["30 minutes", HOUR_MS / 2], ["1 hour", HOU
 /** `drain`: what a row's button does; without it there is none. */
 export function nodeTable({ drain = null, nowMs = () => Date.now(), compact = false } = {}) {
   const columns = [
-    { title: "Node", class: "grow", node: (one) => h("a", { href: `#matches?node=${part(one.name)}`, class: "mono", title: "Its matches" }, one.name), sign: (one) => one.name },
+    { title: "Node", class: "grow", node: (one) => h("a", { href: `#/matches?node=${part(one.name)}`, class: "mono", title: "Its matches" }, one.name), sign: (one) => one.name },
     { title: "State", node: (one) => pill(one.state, one.state === "ready" ? "good" : "warn"), sign: (one) => one.state },
     { title: "Sessions", class: "number", text: (one) => count(one.sessions) },
     { title: "Matches", class: "number", text: (one) => count(one.matches) },

@@ -8,7 +8,7 @@ import { tail } from "./format.js";
 /** Links to the matches of seats. */
 export function seatLinks(seats) {
   if (!seats.length) return ["–"];
-  return seats.flatMap((seat, index) => [index ? ", " : "", h("a", { href: `#match/${part(seat.match)}`, class: "mono", title: seat.match }, tail(seat.match, 10)), seat.connected ? "" : " (away)"]);
+  return seats.flatMap((seat, index) => [index ? ", " : "", h("a", { href: `#/match/${part(seat.match)}`, class: "mono", title: seat.match }, tail(seat.match, 10)), seat.connected ? "" : " (away)"]);
 }
 
 /** Ask, and ban. */

@@ -27,7 +27,7 @@ export class PlayerPage {
     this.#table = this.#matches();
     this.#pager = new Pager(() => this.#showMatches());
     this.element = h("div", { class: "page" },
-      h("a", { href: "#players", class: "back" }, "← Players"),
+      h("a", { href: "#/players", class: "back" }, "← Players"),
       h("div", { class: "title" }, this.#name, this.#pills, this.#actions),
       this.#problem, this.#facts,
       h("section", { class: "stack" }, h("h2", {}, "Recent matches"), this.#table.element, this.#pager.element));
@@ -47,7 +47,7 @@ export class PlayerPage {
     return new Table({
       caption: "Matches played", key: (one) => one.match, empty: "None is known.",
       columns: [
-        { title: "Match", class: "grow", sign: (one) => one.match, node: (one) => h("a", { href: `#match/${part(one.match)}`, class: "mono", title: one.match }, tail(one.match, 12)) },
+        { title: "Match", class: "grow", sign: (one) => one.match, node: (one) => h("a", { href: `#/match/${part(one.match)}`, class: "mono", title: one.match }, tail(one.match, 12)) },
         { title: "Game", text: (one) => `${one.game} · ${one.mode}` },
         { title: "Joined", class: "number", text: (one) => when(one.joined_ms) },
         { title: "Ended", text: (one) => (one.ended_ms === null ? "runs" : one.reason ?? "–") },

@@ -56,7 +56,7 @@ export class PlayersPage {
     return new Table({
       caption: "Players found", key: (one) => one.player,
       columns: [
-        { title: "Player", class: "grow", sign: (one) => one.name, node: (one) => h("a", { href: `#player/${part(one.player)}` }, one.name) },
+        { title: "Player", class: "grow", sign: (one) => one.name, node: (one) => h("a", { href: `#/player/${part(one.player)}` }, one.name) },
         { title: "Id", class: "cut mono small", text: (one) => one.player },
         { title: "Connected", sign: (one) => one.sockets.join(), node: (one) => (one.sockets.length ? pill(`to ${one.sockets.join(", ")}`, "good") : pill("away", "warn")) },
         { title: "Match", sign: (one) => one.seats.map((seat) => seat.match).join(), node: (one) => h("span", {}, ...seatLinks(one.seats)) },
@@ -68,7 +68,7 @@ export class PlayersPage {
     return new Table({
       caption: "Banned players", key: (one) => one.player, empty: "Nobody is banned.",
       columns: [
-        { title: "Player", class: "grow cut", sign: (one) => one.player, node: (one) => h("a", { href: `#player/${part(one.player)}`, class: "mono" }, one.player) },
+        { title: "Player", class: "grow cut", sign: (one) => one.player, node: (one) => h("a", { href: `#/player/${part(one.player)}`, class: "mono" }, one.player) },
         { title: "Reason", class: "cut", text: (one) => one.reason || "–" },
         { title: "Until", class: "number", text: (one) => (one.until_ms === null ? "for good" : when(one.until_ms)) },
         { title: "By", text: (one) => one.by || "–" },
@@ -82,11 +82,11 @@ export class PlayersPage {
   }
 
   async #search(text) {
-    if (text !== this.#text) history.replaceState(null, "", text ? `#players?text=${part(text)}` : "#players");
+    if (text !== this.#text) history.replaceState(null, "", text ? `#/players?text=${part(text)}` : "#/players");
     this.#text = text;
     const enough = text.length >= TEXT_MIN;
     this.#exact.hidden = !(enough && AN_ID.test(text));
-    if (!this.#exact.hidden) this.#exact.replaceChildren("By this very id, also of who is not here: ", h("a", { href: `#player/${part(text)}`, class: "mono" }, text));
+    if (!this.#exact.hidden) this.#exact.replaceChildren("By this very id, also of who is not here: ", h("a", { href: `#/player/${part(text)}`, class: "mono" }, text));
     this.#found.element.hidden = !enough;
     this.#note.textContent = enough ? "Asking all nodes…" : "Finds players who are connected or seated now, by a part of their name or id.";
     if (!enough) return;

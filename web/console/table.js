@@ -2,6 +2,8 @@
 
 import { h } from "./dom.js";
 
+const BLANK = "–"; // nothing to say, which cards leave out
+
 /** Columns: `title`; `text(item)`, or `node(item)` with `sign(item)`, which says when to make it
     anew; `class`, of which `do` is for buttons. On narrow screens rows are cards, and titles stand before the values. */
 export class Table {
@@ -55,6 +57,7 @@ export class Table {
       const said = text ? text(item) : sign ? sign(item) : this.#key(item);
       if (row.signs[index] === said) return;
       row.signs[index] = said;
+      row.cells[index].dataset.blank = said === BLANK;
       if (text) row.cells[index].textContent = said;
       else row.cells[index].replaceChildren(node(item));
     });
