@@ -19,13 +19,18 @@ class Bots:
     def __init__(self, ws_url: str, cognito: Cognito) -> None:
         self._ws_url, self._cognito = ws_url, cognito
         self._tasks: set[asyncio.Task[None]] = set()
-        self._called = 0
+        self.called = 0
+        self._seated: dict[int, asyncio.Event] = {}
 
     def call(self, count: int, *, game: str, mode: str) -> None:
         for _ in range(count):
-            self._called += 1
-            task = asyncio.create_task(self._play(self._called, game, mode))
+            self.called += 1
+            task = asyncio.create_task(self._play(self.called, game, mode))
             self._tasks.add(task)
+
+    async def seated(self, index: int) -> None:
+        """Wait until bot number ``index`` has a seat."""
+        await self._seated.setdefault(index, asyncio.Event()).wait()
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -40,6 +45,7 @@ class Bots:
         with contextlib.suppress(Ended):
             async with GameClient(self._ws_url, token=token, view=Arena.View) as client:
                 seat = (await client.join(game, mode)).seat
+                self._seated.setdefault(index, asyncio.Event()).set()
                 async for happening in client:
                     match happening:
                         case Frame(view=view):

@@ -78,6 +78,12 @@ class ControlRoom:
             await self._runner.cleanup()
         await asyncio.to_thread(self.stack.kill)  # Nothing of it is looked at any more.
 
+    async def bot(self) -> int:
+        """The number of one more player, who has a seat."""
+        self.bots.call(1, game="arena", mode="standard")
+        await self.bots.seated(self.bots.called)
+        return self.bots.called
+
     async def put_letters(self, bodies: Sequence[str], *, reason: str, detail: str = "") -> None:
         """Make dead letters."""
         attributes = {"reason": reason, "detail": detail}

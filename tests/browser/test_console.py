@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from gameserver.devstack.tokens import bot_player
+from gameserver.devstack.tokens import bot_name, bot_player
 from tests.browser.conftest import ARTIFACTS
 from tests.browser.control_room import PHANTOM, ControlRoom
 from tests.browser.page import READY_MS, Console
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 WHY = "he asked"
+PLAYERS = 6
 MATCHES = 3_000
 ELEMENTS_MAX = 1_500
 """Of a page with a list, however many matches there are."""
@@ -31,7 +32,9 @@ ELEMENTS_MAX = 1_500
 async def room(browser: Browser, devstack_dir: Path) -> AsyncIterator[ControlRoom]:
     """After the browser: where there is none, nothing is started."""
     async with ControlRoom(devstack_dir / "console") as made:
-        made.bots.call(6, game="arena", mode="standard")
+        made.bots.call(PLAYERS, game="arena", mode="standard")
+        for number in range(1, PLAYERS + 1):
+            await made.bots.seated(number)
         yield made
 
 
@@ -114,14 +117,14 @@ async def test_who_is_no_operator_is_told_so(browser: Browser, room: ControlRoom
 async def test_live_numbers_and_charts(browser: Browser, room: ControlRoom) -> None:
     async with signed_in(browser, room) as page:
         tile = page.locator(".tile", has_text="Seated").locator("strong")
-        await expect(tile).to_have_text("6", timeout=READY_MS)
+        await expect(tile).to_have_text(str(PLAYERS), timeout=READY_MS)
         await expect(page.locator(".tile", has_text="Nodes").locator("strong")).to_have_text("2")
         await expect(page.locator(".tile", has_text="Queue")).to_contain_text("1 worker")
         for title in ("Players", "Dead letters"):
             chart = page.locator(".chart", has=page.get_by_text(title, exact=True))
             await expect(chart.locator("path.line, circle").first).to_be_attached(timeout=READY_MS)
         svg = page.locator(".chart", has=page.get_by_text("Players", exact=True)).locator("svg")
-        await expect(svg).to_have_attribute("aria-label", re.compile("connected: now 6"))
+        await expect(svg).to_have_attribute("aria-label", re.compile(f"connected: now {PLAYERS}"))
         await svg.focus()
         await page.keyboard.press("ArrowLeft")
         told = page.locator(".chart", has=page.get_by_text("Players", exact=True))
@@ -236,11 +239,12 @@ async def test_a_player_is_found_kicked_and_let_in_again(
     async with signed_in(browser, room) as page:
         await go(page, "players")
         await expect(row(page, bot_player(2))).to_contain_text(WHY, timeout=READY_MS)
-        room.bots.call(2, game="arena", mode="quick")
-        await page.fill("#player-text", "BOT-0007")
-        await expect(row(page, "bot-0007")).to_be_visible(timeout=READY_MS)
-        await page.locator("tbody a", has_text="bot-0007").click()
-        await expect(page.locator(".facts")).to_contain_text(bot_player(7))
+        number = await room.bot()
+        name = bot_name(number)
+        await page.fill("#player-text", name.upper())
+        await expect(row(page, name)).to_be_visible(timeout=READY_MS)
+        await page.locator("tbody a", has_text=name).click()
+        await expect(page.locator(".facts")).to_contain_text(bot_player(number))
         await kept(page, "player")
         await page.get_by_role("button", name="Kick…").click()
         await confirmed(page, says="Nothing keeps them from coming back")
@@ -345,9 +349,10 @@ async def test_everybody_can_use_it(browser: Browser, room: ControlRoom) -> None
             some = page.locator("#main tbody tr, #main .empty").first
             await expect(some).to_be_attached(timeout=READY_MS)
             await looked_at(page, where.partition("?")[0])
-        await in_a_match(page, "bot-0004")
+        name = bot_name(await room.bot())
+        await in_a_match(page, name)
         await looked_at(page, "match")
-        await page.locator("tbody a", has_text="bot-0004").click()
+        await page.locator("tbody a", has_text=name).click()
         await page.get_by_role("button", name="Ban…").click()
         await looked_at(page, "player-ban")
         await page.click("#confirm-cancel")

@@ -17,8 +17,14 @@ import { PlayerPage } from "./player.js";
 import { PlayersPage } from "./players.js";
 
 const PAGES = {
-  live: LivePage, matches: MatchesPage, match: MatchPage, players: PlayersPage, player: PlayerPage,
-  nodes: NodesPage, letters: LettersPage, audit: AuditPage,
+  live: LivePage,
+  matches: MatchesPage,
+  match: MatchPage,
+  players: PlayersPage,
+  player: PlayerPage,
+  nodes: NodesPage,
+  letters: LettersPage,
+  audit: AuditPage,
 };
 const UNDER = { match: "matches", player: "players" };
 
@@ -30,8 +36,12 @@ let started = false; // the first page after signing in does not take the focus 
 
 // For tests and for the curious.
 window.__console = {
-  get page() { return page?.name ?? null; },
-  get overview() { return overview && { nodes: overview.nodes, samples: overview.samples.length, stale: overview.stale }; },
+  get page() {
+    return page?.name ?? null;
+  },
+  get overview() {
+    return overview && { nodes: overview.nodes, samples: overview.samples.length, stale: overview.stale };
+  },
 };
 
 // ── signing in ──────────────────────────────────────────────────────────────────────────────────
@@ -56,7 +66,8 @@ async function start() {
 }
 
 function problemOf(error) {
-  if (error.code === "not_an_operator") return `You are logged in, but not an operator. ${error.message} Ask whoever administers the user pool.`;
+  if (error.code === "not_an_operator")
+    return `You are logged in, but not an operator. ${error.message} Ask whoever administers the user pool.`;
   if (error.code === "unreachable") return "The server cannot be reached. Is it running?";
   if (error.status === 429) return `Too many attempts; wait ${error.retryAfterS || 30} s.`;
   return error.message;
@@ -122,8 +133,11 @@ function showStatus() {
   }
   const status = $("status");
   const kind = !overview.heard ? "" : overview.stale ? "warn" : "good";
-  const text = !overview.heard ? problem?.message ?? "Connecting…"
-    : overview.stale ? `Not current: last heard ${age(overview.agoMs)} ago` : "Live";
+  const text = !overview.heard
+    ? (problem?.message ?? "Connecting…")
+    : overview.stale
+      ? `Not current: last heard ${age(overview.agoMs)} ago`
+      : "Live";
   if (status.textContent !== text) status.textContent = text;
   status.className = `pill status ${kind}`;
   status.title = problem ? problem.message : "";
@@ -136,9 +150,17 @@ function showStatus() {
 
 // ── pages ───────────────────────────────────────────────────────────────────────────────────────
 
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // typed by somebody
+  }
+}
+
 function wanted() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const [name, ...args] = path.split("/").map((each) => decodeURIComponent(each));
+  const [name, ...args] = path.split("/").map(decoded);
   const known = Object.hasOwn(PAGES, name) ? name : "live";
   return { name: known, args, query: new URLSearchParams(query) };
 }

@@ -25,8 +25,10 @@ export function inWords(call) {
 }
 
 function subjectOf({ call, subject, about, given }) {
-  if (call.includes("/matches/") && subject) return h("a", { href: `#/match/${encodeURIComponent(subject)}`, class: "mono small" }, subject);
-  if (call.includes("/players/") && subject) return h("a", { href: `#/player/${encodeURIComponent(subject)}`, class: "mono small" }, subject);
+  if (call.includes("/matches/") && subject)
+    return h("a", { href: `#/match/${encodeURIComponent(subject)}`, class: "mono small" }, subject);
+  if (call.includes("/players/") && subject)
+    return h("a", { href: `#/player/${encodeURIComponent(subject)}`, class: "mono small" }, subject);
   if (call.includes("/letter-orders")) {
     try {
       const { verb, letter, dry_run: dry } = JSON.parse(given);
@@ -40,32 +42,71 @@ function subjectOf({ call, subject, about, given }) {
 
 export class AuditPage {
   title = "Audit";
-  #api; #table; #pager; #problem; #over = false;
+  #api;
+  #table;
+  #pager;
+  #problem;
+  #over = false;
 
   constructor({ api }) {
     this.#api = api;
     this.#problem = h("p", { class: "problem", role: "alert" });
     this.#pager = new Pager(() => this.#show());
     this.#table = new Table({
-      caption: "Calls of operators", key: (one) => `${one.request_id} ${one.outcome} ${one.at_ms}`, empty: "Nothing has been done yet.",
+      caption: "Calls of operators",
+      key: (one) => `${one.request_id} ${one.outcome} ${one.at_ms}`,
+      empty: "Nothing has been done yet.",
       columns: [
         { title: "When", class: "number first", text: (one) => when(one.at_ms) },
         { title: "Who", text: (one) => one.by },
-        { title: "What", class: "grow", sign: (one) => one.call, node: (one) => h("span", { title: one.call }, inWords(one.call)) },
+        {
+          title: "What",
+          class: "grow",
+          sign: (one) => one.call,
+          node: (one) => h("span", { title: one.call }, inWords(one.call)),
+        },
         { title: "Of", class: "cut", node: subjectOf, sign: (one) => one.subject + one.given },
         { title: "Reason", class: "cut", text: (one) => one.reason || "–" },
-        { title: "Outcome", sign: (one) => one.outcome, node: (one) => (one.outcome === "asked" ? pill("done", "good") : pill(one.outcome, "bad")) },
+        {
+          title: "Outcome",
+          sign: (one) => one.outcome,
+          node: (one) => (one.outcome === "asked" ? pill("done", "good") : pill(one.outcome, "bad")),
+        },
       ],
     });
-    this.element = h("div", { class: "page" },
-      heading(1, "Audit", h("div", { class: "actions" }, button("Refresh", () => { this.#pager.reset(); this.#show(); }))),
-      h("p", { class: "muted" }, "What operators have changed, by whatever way through the API. A call that failed has a second line with what came of it."),
-      this.#problem, this.#table.element, this.#pager.element);
+    this.element = h(
+      "div",
+      { class: "page" },
+      heading(
+        1,
+        "Audit",
+        h(
+          "div",
+          { class: "actions" },
+          button("Refresh", () => {
+            this.#pager.reset();
+            this.#show();
+          }),
+        ),
+      ),
+      h(
+        "p",
+        { class: "muted" },
+        "What operators have changed through the API. A call that failed has a second line, with what came of it.",
+      ),
+      this.#problem,
+      this.#table.element,
+      this.#pager.element,
+    );
   }
 
-  start() { this.#show(); }
+  start() {
+    this.#show();
+  }
 
-  stop() { this.#over = true; }
+  stop() {
+    this.#over = true;
+  }
 
   async #show() {
     try {

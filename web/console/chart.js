@@ -14,7 +14,9 @@ const POINTS_MAX = 400;
 export function roundUp(value) {
   if (value <= 0) return 2;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 4, 6, 8, 10].map((factor) => factor * power).find((each) => each >= value * 0.999 && each !== 1);
+  return [1, 2, 4, 6, 8, 10]
+    .map((factor) => factor * power)
+    .find((each) => each >= value * 0.999 && each !== 1);
 }
 
 /** At most `most` points; of those that share a place the greatest stays, so that no peak is lost. */
@@ -30,7 +32,14 @@ export function thinned(points, most = POINTS_MAX) {
 }
 
 export class Chart {
-  #title; #lines; #format; #least; #width = 0; #data = null; #at = null; #drawn = [];
+  #title;
+  #lines;
+  #format;
+  #least;
+  #width = 0;
+  #data = null;
+  #at = null;
+  #drawn = [];
 
   /** `lines`: [{name, read(sample)}], the first is the one that counts; `least`: the top of the
       scale is never below. */
@@ -43,10 +52,18 @@ export class Chart {
     const legend = lines.map(({ name }, index) => h("span", { class: `key line-${index}` }, name));
     this.svg = s("svg", { role: "img", tabindex: "0", height: HEIGHT, "aria-label": title });
     this.told = h("div", { class: "chart-told tabular", "aria-live": "off" });
-    this.element = h("figure", { class: "chart card" },
+    this.element = h(
+      "figure",
+      { class: "chart card" },
       h("figcaption", {}, h("span", { class: "chart-title" }, title), this.value),
       this.svg,
-      h("div", { class: "chart-foot" }, h("div", { class: "legend" }, ...(lines.length > 1 ? legend : [])), this.told));
+      h(
+        "div",
+        { class: "chart-foot" },
+        h("div", { class: "legend" }, ...(lines.length > 1 ? legend : [])),
+        this.told,
+      ),
+    );
     this.svg.addEventListener("pointermove", (event) => this.#point(event));
     this.svg.addEventListener("pointerleave", () => this.#cursor(null));
     this.svg.addEventListener("blur", () => this.#cursor(null));
@@ -61,7 +78,9 @@ export class Chart {
     this.watch.observe(this.svg);
   }
 
-  stop() { this.watch.disconnect(); }
+  stop() {
+    this.watch.disconnect();
+  }
 
   /** `samples`: oldest first, each with `at_ms`; from `fromMs` to `toMs`; `gapMs`: with a longer
       pause between them there is no line. `note`: in the place of what is not known. */
@@ -83,8 +102,13 @@ export class Chart {
     this.svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     this.cursor = s("g", { class: "cursor" });
     this.svg.replaceChildren(
-      ...this.#scale(top, y, width), ...this.#times(x, fromMs, toMs),
-      ...this.#drawn.map((points, index) => this.#path(points, index, y(0))).flat().reverse(), this.cursor,
+      ...this.#scale(top, y, width),
+      ...this.#times(x, fromMs, toMs),
+      ...this.#drawn
+        .map((points, index) => this.#path(points, index, y(0)))
+        .flat()
+        .reverse(),
+      this.cursor,
     );
     if (!samples.length) {
       const text = s("text", { x: (LEFT + width) / 2, y: HEIGHT / 2, class: "none" });
@@ -101,7 +125,10 @@ export class Chart {
     return [0, 0.5, 1].flatMap((share) => {
       const label = s("text", { x: LEFT - 8, y: y(share * top) + 4, class: "tick end" });
       label.textContent = this.#format(share * top);
-      return [s("line", { x1: LEFT, x2: width - RIGHT, y1: y(share * top), y2: y(share * top), class: "grid" }), label];
+      return [
+        s("line", { x1: LEFT, x2: width - RIGHT, y1: y(share * top), y2: y(share * top), class: "grid" }),
+        label,
+      ];
     });
   }
 
@@ -126,7 +153,8 @@ export class Chart {
     }
     return runs.flatMap((run) => {
       const line = run.map(([px, py], i) => `${i ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`).join("");
-      if (run.length === 1) return [s("circle", { cx: run[0][0], cy: run[0][1], r: 1.6, class: `dot line-${index}` })];
+      if (run.length === 1)
+        return [s("circle", { cx: run[0][0], cy: run[0][1], r: 1.6, class: `dot line-${index}` })];
       const drawn = [s("path", { d: line, class: `line line-${index}` })];
       if (index === 0) {
         const [start, end] = [run[0][0].toFixed(1), run.at(-1)[0].toFixed(1)];
@@ -140,7 +168,9 @@ export class Chart {
     if (!samples.length) return `${this.#title}: nothing is known`;
     const told = this.#lines.map(({ name, read }) => {
       const values = samples.map(read);
-      const [now, low, high] = [values.at(-1), Math.min(...values), Math.max(...values)].map((each) => this.#format(each));
+      const [now, low, high] = [values.at(-1), Math.min(...values), Math.max(...values)].map((each) =>
+        this.#format(each),
+      );
       return `${name}: now ${now}, lowest ${low}, highest ${high}`;
     });
     return `${this.#title}. ${told.join(". ")}.`;
@@ -152,7 +182,9 @@ export class Chart {
     const points = this.#drawn[0] ?? [];
     if (!points.length) return;
     let best = 0;
-    points.forEach(([px], i) => { if (Math.abs(px - at) < Math.abs(points[best][0] - at)) best = i; });
+    points.forEach(([px], i) => {
+      if (Math.abs(px - at) < Math.abs(points[best][0] - at)) best = i;
+    });
     this.#cursor(points[best][2]);
   }
 
@@ -179,9 +211,14 @@ export class Chart {
     const [px] = found[0];
     this.cursor.replaceChildren(
       s("line", { x1: px, x2: px, y1: TOP, y2: HEIGHT - BOTTOM }),
-      ...found.flatMap((each, index) => (each ? [s("circle", { cx: each[0], cy: each[1], r: 3.5, class: `dot line-${index}` })] : [])),
+      ...found.flatMap((each, index) =>
+        each ? [s("circle", { cx: each[0], cy: each[1], r: 3.5, class: `dot line-${index}` })] : [],
+      ),
     );
-    const values = found.map((each, index) => each && `${this.#lines.length > 1 ? `${this.#lines[index].name} ` : ""}${this.#format(each[3])}`);
+    const values = found.map(
+      (each, index) =>
+        each && `${this.#lines.length > 1 ? `${this.#lines[index].name} ` : ""}${this.#format(each[3])}`,
+    );
     this.told.textContent = `${time(ms)}  ${values.filter(Boolean).join(" · ")}`;
   }
 }

@@ -8,7 +8,11 @@ import { tail } from "./format.js";
 /** Links to the matches of seats. */
 export function seatLinks(seats) {
   if (!seats.length) return ["–"];
-  return seats.flatMap((seat, index) => [index ? ", " : "", h("a", { href: `#/match/${part(seat.match)}`, class: "mono", title: seat.match }, tail(seat.match, 10)), seat.connected ? "" : " (away)"]);
+  return seats.flatMap((seat, index) => [
+    index ? ", " : "",
+    h("a", { href: `#/match/${part(seat.match)}`, class: "mono", title: seat.match }, tail(seat.match, 10)),
+    seat.connected ? "" : " (away)",
+  ]);
 }
 
 /** Ask, and ban. */
@@ -21,7 +25,10 @@ export function askBan(api, player, name) {
       "They are refused at every door until the ban ends, and told the reason.",
       "An earlier ban is replaced.",
     ],
-    extra: [end.element], verb: "Ban", danger: true, reason: "Reason (the player is told)",
+    extra: [end.element],
+    verb: "Ban",
+    danger: true,
+    reason: "Reason (the player is told)",
     act: async ({ reason }) => {
       await api.put(`/players/${part(player)}/ban`, { reason, until_ms: end.untilMs });
       toast(`${name} is banned.`);

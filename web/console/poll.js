@@ -4,7 +4,13 @@
 const SLOWEST_MS = 30_000;
 
 export class Poller {
-  #ask; #everyMs; #told; #timer = 0; #running = false; #asking = false; #failures = 0;
+  #ask;
+  #everyMs;
+  #told;
+  #timer = 0;
+  #running = false;
+  #asking = false;
+  #failures = 0;
 
   /** `ask`: the call; `told`: gets what it gave, or (null, error). */
   constructor(ask, everyMs, told) {
@@ -39,7 +45,10 @@ export class Poller {
       if (this.#running) this.#told(found, null);
     } catch (error) {
       this.#failures += 1;
-      pauseMs = Math.min(SLOWEST_MS, Math.max(this.#everyMs * 2 ** Math.min(this.#failures - 1, 4), (error.retryAfterS ?? 0) * 1_000));
+      pauseMs = Math.min(
+        SLOWEST_MS,
+        Math.max(this.#everyMs * 2 ** Math.min(this.#failures - 1, 4), (error.retryAfterS ?? 0) * 1_000),
+      );
       if (this.#running) this.#told(null, error);
     } finally {
       this.#asking = false;

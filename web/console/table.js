@@ -4,10 +4,15 @@ import { h } from "./dom.js";
 
 const BLANK = "–"; // nothing to say, which cards leave out
 
-/** Columns: `title`; `text(item)`, or `node(item)` with `sign(item)`, which says when to make it
-    anew; `class`, of which `do` is for buttons. On narrow screens rows are cards, and titles stand before the values. */
+/** Columns: `title`; `text(item)`, or `node(item)` with `sign(item)`, which says when to make it anew;
+    `class`, of which `do` is for buttons. On narrow screens rows are cards, with titles before values. */
 export class Table {
-  #columns; #key; #rows = new Map(); #body; #note; #empty;
+  #columns;
+  #key;
+  #rows = new Map();
+  #body;
+  #note;
+  #empty;
 
   constructor({ caption, columns, key, empty = "Nothing here." }) {
     this.#columns = columns;
@@ -15,14 +20,30 @@ export class Table {
     this.#empty = empty;
     this.#body = h("tbody");
     this.#note = h("p", { class: "empty muted", hidden: true });
-    const head = columns.map(({ title, class: kind = "" }) => h("th", { scope: "col", class: kind },
-      kind === "do" ? h("span", { class: "visually-hidden" }, title) : title));
-    this.element = h("div", { class: "table" },
-      h("table", {}, h("caption", { class: "visually-hidden" }, caption), h("thead", {}, h("tr", {}, ...head)), this.#body),
-      this.#note);
+    const head = columns.map(({ title, class: kind = "" }) =>
+      h(
+        "th",
+        { scope: "col", class: kind },
+        kind === "do" ? h("span", { class: "visually-hidden" }, title) : title,
+      ),
+    );
+    this.element = h(
+      "div",
+      { class: "table" },
+      h(
+        "table",
+        {},
+        h("caption", { class: "visually-hidden" }, caption),
+        h("thead", {}, h("tr", {}, ...head)),
+        this.#body,
+      ),
+      this.#note,
+    );
   }
 
-  get size() { return this.#rows.size; }
+  get size() {
+    return this.#rows.size;
+  }
 
   show(items, empty = this.#empty) {
     const wanted = new Map(items.map((item) => [this.#key(item), item]));
@@ -48,7 +69,9 @@ export class Table {
   }
 
   #made() {
-    const cells = this.#columns.map(({ title, class: kind = "" }) => h("td", { class: kind, "data-title": title }));
+    const cells = this.#columns.map(({ title, class: kind = "" }) =>
+      h("td", { class: kind, "data-title": title }),
+    );
     return { element: h("tr", {}, ...cells), cells, signs: cells.map(() => null) };
   }
 
@@ -66,19 +89,33 @@ export class Table {
 
 /** Pages by the server's cursors: there and back again. */
 export class Pager {
-  #before = []; #cursor = ""; #next = null; #turned; #label; #back; #on;
+  #before = [];
+  #cursor = "";
+  #next = null;
+  #turned;
+  #label;
+  #back;
+  #on;
 
   constructor(turned) {
     this.#turned = turned;
     this.#label = h("span", { class: "muted tabular", role: "status" });
-    this.#back = h("button", { type: "button", class: "quiet small", onclick: () => this.#turn(-1) }, "← Newer");
+    this.#back = h(
+      "button",
+      { type: "button", class: "quiet small", onclick: () => this.#turn(-1) },
+      "← Newer",
+    );
     this.#on = h("button", { type: "button", class: "quiet small", onclick: () => this.#turn(1) }, "Older →");
     this.element = h("div", { class: "pager" }, this.#label, this.#back, this.#on);
   }
 
-  get cursor() { return this.#cursor; }
+  get cursor() {
+    return this.#cursor;
+  }
 
-  get first() { return this.#before.length === 0; }
+  get first() {
+    return this.#before.length === 0;
+  }
 
   reset() {
     this.#before = [];
