@@ -45,10 +45,11 @@ class RedisFigures:
                     maxlen=SAMPLES_MAX,
                     approximate=False,
                 )
-                await self._client.pexpire(self._key, KEPT_MS)
             except ResponseError as error:
-                if _TAKEN not in str(error):
-                    raise
+                if _TAKEN in str(error):
+                    return
+                raise
+            await self._client.pexpire(self._key, KEPT_MS)
 
     async def since(self, after_ms: int) -> list[Sample]:
         """See ``FigureStore``. A sample of another version is left out."""
