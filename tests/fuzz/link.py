@@ -32,7 +32,7 @@ def first_answer(data: bytes) -> tuple[Answer, bytes] | None:
         return None
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split(" ", 2)
-    if len(words) < 2 or not words[0].startswith("HTTP/1."):
+    if len(words) < 2 or not words[0].startswith("HTTP/"):
         raise ValueError(f"no HTTP: {first!r:.80}")
     headers = {}
     for line in lines:

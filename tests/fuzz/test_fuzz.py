@@ -18,6 +18,7 @@ from tests.conftest import needs_compiled
 from tests.fuzz import inprocess, live, mutant, mutate, sanitized, views
 from tests.fuzz.campaign import ALL, Campaign, sendable
 from tests.fuzz.connections import by_protocol, whole_frames
+from tests.fuzz.found import FOUND
 from tests.fuzz.frames import BINARY, frame
 from tests.fuzz.inprocess import Note, noted
 from tests.fuzz.link import first_answer
@@ -40,6 +41,13 @@ def test_whatever_comes_in(target: Target) -> None:
         needs_compiled(intake._read_usual is not None)
     outcome = inprocess.run(target, seed=SEED, cases=CASES.get(target.name, CASES_EACH))
     assert outcome.finding is None
+
+
+@pytest.mark.parametrize(("target", "what", "case"), FOUND, ids=[one[1] for one in FOUND])
+def test_what_was_found_stays_mended(target: str, what: str, case: str) -> None:
+    if target in COMPILED:
+        needs_compiled(intake._read_usual is not None)
+    assert inprocess.complaint(TARGETS[target], bytes.fromhex(case)) is None
 
 
 @pytest.mark.timeout(180)
