@@ -268,7 +268,8 @@ class Runner:
     def forget_inputs(self, player_id: PlayerId) -> None:
         """Games are promised inputs only of players who have a seat."""
         if self.inputs:
-            self.inputs = [given for given in self.inputs if given.player_id != player_id]
+            # In place: this may happen while the list is filled by ``hot.collect``.
+            self.inputs[:] = [given for given in self.inputs if given.player_id != player_id]
 
     def step(self) -> None:
         """Advance by one tick and show it; called by the pacer."""

@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--only", choices=[*TARGETS, *ALL], action="append", default=[])
+    parser.add_argument("--live", action="store_true", help="against a server alone")
     parser.add_argument("--mutation", choices=[*sorted(MUTATIONS), MEMORY], default="")
     parser.add_argument(
         "--sanitize",
@@ -35,6 +36,8 @@ def main() -> int:
     )
     given = parser.parse_args()
     targets = [name for name in TARGETS if not given.only or name in given.only]
+    if given.live:
+        targets = []
     kinds = tuple(kind for kind in ALL if not given.only or kind in given.only)
     directory = directory_of(ROOT, given.seed)
     shutil.rmtree(directory, ignore_errors=True)

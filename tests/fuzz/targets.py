@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from gameserver.adapters import handshake
 from gameserver.adapters.handshake import Answer, GameProtocol
 from gameserver.game.contract import AnyGame
@@ -119,7 +121,10 @@ def judge_message(case: bytes) -> str | None:
         message = decoder.decode(payload)
     except BadMessage as bad:
         return None if len(str(bad)) <= codec.ERROR_CHARS_MAX + 40 else "a long explanation"
-    again = decoder.decode(codec.encode_client(message, format))
+    # A game's input goes in as a value: only the game's own type says how it is encoded.
+    data = getattr(message, "data", None)
+    typed = data if isinstance(data, msgspec.Struct) else None
+    again = decoder.decode(codec.encode_client(message, format, typed))
     return None if again == message else f"{message!r:.200} became {again!r:.200}"
 
 

@@ -190,6 +190,13 @@ def test_an_input_a_tick_is_taken_by_the_usual_way() -> None:
     assert told.counts["messages_bad"] == 0
 
 
+def test_who_leaves_takes_no_input_of_others_along() -> None:
+    """A seat is given up in the middle of a round of reading."""
+    leave = client_frame(encode_client(from_client.Leave(3), Format.MSGPACK))
+    told = both([Pass(1), Send(0, inputs(1, 1)), Send(1, leave), Send(2, inputs(1, 2)), Pass(2)])
+    assert told.counts["inputs_received"] == 3
+
+
 def test_more_than_a_read_holds_and_more_than_a_step_takes() -> None:
     told = both([Send(0, inputs(1, 40)), Pass(3), Send(0, inputs(41, 1)), Pass(2)])
     assert told.counts["inputs_received"] == 3 + 1
