@@ -27,6 +27,7 @@ AT_ONCE = 12
 CONTROLS = 2
 WORKER = "worker"
 ALL = (*KINDS, WORKER)
+BLAME_S = 3.0
 TRIES_MAX = 60
 """Of a case against a server: each takes part of a second."""
 Say = Callable[[str], None]
@@ -114,6 +115,9 @@ class Campaign:
         self._cases[kind] += len(cases)
         together = [] if single else await self._judged()
         say(f"{kind} {batch}: {len(cases)} cases in {time.monotonic() - began:.1f} s")
+        if single or together:
+            # What does not come need not be waited for as long, again and again.
+            self._doors.patience_s = BLAME_S
         if single:
             index, what = single[0]
             return [await self._smaller(cases[index], batch, what)]

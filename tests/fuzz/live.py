@@ -115,6 +115,8 @@ async def _handshake(doors: Doors, link: Link, case: Case, chance: random.Random
         return None if link.ended else "the connection stays open after its end"
     _count(doors, f"http {answer.status}")
     wrong = _of_answer(answer, HANDSHAKES)
+    if answer.status == 408 and _must_answer(case.raw):
+        wrong = "more of a request was waited for, where it is whole, too large or no HTTP at all"
     if wrong is None and not await link.until_end(doors.patience_s):
         wrong = f"the connection stays open after {answer.status}"
     return wrong
