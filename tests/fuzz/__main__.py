@@ -39,7 +39,7 @@ def main() -> int:
     if given.live:
         targets = []
     kinds = tuple(kind for kind in ALL if not given.only or kind in given.only)
-    directory = directory_of(ROOT, given.seed)
+    directory = directory_of(ROOT, given.seed, given.mutation)
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     build = None

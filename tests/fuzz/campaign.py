@@ -113,7 +113,12 @@ class Campaign:
             cases = [live.made(kind, chance) for _ in range(self._batch)]
             single = await self._send(cases)
         self._cases[kind] += len(cases)
-        together = [] if single else await self._judged()
+        # Where a process is gone, nothing goes well for any case.
+        together = await asyncio.to_thread(self._watched.fallen)
+        if together:
+            single = []
+        elif not single:
+            together = await self._judged()
         say(f"{kind} {batch}: {len(cases)} cases in {time.monotonic() - began:.1f} s")
         if single or together:
             # What does not come need not be waited for as long, again and again.
@@ -218,6 +223,6 @@ def sendable(raw: bytes) -> str:
     return "".join(kept)
 
 
-def directory_of(root: Path, seed: int) -> Path:
+def directory_of(root: Path, seed: int, mutation: str = "") -> Path:
     """Where a campaign keeps its data and logs."""
-    return root / "artifacts" / "fuzz" / f"seed-{seed}"
+    return root / "artifacts" / "fuzz" / "-".join(filter(None, ("seed", str(seed), mutation)))

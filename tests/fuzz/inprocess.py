@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 KEPT_MAX = 4000
 NOTE_BYTES = 4 * 1024 * 1024
-CRASH_TRIES_MAX = 60
-"""Each try is a process."""
+CRASH_TRIES_MAX = 20
+"""Each try is a process, which takes some seconds to begin with AddressSanitizer."""
 EXIT_S = 120
 
 

@@ -38,7 +38,8 @@ def first_answer(data: bytes) -> tuple[Answer, bytes] | None:
     for line in lines:
         name, _, text = line.partition(":")
         headers[name.strip().lower()] = text.strip()
-    length = int(headers.get("content-length", "0"))
+    # The answer to a HEAD has the length of what is not sent.
+    length = 0 if rest.startswith(b"HTTP/") else int(headers.get("content-length", "0"))
     if len(rest) < length:
         return None
     return Answer(int(words[1]), headers, rest[:length]), rest[length:]

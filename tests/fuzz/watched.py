@@ -140,7 +140,15 @@ class Watched:
             self._memory[name] = process.memory_info().rss
 
     def fallen(self) -> list[str]:
-        """Programs that have ended."""
+        """Programs that have ended, or do not answer."""
+        for _ in range(3):
+            if self.stack.all_fallen() or all(
+                cast(Program, self.stack.service(name)).ready() for name in OURS
+            ):
+                break
+            time.sleep(1)  # It may be about to end, or draw breath.
+        else:
+            return ["a process does not answer"]
         return [service.obituary() for service in self.stack.all_fallen()]
 
     def alarms(self) -> list[str]:
