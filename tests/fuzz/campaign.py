@@ -77,7 +77,8 @@ class Campaign:
         batch with a violation."""
         found, batch = list[Found](), 0
         async with self._controls[0], self._controls[1]:
-            await self._warm_up()
+            if wrong := await self._warm_up():
+                found = [Found(kind="the first cases", batch=0, what="; ".join(wrong))]
             until = time.monotonic() + seconds
             while batch < rounds * len(self._kinds) and time.monotonic() < until and not found:
                 kind = self._kinds[batch % len(self._kinds)]
@@ -93,15 +94,18 @@ class Campaign:
             found=found,
         )
 
-    async def _warm_up(self) -> None:
-        """What every code path needs once (pools, caches, compiled patterns) is no leak."""
+    async def _warm_up(self) -> list[str]:
+        """What every code path needs once (pools, caches, compiled patterns) is no leak. What has
+        gone wrong already."""
         chance = random.Random(0)
         for kind in self._kinds:
             if kind != WORKER:
                 await self._send([live.made(kind, chance) for _ in range(2 * AT_ONCE)])
-        await asyncio.to_thread(self._watched.note_usual, sessions=CONTROLS)
-        self._watched.alarms()
+        wrong = await asyncio.to_thread(self._watched.fallen) or self._watched.alarms()
+        if not wrong:
+            await asyncio.to_thread(self._watched.note_usual, sessions=CONTROLS)
         self._doors.codes.clear()
+        return wrong
 
     async def _one(self, kind: str, batch: int, say: Say) -> list[Found]:
         chance = random.Random(f"{self._seed}/{kind}/{batch}")

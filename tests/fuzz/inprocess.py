@@ -10,6 +10,7 @@ import argparse
 import json
 import mmap
 import random
+import re
 import subprocess
 import sys
 import time
@@ -149,9 +150,17 @@ def in_child(
 
     if crashes(case):
         case = minimised(case, crashes, tries_max=CRASH_TRIES_MAX)
-    what = f"the process ended with {done.returncode}:\n{done.stderr[-4000:]}"
+    what = f"the process ended with {done.returncode}: {gist(done.stderr)}"
     finding = Finding(target=name, seed=seed, what=what, case=case.hex())
     return Outcome(target=name, cases=0, kept=0, finding=finding)
+
+
+def gist(said: str) -> str:
+    """What a process said at its end: a sanitizer's summary and where in our code, else its end."""
+    lines = said.splitlines()
+    summary = [line for line in lines if line.startswith("SUMMARY: ")]
+    places = [line.strip() for line in lines if re.search(r"_(cut|fast|usual)\.(c|pyx)", line)]
+    return "\n".join([*summary, *places[:4]]) if summary else said[-2000:]
 
 
 def _child(

@@ -147,6 +147,15 @@ def test_the_case_under_way_outlives_its_process(tmp_path: Path) -> None:
     assert noted(tmp_path / "case") == b"\x00second"
 
 
+def test_what_a_sanitizer_says_is_cut_to_what_matters() -> None:
+    said = "noise\n    #1 0x1 in _compare /x/_cut.c:7\nSUMMARY: AddressSanitizer: overflow\nnoise"
+    assert inprocess.gist(said).splitlines() == [
+        "SUMMARY: AddressSanitizer: overflow",
+        "#1 0x1 in _compare /x/_cut.c:7",
+    ]
+    assert inprocess.gist("Segmentation fault") == "Segmentation fault"
+
+
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 @pytest.mark.parametrize("case", [b"", b"\x00", b"\xff" * 9])
 def test_any_bytes_are_a_case(target: Target, case: bytes) -> None:

@@ -23,7 +23,7 @@ from tests.fuzz.live import PAYLOAD_MAX, Doors
 OURS = ("gameserver", "worker")
 PLAYERS = 48
 TOKEN_S = 24 * 3600
-SETTLE_S = 20.0
+SETTLE_S = 40.0
 _POLL_S = 0.05
 FILES_MORE_MAX = 8
 """Connections of the pools to Redis, SQS and PostgreSQL come and go."""
