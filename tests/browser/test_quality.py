@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
+from bench.page import FRAMES
 from tests.browser.conftest import ARTIFACTS
 from tests.browser.looks import look
 from tests.browser.page import join, login, seen, wait_for
@@ -24,57 +25,6 @@ BAD_NETWORK = "latency_ms=100&jitter_ms=100&stall_percent=2"
 CORRECTION_PX_MAX = 5
 PLAYED_S = 8
 ENTITIES = 100
-
-DRAW = """async (entities) => {
-  const { ArenaScene } = await import("/arena/scene.js");
-  const { Pacer } = await import("/sdk/index.js");
-  document.body.dataset.screen = "other";
-  document.querySelector("#game").style.display = "block";
-  const scene = new ArenaScene(document.querySelector("#arena"));
-  const rows = ["#".repeat(40), ...Array(22).fill("#" + ".".repeat(38) + "#"), "#".repeat(40)];
-  const map = [256, rows];
-  const fighters = Math.round(entities * 0.6);
-  const started = performance.now();
-  let tick = 0;
-  const push = () => {
-    tick += 1;
-    const players = {};
-    const bullets = {};
-    for (let i = 0; i < fighters; i++) {
-      const x = 1000 + ((i * 937 + tick * 40) % 8000);
-      const y = 600 + ((i * 389) % 4800);
-      players[i] = [x, y, (i * 64 + tick * 9) % 1024, 100 - (i % 90), i, i, i % 3];
-    }
-    for (let i = 0; i < entities - fighters; i++) {
-      const fired = tick - (tick % 15);
-      bullets[i + 100 * fired] = [3000 + i * 90, 3000, (i * 97) % 1024, fired, 99];
-    }
-    scene.push({
-      epoch: 1, tick, serverMs: 1e12 + tick * 50, acks: [],
-      view: { map, players, bullets, pickups: {}, ends_tick: 0, kills: 0 },
-    }, performance.now());
-  };
-  scene.reset(-1);
-  for (let i = 0; i < fighters; i++) scene.names.set(i, `player ${i}`);
-  const pacer = new Pacer(50, push);
-  pacer.start();
-  const between = [];
-  const drawing = [];
-  let before = null;
-  while (performance.now() - started < 3000) {
-    const now = await new Promise((done) => { requestAnimationFrame(done); });
-    const from = performance.now();
-    scene.draw(now, 0);
-    drawing.push(performance.now() - from);
-    if (before !== null) between.push(now - before);
-    before = now;
-  }
-  pacer.stop();
-  const sorted = (list) => [...list].sort((a, b) => a - b);
-  const at = (list, share) => sorted(list)[Math.floor(share * (list.length - 1))];
-  const told = (list) => ({ p50: at(list, 0.5), p95: at(list, 0.95), p99: at(list, 0.99) });
-  return { entities, frames: between.length, frame_ms: told(between), drawing_ms: told(drawing) };
-}"""
 
 
 def report(name: str, figures: Any) -> None:
@@ -137,7 +87,7 @@ async def test_own_movement_is_not_put_right_on_a_bad_network(page: Page, stage:
 
 
 async def test_a_hundred_entities_are_drawn(page: Page) -> None:
-    figures = await page.evaluate(DRAW, ENTITIES)
+    figures = await page.evaluate(FRAMES, {"entities": ENTITIES, "seconds": 2, "hz": 20})
     await page.screenshot(path=ARTIFACTS / "browser-hundred-entities.png")
     report("hundred_entities", figures)
     assert figures["frames"] > 10

@@ -83,6 +83,7 @@ async def test_two_meet_by_matchmaking_and_find_their_match_again(come: Come, st
     await page.fill("#display-name", "Ann of the North")
     await page.click("#name-save")
     await expect(page.locator("#name-said")).to_contain_text("Saved")
+    await expect(page.locator("#who")).to_have_text("Ann of the North")
     row = page.locator(f'#history [data-match="{match}"]')
     for _ in range(STORED_TRIES):
         if await row.count():

@@ -23,6 +23,11 @@ export function seatColour(seat) {
   return `hsl(${hue.toFixed(0)} ${dark.matches ? "72% 64%" : "64% 42%"})`;
 }
 
+function sameMap([tile, rows], other) {
+  return other !== null && tile === other[0] && rows.length === other[1].length
+    && rows.every((row, i) => row === other[1][i]);
+}
+
 function palette() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
@@ -80,9 +85,12 @@ export class ArenaScene {
   push(frame, nowMs) {
     const { map, players, bullets } = frame.view;
     if (map !== this.plan) {
+      // A whole view brings the map along; painting the same floor again would cost a frame.
+      if (!sameMap(map, this.plan)) {
+        this.ground = new Ground(map);
+        this.floor = null;
+      }
       this.plan = map;
-      this.ground = new Ground(map);
-      this.floor = null;
     }
     const before = this.timeline.newest;
     this.timeline.push(frame, nowMs);

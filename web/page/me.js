@@ -34,6 +34,7 @@ export class MeScreen {
   start() {
     const asked = ++this.#asked;
     $("name-problem").textContent = $("name-said").textContent = "";
+    $("display-name").disabled = this.#profile === null; // what is typed must not be overwritten
     this.#load();
     this.#history("", asked);
   }
@@ -43,16 +44,17 @@ export class MeScreen {
       this.#named(await this.#api().ask("GET", "/v1/profile"));
     } catch (error) {
       if (this.#ended(error)) return;
-      $("name-save").disabled = true;
+      $("display-name").disabled = $("name-save").disabled = true;
       $("name-problem").textContent = error.code === "no_profiles" ? "This server keeps no profiles."
         : error.message;
     }
   }
 
   #named(profile) {
+    const fresh = profile.version !== this.#profile?.version || profile.player_id !== this.#profile.player_id;
     this.#profile = profile;
-    $("name-save").disabled = false;
-    $("display-name").value = profile.display_name;
+    $("display-name").disabled = $("name-save").disabled = false;
+    if (fresh) $("display-name").value = profile.display_name;
     setText($("avatar"), [...profile.display_name][0]?.toUpperCase() ?? "?");
     this.#on.named(profile.display_name);
   }
@@ -66,7 +68,7 @@ export class MeScreen {
     try {
       const headers = { "If-Match": `"${this.#profile.version}"` };
       this.#named(await this.#api().ask("PATCH", "/v1/profile", { body: { display_name: name }, headers }));
-      $("name-said").textContent = "Saved. Your next match shows it.";
+      $("name-said").textContent = "Saved: friends see you by this name. In matches you have your user name.";
     } catch (error) {
       if (this.#ended(error)) return;
       if (error.code === "version_conflict") {
