@@ -51,3 +51,22 @@ async def test_a_live_match_is_watched_from_the_lobby(page: Page, stage: Stage) 
     assert (await seen(page))["seat"] >= 0
     await expect(page.locator("#chat")).to_be_visible()
     assert page.console.errors == []
+
+
+async def test_sound_is_off_until_it_is_wanted_and_then_remembered(
+    page: Page, stage: Stage
+) -> None:
+    await login(page)
+    await join(page, "standard")
+    await expect(page.locator("#sound")).to_have_text("♪ off")
+    await play(page, 0.5)
+    assert (await seen(page))["sounds"] == 0
+    await page.click("#sound")
+    await expect(page.locator("#sound")).to_have_text("♪ on")
+    before = (await seen(page))["sounds"]
+    await page.keyboard.down("Space")
+    await wait_for(page, f"it.sounds > {before}")
+    await page.keyboard.up("Space")
+    await page.reload()
+    await expect(page.locator("#sound")).to_have_text("♪ on")
+    assert page.console.errors == []

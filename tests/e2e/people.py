@@ -14,7 +14,7 @@ from gameserver.devstack.bots import BotRuns
 from gameserver.devstack.page_server import PageServer
 from gameserver.devstack.run import WEB
 from gameserver.devstack.stack import Stack
-from tests.browser.page import READY_MS, Console, login, seen, wait_for
+from tests.browser.page import READY_MS, Console, seen, wait_for
 
 PASSWORD = "Strong-Pass-1"
 _NUMBERS = count(1)
@@ -60,9 +60,18 @@ class Person:
         await page.click("#login-button")
         await expect(page.locator(".mode").first).to_be_visible(timeout=READY_MS)
 
-    async def demo(self) -> None:
-        """Come as the demo player instead."""
-        await login(self.page)
+    async def home(self) -> None:
+        """To the lobby of the arena, from wherever; what the page complained of is forgotten."""
+        page = self.page
+        if await page.locator("#over").is_visible():
+            await expect(page.locator("#lobby-button")).to_be_enabled()
+            await page.click("#lobby-button")
+        elif await page.locator("#game").is_visible():
+            await page.click("#leave")
+        else:
+            await page.click('nav [data-to="lobby"]')
+        await self.choose("arena")
+        self.console.errors.clear()
 
     async def choose(self, game: str) -> None:
         await self.page.click(f'#games [data-value="{game}"]')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -27,24 +27,27 @@ async def browser() -> AsyncIterator[Browser]:
         yield made
 
 
-Come = Callable[[], Awaitable[Person]]
+Two = tuple[Person, Person]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def came(browser: Browser, stack: Stack) -> AsyncIterator[Two]:
+    """Ann and Bob with new accounts, each in a browser of their own."""
+    async with page_of(stack) as url:
+        two = await person(browser, url), await person(browser, url)
+        for who in two:
+            await who.sign_up()
+        yield two
+        for who in two:
+            await who.page.context.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def come(browser: Browser, stack: Stack) -> AsyncIterator[Come]:
-    """Lets another person come, with an account."""
-    came: list[Person] = []
-    async with page_of(stack) as url:
-
-        async def come() -> Person:
-            who = await person(browser, url)
-            came.append(who)
-            await who.sign_up()
-            return who
-
-        yield come
-        for who in came:
-            await who.page.context.close()
+async def two(came: Two) -> Two:
+    """Both in the lobby, whatever they have done before."""
+    for who in came:
+        await who.home()
+    return came
 
 
 async def meet(ann: Person, bob: Person) -> str:
@@ -66,8 +69,8 @@ async def meet(ann: Person, bob: Person) -> str:
     return str((await ann.sees())["match"])
 
 
-async def test_two_meet_by_matchmaking_and_find_their_match_again(come: Come, stack: Stack) -> None:
-    ann, bob = await come(), await come()
+async def test_two_meet_by_matchmaking_and_find_their_match_again(two: Two, stack: Stack) -> None:
+    ann, bob = two
     match = await meet(ann, bob)
     node = next(iter(stack.nodes.values()))
     async with operator(stack, node) as ask:
@@ -125,8 +128,8 @@ async def move(who: Person) -> None:
     )
 
 
-async def test_two_play_dice_to_the_end_and_once_more(come: Come) -> None:
-    ann, bob = await come(), await come()
+async def test_two_play_dice_to_the_end_and_once_more(two: Two) -> None:
+    ann, bob = two
     for who in (ann, bob):
         await who.choose("liars_dice")
         await who.press("blitz", "play")
@@ -155,8 +158,8 @@ async def test_two_play_dice_to_the_end_and_once_more(come: Come) -> None:
     assert ann.console.errors == [] and bob.console.errors == []
 
 
-async def test_a_private_match_by_its_code_outlives_its_node(come: Come, stack: Stack) -> None:
-    ann, bob = await come(), await come()
+async def test_a_private_match_by_its_code_outlives_its_node(two: Two, stack: Stack) -> None:
+    ann, bob = two
     page = ann.page
     await page.click("#create-button")
     await page.check('[name="visibility"][value="private"]')
@@ -188,8 +191,8 @@ async def test_a_private_match_by_its_code_outlives_its_node(come: Come, stack: 
     assert (after["match"], after["seat"]) == (before["match"], before["seat"])
 
 
-async def test_friends_go_into_a_queue_together(come: Come) -> None:
-    ann, bob = await come(), await come()
+async def test_friends_go_into_a_queue_together(two: Two) -> None:
+    ann, bob = two
     for who in (ann, bob):
         await who.page.click('nav [data-to="friends"]')
         await expect(who.page.locator("#own-id")).not_to_be_empty()

@@ -141,7 +141,7 @@ export class Lobby {
 
   #card({ name, title, players_max: most }) {
     const card = wrap("article", "mode",
-      make("h3", titleOf(name)), make("p", title), make("p", `up to ${most} players`, "muted small"),
+      make("h2", titleOf(name)), make("p", title), make("p", `up to ${most} players`, "muted small"),
       make("p", "", "live"));
     card.dataset.mode = name;
     const actions = wrap("div", "actions",
