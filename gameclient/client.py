@@ -49,7 +49,7 @@ TOLD_MAX = 200
 
 
 class JoinRefused(Exception):
-    """There is no seat to be had."""
+    """There is no seat to be had; ``code`` and ``message`` are those of the server's ``Error``."""
 
     def __init__(self, error: to_client.Error) -> None:
         super().__init__(f"{error.code}: {error.message}")
@@ -58,11 +58,11 @@ class JoinRefused(Exception):
 
 
 class GameClient:
-    """``async with`` opens it and keeps it open; iterate to hear what happens. Implements
-    ``link.Owner``.
+    """``async with`` opens it and keeps it open; iterate to hear what happens: ``Happening`` lists
+    it. Raises ``Ended`` where the server wants the connection no more. Implements ``link.Owner``.
 
     ``token`` or ``ticket`` is the credential. ``view``: the game's ``View``, else views are dicts.
-    ``tls``: a context for ``wss``, the system's by default.
+    ``tls``: a context for ``wss``, the system's by default. ``chance``: of the jitter.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class GameClient:
 
     @property
     def clock(self) -> ServerClock:
+        """What time it is at the server, from pings."""
         return self._link.clock
 
     @property
@@ -119,6 +120,7 @@ class GameClient:
 
     @property
     def seated(self) -> bool:
+        """Whether an input that is sent now reaches a match."""
         return self.joined is not None and not self._joining and self.welcome is not None
 
     async def join(
@@ -130,8 +132,8 @@ class GameClient:
         code: str = "",
         password: str = "",
     ) -> to_client.Joined:
-        """Take a seat, as soon as that is possible. Raises ``JoinRefused``, and ``link.Ended``
-        where the server does not want the connection."""
+        """Take a seat, as soon as that is possible. Raises ``JoinRefused``, and ``Ended`` where
+        the server does not want the connection."""
         return await self._want(from_client.Join(0, game, mode, match, None, code, password))
 
     async def watch(self, match: str) -> to_client.Joined:
@@ -150,7 +152,7 @@ class GameClient:
         return await self._answer
 
     def chat(self, text: str, *, team: bool = False) -> None:
-        """Say a line to all, or to the own team."""
+        """Say a line to all, or to the own team. A refusal comes as an ``Error``."""
         self._link.send(from_client.Chat(self._link.next_ref(), text, team))
 
     def mute(self, player: str, *, muted: bool = True) -> None:
@@ -158,7 +160,8 @@ class GameClient:
         self._link.send(from_client.Mute(self._link.next_ref(), player, muted))
 
     def vote(self, what: Literal["pause", "resume", "rematch"], *, yes: bool = True) -> None:
-        """For or against a pause of the match, its end, or a rematch."""
+        """For or against a pause of the match, its end, or a rematch. A refusal comes as an
+        ``Error``."""
         self._link.send(from_client.Vote(self._link.next_ref(), what, yes))
 
     def input(self, data: Any) -> int:

@@ -6,6 +6,7 @@ from collections import deque
 from typing import NamedTuple
 
 SAMPLES = 8
+"""So many pings are remembered."""
 
 
 class _Sample(NamedTuple):
@@ -29,6 +30,7 @@ class ServerClock:
 
     @property
     def is_synced(self) -> bool:
+        """Whether a ping has been answered."""
         return bool(self._samples)
 
     def sample(self, sent_ms: float, server_ms: float, received_ms: float) -> None:

@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 WAITING_MAX = 64
+"""So many inputs wait for their acknowledgement, unless another number is given."""
 
 
 class Waiting(NamedTuple):

@@ -34,6 +34,7 @@ class Pacer:
         self._wait()
 
     def stop(self) -> None:
+        """No more calls."""
         if self._timer is not None:
             self._timer.cancel()
         self._due = self._timer = None

@@ -6,6 +6,7 @@ from collections import deque
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 FRAMES_MAX = 40
+"""So many frames are kept."""
 
 
 class Timed(Protocol):
@@ -57,6 +58,7 @@ class Timeline(Generic[F]):
 
     @property
     def newest(self) -> F | None:
+        """The last frame that came."""
         return self._frames[-1] if self._frames else None
 
     def push(self, frame: F, now_ms: float) -> None:

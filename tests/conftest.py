@@ -54,6 +54,7 @@ SLOW_FIRST = (
     "tests/deploy",
     "tests/devstack",
     "tests/scaffold",
+    "tests/docs",
 )
 """Whole files go to a process: one that takes minutes and begins last is waited for by all."""
 

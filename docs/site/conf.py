@@ -45,7 +45,6 @@ myst_heading_anchors = 6
 myst_enable_extensions = ["strikethrough"]
 
 autodoc_member_order = "bysource"
-autodoc_default_options = {"undoc-members": True}
 autodoc_preserve_defaults = True
 add_module_names = False
 python_use_unqualified_type_names = True
@@ -54,7 +53,7 @@ toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
 html_title = project
-html_favicon = html_logo = str(ROOT / "web" / "icon.svg")
+html_favicon = html_logo = str(ROOT / "web" / "shared" / "icon.svg")
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False

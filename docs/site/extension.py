@@ -13,6 +13,7 @@ import posixpath
 import re
 import types
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any, NamedTuple
 
 from docutils import nodes
@@ -23,8 +24,6 @@ from gameclient.timeline import Moment
 
 LISTS = ("docs/index", "docs/runbooks/README", "bench/results/README")
 """Pages whose links are the navigation; the first is the root."""
-
-_FIELDS = (types.MemberDescriptorType, type(Moment.share))
 
 _HEADING = re.compile(r"^## (?P<title>.+)$")
 _ITEM = re.compile(r"^- \[(?P<title>[^\]]+)\]\((?P<path>[^)#:]+)\.md\)")
@@ -90,9 +89,13 @@ def read(app: Sphinx, page: str, source: list[str]) -> None:
 def left_out(
     app: Sphinx, what: str, name: str, found: object, skip: bool, options: object
 ) -> bool | None:
-    """Sphinx' event: whether to leave a member out. Fields of Structs and named tuples stand in the
-    signature already, with their types and defaults."""
-    return True if isinstance(found, _FIELDS) else None
+    """Sphinx' event: whether to leave a member out, ``None`` for Sphinx to decide: a member without
+    a docstring. Fields of Structs and named tuples stand in the signature already, with their types
+    and defaults; methods and properties are shown in any case."""
+    if isinstance(found, type(Moment.share)):
+        return True
+    public = not name.startswith("_") and isinstance(found, types.FunctionType | property | Enum)
+    return False if public and skip else None
 
 
 def shorten(app: Sphinx, tree: nodes.document) -> None:

@@ -82,6 +82,8 @@ class Bots(msgspec.Struct, frozen=True, kw_only=True):
 class Mode(msgspec.Struct, frozen=True, kw_only=True):
     """A way to play the game that players can ask for by name.
 
+    ``players_max``: the seats; ``players_min``: with fewer a rematch does not begin. ``title``: for
+    people. ``options``: what ``Setup.options`` is, if nobody chooses otherwise.
     ``matchmaking``: how players of this mode are brought together; without it there is no queue.
     ``pauses``: how often the players may vote for a pause, each for at most ``pause_ms``.
     ``rematch_ms``: for so long after the end they may vote for another match; 0: they may not.
@@ -104,7 +106,8 @@ class Mode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """What a match starts from."""
+    """What a match starts from: the mode's name, its seats, its options with what was chosen, and
+    the match's own randomness."""
 
     mode: str
     players_max: int
@@ -113,7 +116,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """One player's place at the end: 1 is the best, equal places are a draw."""
+    """One player's place at the end: 1 is the best, equal places are a draw. ``score``: a finite
+    number; leaderboards add it up."""
 
     player_id: PlayerId
     place: int
@@ -123,9 +127,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class LeaveReason(StrEnum):
     """Why a player is no longer in the match."""
 
-    LEFT = "left"  # the player asked to
-    DISCONNECTED = "disconnected"  # gone for longer than the grace period
-    KICKED = "kicked"  # an operator asked to
+    LEFT = "left"  #: the player asked to
+    DISCONNECTED = "disconnected"  #: gone for longer than the grace period
+    KICKED = "kicked"  #: an operator asked to
 
 
 class Refused(Exception):
@@ -140,29 +144,38 @@ class PlayerInput(Protocol[DataT]):
     """One input of one player, in the order of arrival."""
 
     @property
-    def player_id(self) -> PlayerId: ...
+    def player_id(self) -> PlayerId:
+        """Who sent it."""
+
     @property
-    def seat(self) -> int: ...
+    def seat(self) -> int:
+        """The sender's seat, which is taken now."""
+
     @property
-    def seq(self) -> int: ...
+    def seq(self) -> int:
+        """The client's number of it; grows."""
+
     @property
-    def data(self) -> DataT: ...
+    def data(self) -> DataT:
+        """The game's ``Input``, checked against its type and bounds."""
 
 
 class Random(Protocol):
     """Deterministic randomness: the same seed gives the same numbers on every machine."""
 
     def below(self, bound: int) -> int:
-        """A whole number from 0 to ``bound - 1``."""
+        """A whole number from 0 to ``bound - 1``. Raises ``ValueError`` unless ``bound`` is 1 to
+        2^64."""
 
     def between(self, low: int, high: int) -> int:
-        """A whole number from ``low`` to ``high``, both included."""
+        """A whole number from ``low`` to ``high``, both included. Raises ``ValueError`` where
+        ``low`` is above ``high``."""
 
     def unit(self) -> float:
         """A number from 0 up to, but not including, 1."""
 
     def choice(self, items: Sequence[Any]) -> Any:
-        """One of ``items``."""
+        """One of ``items``. Raises ``ValueError`` where there are none."""
 
     def shuffle(self, items: list[Any]) -> None:
         """Put ``items`` in a random order, in place."""
@@ -184,23 +197,31 @@ class Tick(Protocol):
         """The length of a step, ``1 / tick_rate``; 0 where ``tick_rate`` is 0."""
 
     @property
-    def random(self) -> Random: ...
+    def random(self) -> Random:
+        """The match's own randomness; its state is part of the checkpoint."""
 
     def emit(self, event: msgspec.Struct, *, player_id: PlayerId | None = None) -> None:
         """State a key event: a fact that outlives the match.
 
         It is announced to the players, and later stored in PostgreSQL, only once it is committed
         together with the state. ``event`` is one of the game's ``Event`` types and is named by its
-        tag. At most ``EVENTS_PER_STEP_MAX`` a step. Fields marked ``Sensitive`` are told to the
+        tag. At most 256 a step. Fields marked ``Sensitive`` are told to the
         players of the match as they are, and stored encrypted.
+
+        Raises ``TypeError`` for another type, ``ValueError`` for more events than that.
         """
 
     def end(self, standings: Sequence[Standing], result: msgspec.Struct | None = None) -> None:
         """End the match after this step; the first call counts. ``result`` is stored beside the
-        standings."""
+        standings.
+
+        Raises ``ValueError`` for a place below 1, a score that is no finite number, or a player who
+        stands there twice, and ``TypeError`` for a result with ``Sensitive`` fields.
+        """
 
 
 EVENTS_PER_STEP_MAX = 256
+"""So many key events may be stated in a step."""
 
 
 class Game(Generic[StateT, InputT, ViewT]):
@@ -221,8 +242,14 @@ class Game(Generic[StateT, InputT, ViewT]):
     """At least one; the first is the default."""
 
     State: ClassVar[type[msgspec.Struct]]
+    """Everything that a match is."""
+
     Input: ClassVar[type[msgspec.Struct]]
+    """What players send: a Struct, with the bounds of its fields."""
+
     View: ClassVar[type[msgspec.Struct]]
+    """What clients get after a step."""
+
     Event: ClassVar[Any] = None
     """A tagged Struct or a union of them; the tag is the event's kind in PostgreSQL."""
     Result: ClassVar[type[msgspec.Struct] | None] = None
@@ -239,7 +266,7 @@ class Game(Generic[StateT, InputT, ViewT]):
     """True: the players of a match may speak to each other; see ``team_of``."""
 
     recorded: ClassVar[bool] = False
-    """True: what its matches consume is stored, so that they can be replayed (docs/replay.md)."""
+    """True: what its matches consume is stored, so that they can be replayed."""
 
     version: ClassVar[int] = 1
     """Of the rules. Raise it with every change after which the same inputs give another match: a
@@ -253,7 +280,8 @@ class Game(Generic[StateT, InputT, ViewT]):
         """A player takes a seat. Raise ``Refused`` (before any change of state) to say no."""
 
     def leave(self, state: StateT, player: Player, reason: LeaveReason, tick: Tick) -> None:
-        """A player has left for good."""
+        """A player has left for good. A lost connection is not that until the grace period is
+        over."""
 
     def step(self, state: StateT, inputs: Sequence[PlayerInput[InputT]], tick: Tick) -> None:
         """Advance by one tick. ``inputs`` come only from players who have a seat now."""
@@ -304,7 +332,8 @@ class Game(Generic[StateT, InputT, ViewT]):
         return None
 
     def signal(self, state: StateT, message: Any, tick: Tick) -> Any:
-        """An operator or the HTTP API speaks to the match; the answer is returned to them."""
+        """An operator speaks to the match, by any JSON value; what is returned is the answer. Raise
+        ``Refused`` (before any change of state) to say no."""
         return None
 
 

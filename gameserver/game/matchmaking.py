@@ -105,9 +105,9 @@ class Ready(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class FreeSeats(StrEnum):
     """What becomes of seats that are free after the match has begun."""
 
-    CLOSED = "closed"  # they stay empty
-    BACKFILL = "backfill"  # matchmaking fills them, by the same rules
-    OPEN = "open"  # quick join may fill them
+    CLOSED = "closed"  #: they stay empty
+    BACKFILL = "backfill"  #: matchmaking fills them, by the same rules
+    OPEN = "open"  #: quick join may fill them
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

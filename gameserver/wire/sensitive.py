@@ -1,7 +1,9 @@
-"""Marks fields that tell of a person: they are encrypted before they leave the process.
+"""Marks fields that tell of a person: they are encrypted before they leave the process::
 
-class Said(msgspec.Struct, tag="said"):
-    text: Annotated[str, Sensitive]
+    class Said(msgspec.Struct, tag="said"):
+        text: Annotated[str, Sensitive]
+
+Names of players are, ids of players are not.
 """
 
 from __future__ import annotations

@@ -37,29 +37,29 @@ Key = str | int
 class ErrorCode(StrEnum):
     """``Error.code``: stable words; the message beside it says what to do."""
 
-    BAD_MESSAGE = "bad_message"  # not a message of the protocol
-    BAD_INPUT = "bad_input"  # not an Input of this game, or its seq does not grow
-    TOO_MANY_INPUTS = "too_many_inputs"  # over the limit of one tick: the newest is dropped
-    RATE_LIMITED = "rate_limited"  # over the messages per second: dropped, later closed
-    NOT_JOINED = "not_joined"  # take a seat first
-    ALREADY_JOINED = "already_joined"  # leave first
+    BAD_MESSAGE = "bad_message"  #: not a message of the protocol
+    BAD_INPUT = "bad_input"  #: not an Input of this game, or its seq does not grow
+    TOO_MANY_INPUTS = "too_many_inputs"  #: over the limit of one tick: the newest is dropped
+    RATE_LIMITED = "rate_limited"  #: over the messages per second: dropped, later closed
+    NOT_JOINED = "not_joined"  #: take a seat first
+    ALREADY_JOINED = "already_joined"  #: leave first
     UNKNOWN_GAME = "unknown_game"
     UNKNOWN_MODE = "unknown_mode"
-    UNKNOWN_MATCH = "unknown_match"  # never was, or is over
+    UNKNOWN_MATCH = "unknown_match"  #: never was, or is over
     MATCH_FULL = "match_full"
-    MATCH_ELSEWHERE = "match_elsewhere"  # another node holds it
-    REFUSED = "refused"  # the game said no; the message is the game's
+    MATCH_ELSEWHERE = "match_elsewhere"  #: another node holds it
+    REFUSED = "refused"  #: the game said no; the message is the game's
     SERVER_FULL = "server_full"
-    DRAINING = "draining"  # no new matches here: connect again
-    MAINTENANCE = "maintenance"  # no new seats anywhere for a while; the message is the operator's
-    NOT_INVITED = "not_invited"  # the match is private: give its code
-    BAD_CODE = "bad_code"  # the code or the password of a private match is wrong
-    TOO_MANY_GUESSES = "too_many_guesses"  # of codes: wait some minutes
-    BANNED = "banned"  # an operator keeps the player out; the message says until when
-    UNAVAILABLE = "unavailable"  # try again shortly
-    CHAT_REFUSED = "chat_refused"  # the line was not said; the message says why
-    VOTE_REFUSED = "vote_refused"  # there is no such vote now; the message says why
-    BAD_TOKEN = "bad_token"  # the token of a Refresh is not accepted; the old one still holds
+    DRAINING = "draining"  #: no new matches here: connect again
+    MAINTENANCE = "maintenance"  #: no new seats anywhere for a while; the message is the operator's
+    NOT_INVITED = "not_invited"  #: the match is private: give its code
+    BAD_CODE = "bad_code"  #: the code or the password of a private match is wrong
+    TOO_MANY_GUESSES = "too_many_guesses"  #: of codes: wait some minutes
+    BANNED = "banned"  #: an operator keeps the player out; the message says until when
+    UNAVAILABLE = "unavailable"  #: try again shortly
+    CHAT_REFUSED = "chat_refused"  #: the line was not said; the message says why
+    VOTE_REFUSED = "vote_refused"  #: there is no such vote now; the message says why
+    BAD_TOKEN = "bad_token"  #: the token of a Refresh is not accepted; the old one still holds
 
 
 class Seat(msgspec.Struct, array_like=True, frozen=True):
