@@ -2,7 +2,8 @@
 
 Above each fenced block of the page a comment, unseen by readers, says what is to be done with it::
 
-    write PATH · append PATH · change PATH     the block is the file, its end, or a diff of it
+    write PATH · append PATH · change PATH     the block is the file, its end (in Python below two
+                                               empty lines), or a diff of it
     run [, fails | , until it works | , keeps MATCH]     commands, in the directory reached so far
     serve · beside                             commands that go on in a terminal of their own
     prints · served · beside prints            what the last of these has printed, line by line
@@ -128,7 +129,7 @@ class Reader:
                 (self.directory / path).write_text(text)
             case "append":
                 with (self.directory / path).open("a") as file:
-                    file.write(text)
+                    file.write("\n\n" + text if path.endswith(".py") else text)
             case "change":
                 file = self.directory / path
                 file.write_text(patched(file.read_text(), text))
