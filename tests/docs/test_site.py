@@ -144,10 +144,8 @@ async def opened(browser: Browser, site: Path, page: str, *, scheme: str, width:
 LOOKS = [
     ("docs/index.html", "light", 1280),
     ("docs/index.html", "dark", 390),
-    ("docs/rules.html", "dark", 1280),
     ("docs/rules.html", "light", 390),
-    ("docs/reference/game.html", "light", 1280),
-    ("docs/from-nakama.html", "dark", 390),
+    ("docs/reference/game.html", "dark", 1280),
 ]
 
 
