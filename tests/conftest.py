@@ -22,6 +22,7 @@ from gameserver.devstack.process import free_port
 from gameserver.devstack.sqs import SqsEndpoint
 from gameserver.devstack.valkey import Valkey
 from persistence_worker.migrate import migrate
+from tests.deploy.recorder import check_known, watching
 from tests.postgres_tls import TlsPostgres
 from tests.redis_cluster import RedisCluster
 from tests.redis_tls import TlsRedis
@@ -75,6 +76,13 @@ def leaves_nothing_open() -> Iterator[None]:
     when it is collected."""
     yield
     gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def calls_are_known() -> Iterator[None]:
+    """A program calls nothing on AWS that its role's policies were not compared with."""
+    with watching(check_known):
+        yield
 
 
 def needs_system(program: str, *, elsewhere: str = "") -> str:

@@ -71,16 +71,22 @@ def opens_clients(tree: ast.Module) -> bool:
 @cache
 def operations() -> dict[str, dict[str, frozenset[str]]]:
     """By module and service: the operations that it names."""
-    found: dict[str, dict[str, frozenset[str]]] = {}
-    for name, tree in sources():
-        if opens_clients(tree) and name not in SIGNERS:
-            words = _words(tree)
-            found[name] = {
-                service: frozenset(called)
-                for service in sorted(words & set(_services()))
-                if (called := {full for short, full in _model(service).items() if short in words})
-            }
-    return found
+    return {
+        name: named_in(name)
+        for name, tree in sources()
+        if opens_clients(tree) and name not in SIGNERS
+    }
+
+
+@cache
+def named_in(name: str) -> dict[str, frozenset[str]]:
+    """By service: the operations that one module names."""
+    words = _words(ast.parse((ROOT / name).read_text()))
+    return {
+        service: frozenset(called)
+        for service in sorted(words & set(_services()))
+        if (called := {full for short, full in _model(service).items() if short in words})
+    }
 
 
 def rights(modules: set[str]) -> set[str]:
@@ -88,10 +94,16 @@ def rights(modules: set[str]) -> set[str]:
     found = {SIGNERS[name] for name in modules & set(SIGNERS)}
     for name in modules - set(SIGNERS):
         for service, called in operations()[name].items():
-            if service not in WITHOUT_RIGHTS:
-                for one in called:
-                    found |= set(ACTIONS.get((service, one), (f"{service}:{one}",)))
+            for one in called:
+                found |= actions(service, one)
     return found
+
+
+def actions(service: str, operation: str) -> set[str]:
+    """What has to be allowed for a call."""
+    if service in WITHOUT_RIGHTS:
+        return set()
+    return set(ACTIONS.get((service, operation), (f"{service}:{operation}",)))
 
 
 def _words(tree: ast.Module) -> set[str]:

@@ -1,24 +1,30 @@
-"""deploy/compose: held to the schema of Compose and to the stand-ins. No Docker runs it here."""
+"""deploy/compose: held to the schema of Compose, to the stand-ins and to the Dockerfiles, and
+brought up service by service. No Docker runs it here."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
+import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import yaml
 
 from gameserver.config import load as load_server
 from gameserver.devstack import containers
 from gameserver.devstack.moto import Moto
+from gameserver.devstack.postgres import dsn_at
 from gameserver.devstack.sqs import SqsEndpoint
 from gameserver.devstack.stack import DEAD_LETTERS, QUEUE
 from persistence_worker.config import load as load_worker
+from tests.deploy.composed import LISTEN, up
 from tests.deploy.task_definitions import ROOT
 
 FILE = ROOT / "deploy/compose/compose.yaml"
@@ -102,6 +108,53 @@ def test_the_queues_written_down_are_made(
     assert {url.rpartition("/")[2] for url in made} == {QUEUE, DEAD_LETTERS}
     for url in made:
         sqs_service.delete_queue(url)
+
+
+def test_services_say_where_others_listen(compose: dict[str, Any]) -> None:
+    """Whoever is named with a port is there, and the port is one that it has."""
+    for name, service in compose["services"].items():
+        said = [*service.get("environment", {}).values(), *service.get("command", ())]
+        for word in map(str, said):
+            for host, port in re.findall(r"(?:@|://)([a-z]+):(\d+)", word):
+                assert int(port) in LISTEN[host], f"{name}: {word}"
+    images = {name: one["image"] for name, one in compose["services"].items()}
+    assert {name for name, image in images.items() if image == "gameserver:local"} == set(OWN)
+    assert {name for name, image in images.items() if "stand-ins" in image} == set(STAND_INS)
+    exposed = re.findall(r"^EXPOSE (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert exposed == ["8080 8081 8082"], "as the ports that are published"
+
+
+def test_what_the_stand_ins_run_is_in_their_image(compose: dict[str, Any]) -> None:
+    """The packages that their Dockerfile copies hold all that their commands import."""
+    copied = re.findall(
+        r"^COPY (\w+) \1$", (ROOT / "deploy/compose/Dockerfile").read_text(), re.MULTILINE
+    )
+    modules = ["gameserver.devstack.moto_host", "botswarm"]
+    modules += [compose["services"][name]["command"][2] for name in ("sqs", "queues", "swarm")]
+    code = "import importlib, sys; [importlib.import_module(one) for one in sys.argv[1:]]"
+    with tempfile.TemporaryDirectory() as app:
+        for name in copied:
+            (Path(app) / name).symlink_to(ROOT / name)
+        subprocess.run([sys.executable, "-c", code, *modules], cwd=app, env={}, check=True)
+
+
+@pytest.mark.timeout(180)
+async def test_up_brings_everything_up_and_bots_play(
+    compose: dict[str, Any], devstack_dir: Path
+) -> None:
+    """Each command, health check and setting of the file, in the order that it asks for."""
+    directory = devstack_dir / "composed"
+    with up(compose, directory) as composed:
+        composed.run("swarm", "--bots", "8", "--duration", "2", "--finish", "60", "--no-rejoin",
+                     "--quiet", "--allow-saturation")  # fmt: skip
+        postgres = composed.port("postgres", 5432)
+        connection = await asyncpg.connect(dsn_at(postgres, "gameserver"))
+        try:
+            assert await connection.fetchval("SELECT count(*) FROM events") > 0
+        finally:
+            await connection.close()
+        endings = composed.down()
+    assert endings["server"] == endings["worker"] == "exit code 0", "they stop on SIGTERM"
 
 
 def test_the_stand_ins_dockerfile_has_no_findings() -> None:
