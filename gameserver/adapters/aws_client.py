@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from botocore.loaders import Loader, create_loader
+
+
+@cache
+def _loader() -> Loader:
+    """What botocore knows of AWS, read once for all clients of a process."""
+    return create_loader()
 
 
 class AwsClient:
@@ -24,8 +32,10 @@ class AwsClient:
         self._client: Any = None
 
     async def __aenter__(self) -> Self:
+        session = get_session()
+        session.register_component("data_loader", _loader())
         self._client = await self._stack.enter_async_context(
-            get_session().create_client(
+            session.create_client(
                 self._service,
                 region_name=self._region,
                 endpoint_url=self._endpoint_url,

@@ -21,10 +21,12 @@ import math
 import random
 import time
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool, Connection, RedisCluster, SSLConnection
 from redis.asyncio.connection import AbstractConnection
+from redis.driver_info import DriverInfo
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -36,8 +38,17 @@ AGE_MAX_S = 11.5 * 3600.0
 """The age at which it is renewed without one as well."""
 
 
+@cache
+def _driver() -> DriverInfo:
+    """What the server is told of redis-py, whose version each connection would look up on disk."""
+    return DriverInfo()
+
+
 class _Sound(AbstractConnection):
     """A connection whose calls can be given up, and which is closed at once for everyone."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"driver_info": _driver(), **options})
 
     async def send_packed_command(
         self, command: bytes | str | Iterable[bytes], check_health: bool = True
