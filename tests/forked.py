@@ -21,12 +21,14 @@ from subprocess import CompletedProcess
 from typing import Any
 
 WORKER = "persistence_worker.__main__"
+PLAYER_DATA = "playerdata.__main__"
 _PRELOADED = [
     WORKER,
     "persistence_worker.service",
     "persistence_worker.commands",
     "persistence_worker.migrate",
     "aiobotocore.session",
+    PLAYER_DATA,
     "uvloop",
     __name__,
 ]

@@ -105,18 +105,20 @@ def swarm(stack: Stack, tmp_path: Path) -> Swarm:
     return Swarm(stack, tmp_path)
 
 
-async def rows(dsn: str, query: str, *arguments: object, until: int = 1) -> list[asyncpg.Record]:
-    """The rows of ``query`` once there are ``until`` of them; fails after 20 s."""
+async def rows(
+    dsn: str, query: str, *arguments: object, until: int = 1, within_s: float = 20
+) -> list[asyncpg.Record]:
+    """The rows of ``query`` once there are ``until`` of them; fails after ``within_s``."""
     connection = await asyncpg.connect(dsn)
     found: list[asyncpg.Record] = []
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(within_s):
             while len(found) < until:
                 found = await connection.fetch(query, *arguments)
                 if len(found) < until:
                     await asyncio.sleep(0.1)
     except TimeoutError:
-        pytest.fail(f"{len(found)} of {until} rows after 20 s: {query}")
+        pytest.fail(f"{len(found)} of {until} rows after {within_s} s: {query}")
     finally:
         await connection.close()
     return found

@@ -50,12 +50,13 @@ async def test_a_match_that_outlived_its_node_is_played_again(
         await asyncio.to_thread(stack.kill, first.name)
         async with asyncio.timeout(FOUND_AGAIN_S):
             await until(lambda: other.frames[-1][1] > epoch)
-        await asyncio.sleep(20)  # Fifteen seconds of match time end it.
+        # Fifteen seconds of match time end it.
+        ended = "SELECT 1 FROM recordings WHERE match_id = $1 AND ended IS NOT NULL"
+        await rows(stack.postgres_dsn, ended, match, within_s=90)
         for task in playing:
             task.cancel()
         await asyncio.gather(*playing, return_exceptions=True)
     dsn = stack.postgres_dsn
-    await rows(dsn, "SELECT 1 FROM recordings WHERE match_id = $1 AND ended IS NOT NULL", match)
     stored = await rows(
         dsn, "SELECT length(body) AS bytes FROM recordings WHERE match_id = $1", match
     )

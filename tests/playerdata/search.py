@@ -30,22 +30,39 @@ def variants(text: str) -> list[bytes]:
 
 
 class Search:
-    """All places of a stack: what its services answer, and all files that they have written."""
+    """All places of a stack: what its services answer, and all files that they have written since
+    the search was made (most of PostgreSQL's are those of a new cluster)."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        self._before = {
+            path: _version(path)
+            for directory in self._directories().values()
+            for path in directory.rglob("*")
+        }
 
     async def places(self) -> dict[str, bytes]:
         """Everything there is now, by place."""
-        stack = self._stack
         found = {"redis": b"\n".join(self._redis())}
         found["queues"] = b"\n".join(self._letters())
         found["postgresql"] = await self._postgres()
         found["dynamodb"] = repr(list(self._dynamo())).encode() + b"".join(self._blobs())
-        for name in ("valkey", "postgres", "sqs", "moto"):
-            found[f"{name}'s files"] = _files(stack.settings.data / name)
-        found["logs"] = _files(stack.settings.logs)
+        for name, directory in self._directories().items():
+            found[name] = self._files(directory)
         return found
+
+    def _directories(self) -> dict[str, Path]:
+        data = self._stack.settings.data
+        services = ("valkey", "postgres", "sqs", "moto")
+        found = {f"{name}'s files": data / name for name in services}
+        return found | {"logs": self._stack.settings.logs}
+
+    def _files(self, directory: Path) -> bytes:
+        return b"\n".join(
+            path.read_bytes()
+            for path in sorted(directory.rglob("*"))
+            if path.is_file() and self._before.get(path) != _version(path)
+        )
 
     async def find(self, texts: Iterable[str]) -> Found:
         """Where which text was found."""
@@ -140,5 +157,10 @@ def _flat(value: Any) -> Iterator[bytes]:
             yield str(value).encode()
 
 
-def _files(directory: Path) -> bytes:
-    return b"\n".join(path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file())
+def _version(path: Path) -> tuple[int, int] | None:
+    """Another one after each writing; ``None`` if the file has gone."""
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return None
+    return now.st_mtime_ns, now.st_size

@@ -35,6 +35,7 @@ from gameserver.wire.envelope import blob_key
 from gameserver.wire.recording import BadRecording, unpack
 from tests.e2e.conftest import rows
 from tests.e2e.test_maintenance import operator
+from tests.forked import PLAYER_DATA, WORKER, run_forked
 from tests.playerdata.search import Search
 
 PLAYER = "7c1e55aa-0000-4000-8000-9d77c2f0e111"
@@ -68,19 +69,27 @@ def stack(devstack_dir: Path) -> Iterator[Stack]:
         yield running
 
 
-async def command(stack: Stack, *words: str, program: str = "playerdata") -> Any:
-    [node] = stack.nodes.values()
-    environ = stack.worker_environ() | stack.gameserver_environ(ws_port=1, http_port=2)
-    assert node.name
+async def command(stack: Stack, *words: str, module: str = PLAYER_DATA) -> Any:
+    """See ``run_forked``. One look at the endpoint of the tests shows all dead letters."""
+    environ = _environ(stack) | {"WORKER_RECEIVE_WAIT_S": "0"}
+    return await asyncio.to_thread(run_forked, module, words, environ=environ)
+
+
+async def command_anew(stack: Stack, *words: str, program: str = "playerdata") -> Any:
+    """The same with an interpreter of its own, as people do it."""
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", program, *words],
-        env=environ,
+        env=_environ(stack),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def _environ(stack: Stack) -> dict[str, str]:
+    return stack.worker_environ() | stack.gameserver_environ(ws_port=1, http_port=2)
 
 
 @asynccontextmanager
@@ -230,7 +239,7 @@ async def letters(stack: Stack, *, count: int) -> None:
             await asyncio.sleep(0.2)
 
 
-# Many commands, each a process of its own, and files of a whole database are read again and again.
+# Files of a whole database are read again and again.
 @pytest.mark.timeout(600)
 async def test_nothing_is_stored_in_the_clear_and_nothing_stays_of_an_erased_player(
     stack: Stack, tmp_path: Path
@@ -285,7 +294,7 @@ async def test_nothing_is_stored_in_the_clear_and_nothing_stays_of_an_erased_pla
 
         await check_the_recording(stack, match_id, stores["postgresql"]["recordings"])
 
-        looked = await command(stack, "erase", PLAYER, "--dry-run")
+        looked = await command_anew(stack, "erase", PLAYER, "--dry-run")
         assert ("found" in looked.stdout, PLAYER in looked.stdout) == (True, False), looked.stderr
         still = (await export(stack, tmp_path / "still.json"))["stores"]
         # The match is played on, and recorded.
@@ -320,12 +329,12 @@ async def check_the_recording(stack: Stack, match_id: str, listed: list[dict[str
             unpack([chunk.body])
     played = b"".join(msgspec.msgpack.encode(unpack([chunk.body])) for chunk in opened)
     assert all(secret.encode() in played for secret in (PLAYER, NAME, WORDS))
-    shown = await command(stack, "replay", match_id, program="gameserver")
+    shown = await command_anew(stack, "replay", match_id, program="gameserver")
     assert "equal" in shown.stdout, shown.stdout + shown.stderr
 
 
 async def recording(stack: Stack, match_id: str, *options: str) -> list[bytes]:
-    done = await command(stack, "recording", match_id, *options, program="persistence_worker")
+    done = await command(stack, "recording", match_id, *options, module=WORKER)
     assert done.returncode == 0, done.stderr
     return [line.encode() for line in done.stdout.splitlines()]
 
@@ -344,9 +353,7 @@ async def check_erased(stack: Stack, search: Search, tmp_path: Path) -> None:
     once_more = await command(stack, "erase", PLAYER)
     assert once_more.stdout.count("nothing there") == 5, once_more.stdout
 
-    redriven = await command(
-        stack, "dlq", "redrive", "--reason", "fork", program="persistence_worker"
-    )
+    redriven = await command(stack, "dlq", "redrive", "--reason", "fork", module=WORKER)
     assert redriven.stdout.startswith("1 sent back"), redriven.stdout + redriven.stderr
     await asyncio.sleep(2)
     found = await search.find([*SECRETS, PLAYER])
