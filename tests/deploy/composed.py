@@ -1,4 +1,4 @@
-"""deploy/compose/compose.yaml, brought up without Docker: each service is a process of this machine.
+"""deploy/compose/compose.yaml, brought up without Docker: each service is a process of its own.
 
     host:port of the file ──► 127.0.0.1 and a free port     image ──► the programs of this checkout
     depends_on, health check, command, environment: as they stand in the file
