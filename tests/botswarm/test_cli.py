@@ -13,10 +13,10 @@ from threading import Thread
 import msgspec
 import pytest
 
-from botswarm.__main__ import main
 from botswarm.report import Report
 from botswarm.tokens import load_tokens
 from gameserver.errors import ConfigError
+from tests.botswarm.command import exit_code
 from tests.botswarm.polling import until
 from tests.botswarm.server import Server
 
@@ -150,11 +150,7 @@ async def test_the_death_of_the_parent_ends_the_children(server, tokens):
     ],
 )
 def test_what_is_wrong_is_said(capsys, arguments, words):
-    try:
-        code = main(arguments)
-    except SystemExit as error:
-        code = error.code
-    assert code == 2
+    assert exit_code(arguments) == 2
     assert words in capsys.readouterr().err
 
 

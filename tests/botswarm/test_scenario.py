@@ -18,6 +18,7 @@ from gameserver.errors import ConfigError
 from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import BadMessage, Format, decoder_for
 from gameserver.wire.to_client import ErrorCode
+from tests.botswarm.command import exit_code
 from tests.botswarm.server import GAME
 
 FILE = """
@@ -112,11 +113,7 @@ def test_what_is_wrong_is_said_with_its_place(old, new, words):
     ],
 )
 def test_what_does_not_go_together_is_said(capsys, arguments, words):
-    try:
-        code = main(arguments)
-    except SystemExit as error:
-        code = error.code
-    assert code == 2
+    assert exit_code(arguments) == 2
     assert words in capsys.readouterr().err
 
 
