@@ -15,7 +15,7 @@ import msgspec
 
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.http_idempotency import Kept
-from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.errors import StoreUnavailable
 from gameserver.metrics import Metrics
@@ -33,7 +33,7 @@ class RedisAnswers:
     ) -> None:
         self._client = cast(Any, client)
         self._prefix = f"{prefix}:answer:"
-        self._call = Calls(metrics, "answers cannot be stored or read now")
+        self._call = RedisCalls(metrics, "answers cannot be stored or read now")
         self._keys = keys
 
     async def claim(self, key: str, kept: Kept, *, ttl_ms: int) -> Kept | None:

@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gameserver.adapters.data_keys import DataKeys
-from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Argument, Script
 from gameserver.metrics import Metrics
@@ -66,7 +66,7 @@ class RedisAudit:
         self._calls = f"{prefix}:{{audit}}:calls"
         self._words = f"{prefix}:{{audit}}:words"
         self._entries_max = entries_max
-        self._call = Calls(metrics, "the audit log does not answer")
+        self._call = RedisCalls(metrics, "the audit log does not answer")
         self._keys = keys
         self._add = Script("audit")
 

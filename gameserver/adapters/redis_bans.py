@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from gameserver.adapters.ban_words import ban_told
 from gameserver.adapters.data_keys import DataKeys
-from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Argument, Script
 from gameserver.errors import KeysUnavailable, StoreUnavailable
@@ -44,7 +44,7 @@ class RedisBans:
         self._client = client
         self._all = f"{prefix}:{{bans}}:all"
         self._version = f"{prefix}:{{bans}}:version"
-        self._call = Calls(metrics, "bans cannot be read or written")
+        self._call = RedisCalls(metrics, "bans cannot be read or written")
         self._keys = keys
         self._change = Script("ban")
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Self, cast
 
 from gameserver.adapters import redis_client
-from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_script import Script
 from gameserver.adapters.redis_tracking import RedisTracking
 from gameserver.cache.port import CacheListener, Found, Leased, Loading, Missing
@@ -39,7 +39,7 @@ class RedisCacheStore:
         )
         self._prefix = key_prefix(config.redis_prefix)
         self._call = partial(
-            Calls(metrics, "the cache did not answer").within, config.redis_timeout_ms / 1000
+            RedisCalls(metrics, "the cache did not answer").within, config.redis_timeout_ms / 1000
         )
         self._listener: CacheListener | None = None
         self._tracking: RedisTracking | None = None

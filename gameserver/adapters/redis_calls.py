@@ -13,7 +13,7 @@ from gameserver.errors import StoreUnavailable
 from gameserver.metrics import Metrics
 
 
-class Calls:
+class RedisCalls:
     """Around the calls of one adapter: whatever goes wrong in them is ``StoreUnavailable``.
     That may be a refused connection, a time-out, a server that is loading, read-only or out of
     memory. ``failed``: what it means, for the log."""
@@ -49,7 +49,7 @@ class Calls:
 class OwnClient:
     """Base of the adapters that have a client to themselves; used as ``async with``."""
 
-    def __init__(self, client: Client, calls: Calls) -> None:
+    def __init__(self, client: Client, calls: RedisCalls) -> None:
         self._client = client
         self._call = calls
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
-from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.hosting import CodeEntry
 from gameserver.ids import MatchId
@@ -27,7 +27,7 @@ class RedisCodes:
         self._client = cast(Any, client)
         self._code = f"{prefix}:code:"
         self._guess = f"{prefix}:guess:"
-        self._call = Calls(metrics, "codes cannot be read or written")
+        self._call = RedisCalls(metrics, "codes cannot be read or written")
 
     async def claim(self, code: str, entry: CodeEntry, *, ttl_ms: int) -> bool:
         """See ``CodeStore``."""

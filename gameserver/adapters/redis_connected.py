@@ -21,7 +21,7 @@ from redis.asyncio import RedisCluster
 
 from gameserver.adapters import redis_client
 from gameserver.adapters.data_keys import DataKeys
-from gameserver.adapters.redis_calls import Calls, OwnClient
+from gameserver.adapters.redis_calls import OwnClient, RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Argument, Script
 from gameserver.config import Config
@@ -68,7 +68,7 @@ class RedisConnected(OwnClient):
     def __init__(
         self, client: Client, *, prefix: str, metrics: Metrics, keys: DataKeys | None = None
     ) -> None:
-        super().__init__(client, Calls(metrics, "connections cannot be noted or read"))
+        super().__init__(client, RedisCalls(metrics, "connections cannot be noted or read"))
         self._prefix = prefix
         self._keys = keys
         self._in_cluster = isinstance(client, RedisCluster)

@@ -20,7 +20,7 @@ from redis.asyncio import RedisCluster
 
 from gameserver.adapters import redis_client
 from gameserver.adapters.data_keys import DataKeys
-from gameserver.adapters.redis_calls import Calls, OwnClient
+from gameserver.adapters.redis_calls import OwnClient, RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.config import Config
 from gameserver.errors import KeysUnavailable, StoreUnavailable
@@ -62,7 +62,7 @@ class RedisDirectory(OwnClient):
         metrics: Metrics,
         keys: DataKeys | None = None,
     ) -> None:
-        super().__init__(client, Calls(metrics, "the directory did not answer"))
+        super().__init__(client, RedisCalls(metrics, "the directory did not answer"))
         self._nodes = f"{prefix}:nodes"
         self._seat = f"{prefix}:seat:"
         self._list = f"{prefix}:list:"

@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 from redis.exceptions import ResponseError
 
-from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock
@@ -32,7 +32,7 @@ class RedisFigures:
         self._client = cast(Any, client)
         self._key = f"{prefix}:figures"
         self._clock = clock
-        self._call = Calls(metrics, "the figures do not answer")
+        self._call = RedisCalls(metrics, "the figures do not answer")
 
     async def add(self, sample: Sample) -> None:
         """See ``FigureStore``."""

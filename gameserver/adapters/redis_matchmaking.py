@@ -28,7 +28,7 @@ from typing import Any, Self, TypeVar, cast
 import msgspec
 
 from gameserver.adapters import redis_client
-from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Script
 from gameserver.config import Config
@@ -85,7 +85,7 @@ class RedisMatchmaking:
     def __init__(self, client: Client, *, prefix: str, timeout_ms: int, metrics: Metrics) -> None:
         self._client = client
         self._prefix = prefix
-        self._call = partial(Calls(metrics, "Redis").within, timeout_ms / 1000)
+        self._call = partial(RedisCalls(metrics, "Redis").within, timeout_ms / 1000)
         self._scripts = {name: Script(f"mm_{name}") for name in _SCRIPTS}
 
     @classmethod

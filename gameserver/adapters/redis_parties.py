@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import msgspec
 
-from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Script
 from gameserver.ids import PlayerId
@@ -50,7 +50,7 @@ class RedisParties:
         self._client = cast(Any, client)
         self._prefix = prefix
         self._away_ms = away_ms
-        self._call = Calls(metrics, "Redis")
+        self._call = RedisCalls(metrics, "Redis")
         self._write = Script("party_write")
         self._seen = Script("party_seen")
 

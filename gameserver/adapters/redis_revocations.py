@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 import msgspec
 
 from gameserver.adapters import redis_client
-from gameserver.adapters.redis_calls import Calls, OwnClient
+from gameserver.adapters.redis_calls import OwnClient, RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.config import Config
 from gameserver.metrics import Metrics
@@ -46,7 +46,7 @@ class RedisRevocations(OwnClient):
         wait_max_ms: int,
         metrics: Metrics,
     ) -> None:
-        super().__init__(client, Calls(metrics, "revocations cannot be read or written"))
+        super().__init__(client, RedisCalls(metrics, "revocations cannot be read or written"))
         self._sessions = f"{prefix}:{{revoked}}:sessions"
         self._players = f"{prefix}:{{revoked}}:players"
         self._player_kept_ms = player_kept_ms

@@ -31,7 +31,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gameserver.adapters import redis_client
-from gameserver.adapters.redis_calls import Calls
+from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Replicas, Script
 from gameserver.config import Config
@@ -77,7 +77,7 @@ class RedisMatchStore:
         self._prefix = prefix
         self._open = f"{prefix}:open"
         self._sweep = f"{prefix}:sweep"
-        self._call = partial(Calls(metrics, "Redis").within, timeout_ms / 1000)
+        self._call = partial(RedisCalls(metrics, "Redis").within, timeout_ms / 1000)
         self._replicas = replicas
         self._acquire = Script("acquire")
         self._renew = Script("renew")
