@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from gameserver.cluster import messages
 from gameserver.errors import NodeSilent, Unavailable
-from gameserver.matchmaking_ports import Handler
+from gameserver.matchmaking_ports import Handler, NodeCalls
 
 logger = logging.getLogger(__name__)
 
@@ -110,3 +110,22 @@ class Calls:
         if handler is None:
             raise Unavailable(f"nobody answers about {topic} here")
         return await handler(body)
+
+
+async def ask_all(
+    calls: NodeCalls, nodes: Iterable[str], topic: str, body: bytes
+) -> tuple[list[bytes], list[str]]:
+    """What ``nodes`` answer, asked side by side, and which of them do not."""
+    asked = sorted(nodes)
+    answers = await asyncio.gather(
+        *(calls.call(node, topic, body) for node in asked), return_exceptions=True
+    )
+    given, silent = [], []
+    for node, answer in zip(asked, answers, strict=True):
+        if isinstance(answer, Unavailable):
+            silent.append(node)
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            given.append(answer)
+    return given, silent

@@ -6,15 +6,14 @@ operator ─► HTTP API of any node ─► ClusterOperations ─┬─ here ─
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 
-from gameserver.cluster.calls import Calls
+from gameserver.cluster.calls import Calls, ask_all
 from gameserver.cluster.peers import READY, Peers
-from gameserver.errors import NodeSilent, Unavailable
+from gameserver.errors import NodeSilent
 from gameserver.ids import MatchId, PlayerId
 from gameserver.operating import (
     LAST_NODE,
@@ -140,21 +139,13 @@ class ClusterOperations:
     async def kick_everywhere(self, player_id: PlayerId, reason: str) -> Kicked:
         """See ``Operations``. All nodes are asked side by side; those that answer have done it,
         also where another one stays silent."""
-        nodes = sorted({self._node, *self._peers.names})
         order = _encode(KickPlayer(player_id, reason))
-        answers = await asyncio.gather(
-            *(self._calls.call(node, TOPIC, order) for node in nodes), return_exceptions=True
-        )
+        nodes = {self._node, *self._peers.names}
+        answers, silent = await ask_all(self._calls, nodes, TOPIC, order)
         kicked = Kicked([], 0)
-        silent = []
-        for node, answer in zip(nodes, answers, strict=True):
-            if isinstance(answer, Unavailable):
-                silent.append(node)
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                there = _decode_kicked(_decode_outcome(answer).value)
-                kicked = Kicked(kicked.matches + there.matches, kicked.sockets + there.sockets)
+        for answer in answers:
+            there = _decode_kicked(_decode_outcome(answer).value)
+            kicked = Kicked(kicked.matches + there.matches, kicked.sockets + there.sockets)
         if silent:
             raise NodeSilent(f"done on all nodes but {', '.join(silent)}, which did not answer")
         return kicked

@@ -8,12 +8,11 @@ millisecond for a few thousand, and costs nothing while nobody asks.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from gameserver.errors import Unavailable
+from gameserver.cluster.calls import ask_all
 from gameserver.ids import MatchId, PlayerId
 from gameserver.matchmaking_ports import NodeCalls
 from gameserver.operating import Seated
@@ -68,21 +67,12 @@ class ClusterPeople:
         return await self._gather(Ask("", player_id, 1), 1)
 
     async def _gather(self, ask: Ask, limit: int) -> Gathered:
-        nodes = sorted({self._node, *self._peers()})
-        body = _encode(ask)
-        answers = await asyncio.gather(
-            *(self._calls.call(node, TOPIC, body) for node in nodes), return_exceptions=True
-        )
+        nodes = {self._node, *self._peers()}
+        answers, silent = await ask_all(self._calls, nodes, TOPIC, _encode(ask))
         found: dict[PlayerId, Seen] = {}
-        silent = []
-        for node, answer in zip(nodes, answers, strict=True):
-            if isinstance(answer, Unavailable):
-                silent.append(node)
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                for one in _decode_seen(answer):
-                    found[one.player] = _together(found.get(one.player), one)
+        for answer in answers:
+            for one in _decode_seen(answer):
+                found[one.player] = _together(found.get(one.player), one)
         people = sorted(found.values(), key=lambda one: (one.name.casefold(), one.player))
         return Gathered(people=people[:limit], silent=silent, more=len(people) > limit)
 
