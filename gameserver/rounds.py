@@ -10,8 +10,14 @@ from gameserver.errors import StoreUnavailable
 from gameserver.ports import Entropy
 
 
+def about(every_s: float, entropy: Entropy, *, spread: float = 0.2) -> Callable[[], float]:
+    """A wait between 0.9 of ``every_s`` and ``spread`` of it longer, so that nodes which began at
+    once do not go on at once."""
+    return lambda: every_s * (0.9 + entropy.jitter() * spread)
+
+
 class Rounds:
-    """Calls ``turn`` about every ``every_s``: between 0.9 of it and ``spread`` of it later.
+    """Calls ``turn`` again and again, ``wait_s()`` after the last one; see ``about``.
 
     That the store does not answer is said once, as ``failed``, until it answers again. A defect
     ends the rounds where ``on_defect`` hears of it; else it is logged and they go on, because
@@ -22,17 +28,13 @@ class Rounds:
         self,
         turn: Callable[[], Awaitable[None]],
         *,
-        every_s: float,
-        entropy: Entropy,
+        wait_s: Callable[[], float],
         logger: logging.Logger,
         failed: str,
-        spread: float = 0.2,
         on_defect: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._turn = turn
-        self._every_s = every_s
-        self._spread = spread
-        self._entropy = entropy
+        self._wait_s = wait_s
         self._logger = logger
         self._failed = failed
         self._on_defect = on_defect
@@ -53,7 +55,7 @@ class Rounds:
     async def _run(self) -> None:
         silent = False
         while True:
-            await asyncio.sleep(self._every_s * (0.9 + self._entropy.jitter() * self._spread))
+            await asyncio.sleep(self._wait_s())
             try:
                 await self._turn()
             except StoreUnavailable as error:

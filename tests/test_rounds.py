@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from gameserver.errors import StoreUnavailable
-from gameserver.rounds import Rounds
+from gameserver.rounds import Rounds, about
 from tests.fakes.clock import SeededEntropy
 from tests.match.house import in_virtual_time
 
@@ -31,8 +31,7 @@ class Turns:
     def rounds(self, *, ended: bool = False) -> Rounds:
         return Rounds(
             self.turn,
-            every_s=1.0,
-            entropy=SeededEntropy(1),
+            wait_s=about(1.0, SeededEntropy(1)),
             logger=logger,
             failed="nothing known",
             on_defect=self.defects.append if ended else None,

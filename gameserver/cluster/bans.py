@@ -18,7 +18,7 @@ from gameserver.matchmaking_ports import NodeCalls
 from gameserver.metrics import Metrics
 from gameserver.operating import Ban, BanStore, OnBan
 from gameserver.ports import Clock, Entropy
-from gameserver.rounds import Rounds
+from gameserver.rounds import Rounds, about
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class BanWatch:
         self._listeners: list[OnBan] = []
         self._lock = asyncio.Lock()
         self._rounds = Rounds(
-            self._look, every_s=LOOK_S, entropy=entropy, logger=logger, failed="bans not known"
+            self._look, wait_s=about(LOOK_S, entropy), logger=logger, failed="bans not known"
         )
         metrics.gauge("bans", "Players who are kept out", lambda: float(len(self._bans)))
         calls.serve(TOPIC, self._noted)

@@ -16,7 +16,7 @@ from gameserver.cluster.peers import Peers
 from gameserver.game.contract import AnyGame
 from gameserver.listing import Catalogue
 from gameserver.ports import Directory, Entropy, LocalMatches
-from gameserver.rounds import Rounds
+from gameserver.rounds import Rounds, about
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +49,7 @@ class ClusterBulletin:
         self._shown = 0
         self._rounds = Rounds(
             self._show,
-            every_s=SHOW_S,
-            spread=0.1,
-            entropy=entropy,
+            wait_s=about(SHOW_S, entropy, spread=0.1),
             logger=logger,
             failed="matches not shown",
             on_defect=local.fail,

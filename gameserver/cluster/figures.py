@@ -7,12 +7,11 @@ one sample is missing.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from gameserver.errors import StoreUnavailable
 from gameserver.ports import Clock, NodeInfo
+from gameserver.rounds import Rounds
 from gameserver.watching import SAMPLE_MS, FigureStore, Sample
 
 logger = logging.getLogger(__name__)
@@ -48,40 +47,26 @@ class FigureKeeper:
         self._node = node
         self._nodes = nodes
         self._clock = clock
-        self._silent = False
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds(
+            self.look, wait_s=self._left_s, logger=logger, failed="figures not kept"
+        )
 
     def start(self) -> None:
         """Begin. Idempotent."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Idempotent."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        await self._rounds.stop()
 
     async def look(self) -> None:
-        """Write a sample down, if that is for this node to do. Raises nothing."""
+        """Write a sample down, if that is for this node to do. Raises ``StoreUnavailable``."""
         nodes = self._nodes()
         if min(one.name for one in nodes) != self._node:
             return
         now_ms = int(self._clock.wall_ms())
-        try:
-            await self._store.add(sampled(now_ms - now_ms % SAMPLE_MS, nodes))
-            self._silent = False
-        except StoreUnavailable as error:
-            if not self._silent:
-                logger.warning("figures not kept", extra={"error": str(error)})
-            self._silent = True
+        await self._store.add(sampled(now_ms - now_ms % SAMPLE_MS, nodes))
 
-    async def _run(self) -> None:
-        while True:
-            left_ms = SAMPLE_MS - self._clock.wall_ms() % SAMPLE_MS
-            await asyncio.sleep(left_ms / 1000)
-            try:
-                await self.look()
-            except Exception:  # Matches are worth more than what is told of them.
-                logger.exception("no sample")
+    def _left_s(self) -> float:
+        """Until the next moment of which there is a sample."""
+        return (SAMPLE_MS - self._clock.wall_ms() % SAMPLE_MS) / 1000

@@ -32,7 +32,7 @@ from gameserver.hosting import (
 from gameserver.ids import MatchId, PlayerId
 from gameserver.listing import Visibility
 from gameserver.ports import Clock, Entropy, Identity, LocalMatches, MatchStore
-from gameserver.rounds import Rounds
+from gameserver.rounds import Rounds, about
 from gameserver.wire.to_client import ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -137,8 +137,7 @@ class ClusterHost:
         self._kept: dict[str, MatchId] = {}
         self._rounds = Rounds(
             self.keep_codes,
-            every_s=CODE_KEPT_EVERY_S,
-            entropy=entropy,
+            wait_s=about(CODE_KEPT_EVERY_S, entropy),
             logger=logger,
             failed="codes not kept",
         )

@@ -11,7 +11,7 @@ import logging
 from gameserver.maintenance import Maintenance, Notice, begun
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock, Directory, Entropy, LocalMatches
-from gameserver.rounds import Rounds
+from gameserver.rounds import Rounds, about
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +40,7 @@ class MaintenanceWatch:
         self._changes = 0
         self._rounds = Rounds(
             self._look,
-            every_s=LOOK_S,
-            entropy=entropy,
+            wait_s=about(LOOK_S, entropy),
             logger=logger,
             failed="maintenance mode not known",
             on_defect=local.fail,

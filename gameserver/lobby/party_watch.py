@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from gameserver.ids import PlayerId
 from gameserver.parties import PartyStore
 from gameserver.ports import Entropy
-from gameserver.rounds import Rounds
+from gameserver.rounds import Rounds, about
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,7 @@ class PartyWatch:
         self._players = players
         self._rounds = Rounds(
             self.look,
-            every_s=away_ms / 1000 / TRIES,
-            entropy=entropy,
+            wait_s=about(away_ms / 1000 / TRIES, entropy),
             logger=logger,
             failed="parties are not kept",
         )
