@@ -24,7 +24,7 @@ from gameserver import (
 )
 from gameserver.adapters import json_log
 from gameserver.adapters.http_endpoints import openapi
-from gameserver.app import App
+from gameserver.app.root import App
 from gameserver.config import Config, load, redacted
 from gameserver.errors import ConfigError, Unavailable
 from gameserver.game.loader import load_games

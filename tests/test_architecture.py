@@ -81,7 +81,8 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.players": SHARED | {"gameserver.cache.port", "gameserver.cache.typed"},
     "gameserver.cache": SHARED,
     "gameserver.replay": SHARED | {"gameserver.match"},
-    "gameserver.app": SHARED
+    "gameserver.app": set(),
+    "gameserver.app.root": SHARED
     | {
         "gameserver.match",
         "gameserver.session",
@@ -92,51 +93,51 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.adapters",
         "gameserver.replay",
         "gameserver.node",
-        "gameserver.parts",
-        "gameserver.app_cluster",
-        "gameserver.app_console",
-        "gameserver.app_lobby",
-        "gameserver.app_records",
-        "gameserver.app_players",
-        "gameserver.app_watch",
+        "gameserver.app.parts",
+        "gameserver.app.cluster",
+        "gameserver.app.console",
+        "gameserver.app.lobby",
+        "gameserver.app.records",
+        "gameserver.app.players",
+        "gameserver.app.watch",
     },
-    "gameserver.app_players": SHARED
+    "gameserver.app.players": SHARED
     | {
         "gameserver.adapters",
         "gameserver.cache",
         "gameserver.cluster",
-        "gameserver.parts",
+        "gameserver.app.parts",
         "gameserver.players",
     },
-    "gameserver.app_console": SHARED
+    "gameserver.app.console": SHARED
     | {
         "gameserver.adapters",
-        "gameserver.app_watch",
+        "gameserver.app.watch",
         "gameserver.cluster",
         "gameserver.match",
-        "gameserver.parts",
+        "gameserver.app.parts",
     },
-    "gameserver.app_watch": SHARED
+    "gameserver.app.watch": SHARED
     | {
         "gameserver.adapters",
         "gameserver.match",
         "gameserver.session",
-        "gameserver.parts",
+        "gameserver.app.parts",
         "gameserver.emf",
     },
-    "gameserver.parts": SHARED
+    "gameserver.app.parts": SHARED
     | {"gameserver.adapters", "gameserver.cache", "gameserver.cluster", "gameserver.players"},
-    "gameserver.app_cluster": SHARED
+    "gameserver.app.cluster": SHARED
     | {"gameserver.match", "gameserver.cluster", "gameserver.adapters"},
-    "gameserver.app_records": SHARED
+    "gameserver.app.records": SHARED
     | {
         "gameserver.adapters",
         "gameserver.lobby",
         "gameserver.cache.port",
         "gameserver.players.ratings",
     },
-    "gameserver.app_lobby": SHARED
-    | {"gameserver.adapters", "gameserver.cluster", "gameserver.lobby", "gameserver.parts"},
+    "gameserver.app.lobby": SHARED
+    | {"gameserver.adapters", "gameserver.cluster", "gameserver.lobby", "gameserver.app.parts"},
     # What the worker and the server both know of PostgreSQL.
     "gameserver.records": PURE_BASE,
     "gameserver.cli_replay": SHARED | {"gameserver.adapters", "gameserver.replay"},
@@ -149,7 +150,7 @@ ALLOWED: dict[str, set[str]] = {
     "gameserver.cli_matchmaking": SHARED | {"gameserver.lobby"},
     "gameserver.__main__": SHARED
     | {
-        "gameserver.app",
+        "gameserver.app.root",
         "gameserver.adapters.json_log",
         "gameserver.adapters.http_endpoints",
         "gameserver.cli_certificate",
@@ -163,7 +164,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"gameserver.games", "botswarm", "gameserver.adapters.network_sim"},
     # These run within a server, which the rest of the stack only starts.
     "gameserver.devstack.node": SHARED
-    | {"gameserver.app", "gameserver.adapters", "gameserver.devstack"},
+    | {"gameserver.app.root", "gameserver.adapters", "gameserver.devstack"},
     "gameserver.devstack.reload": SHARED | {"gameserver.match.exchange", "gameserver.devstack"},
     # Erases and exports a player: over the stores of both programs.
     "playerdata": {

@@ -24,7 +24,7 @@ import uvloop
 
 from gameserver.adapters import json_log
 from gameserver.adapters.network_sim import Conditions, NetworkSimulation
-from gameserver.app import App
+from gameserver.app.root import App
 from gameserver.config import Config, load, redacted
 from gameserver.devstack.options import Options
 from gameserver.devstack.reload import Reloader, appending_to

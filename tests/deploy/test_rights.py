@@ -13,7 +13,7 @@ from tests.deploy.calls import ROOT, SIGNERS, opens_clients, operations, rights,
 from tests.deploy.system import deployed
 
 PROGRAMS = {
-    "ServerRole": ("gameserver.app",),
+    "ServerRole": ("gameserver.app.root",),
     "WorkerRole": ("persistence_worker.service",),
     "OperatorRole": (
         "playerdata.__main__",

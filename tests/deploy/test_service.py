@@ -10,7 +10,7 @@ import pytest
 
 from gameserver.adapters.http_endpoints import ENDPOINTS
 from gameserver.adapters.http_routes import Caller, Endpoint
-from gameserver.app import _SESSIONS_SETTLE_S
+from gameserver.app.root import _SESSIONS_SETTLE_S
 from gameserver.config import load
 from tests.deploy.system import DOMAIN, IN_ORDER, SIZES, deployed, spoken
 from tests.deploy.templates import Stack

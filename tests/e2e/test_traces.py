@@ -20,16 +20,17 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from websockets.asyncio.client import connect
 
-from gameserver import app_watch, spans
+from gameserver import spans
 from gameserver.adapters.json_log import JsonFormatter
 from gameserver.adapters.otel import OtelSpans
 from gameserver.adapters.wall_clock import SystemEntropy, WallClock
-from gameserver.app import App
+from gameserver.app.parts import Base
+from gameserver.app.root import App
+from gameserver.app.watch import build_traced
 from gameserver.config import Config
 from gameserver.config import load as load_config
 from gameserver.errors import ConfigError
 from gameserver.metrics import Metrics
-from gameserver.parts import Base
 from persistence_worker.config import Config as WorkerConfig
 from persistence_worker.config import load as load_worker_config
 from persistence_worker.errors import ConfigError as WorkerConfigError
@@ -269,7 +270,7 @@ async def test_what_is_no_traceparent_begins_no_trace_of_the_worker() -> None:
 
 def test_no_part_that_makes_spans_is_loaded_unless_it_is_wanted() -> None:
     assert Config().traces_endpoint == "" == Config().emf_namespace
-    code = "import sys, gameserver.app, persistence_worker.service as s; "
+    code = "import sys, gameserver.app.root, persistence_worker.service as s; "
     # redis-py loads its metrics, wherever the extra is installed, and does nothing with them.
     code += "print({'gameserver.adapters.otel', 'opentelemetry.sdk.trace'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -290,7 +291,7 @@ async def test_without_the_extra_the_setting_says_what_to_install(
                 entropy=SystemEntropy(),
                 metrics=Metrics(),
             )
-            app_watch.traced(stack, base, kept=None)
+            build_traced(stack, base, kept=None)
     with pytest.raises(WorkerConfigError, match=r"WORKER_TRACES_ENDPOINT.*otel"):
         async with open_spans(WorkerConfig(traces_endpoint=url), node="n"):
             pass

@@ -1,6 +1,6 @@
 """The processes of a history: nodes and workers, wired as in production.
 
-``Node`` is put together as ``gameserver.app`` does it, ``WorkerProcess`` as
+``Node`` is put together as ``gameserver.app.root`` does it, ``WorkerProcess`` as
 ``persistence_worker.service`` does; only what lies outside of a process is a fake.
 """
 

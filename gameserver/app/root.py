@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from gameserver import app_cluster, app_console, app_lobby, app_records, app_watch, moderation
+from gameserver import moderation
 from gameserver.adapters import gc_policy
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.ecs import EcsTask
@@ -33,7 +33,13 @@ from gameserver.adapters.sealing import KmsSealer
 from gameserver.adapters.sqs import SqsQueue
 from gameserver.adapters.wall_clock import SystemEntropy, WallClock, process_cpu_s
 from gameserver.adapters.ws_server import WsServer
-from gameserver.app_players import Company
+from gameserver.app.cluster import Basis, build_cluster
+from gameserver.app.console import build_console
+from gameserver.app.lobby import build_matchmaking, build_parties
+from gameserver.app.parts import Base
+from gameserver.app.players import Company
+from gameserver.app.records import build_records
+from gameserver.app.watch import build_traced, show, tell_cloudwatch, watch_lag
 from gameserver.cluster.maintenance import MaintenanceWatch
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.revocations import GuardedVerifier
@@ -47,7 +53,6 @@ from gameserver.match.service import MatchService
 from gameserver.match.unsealed import Unsealed
 from gameserver.metrics import Metrics
 from gameserver.node import Node, NodeChange
-from gameserver.parts import Base
 from gameserver.ports import Clock, MatchStore
 from gameserver.replay.theatre import Theatre
 from gameserver.session.gate import SessionGate
@@ -155,7 +160,7 @@ class App:
         """What runs beside the serving; whatever of it ends, ends the serving too."""
         watches: list[Coroutine[Any, Any, Any]] = [
             self._stop.wait(),
-            app_watch.watch_lag(self.metrics),
+            watch_lag(self.metrics),
             gc_policy.keep(lambda: not self._gate.sessions),
         ]
         if self._keys is not None:
@@ -172,7 +177,7 @@ class App:
         base = Base(config, node=self.node.name, clock=clock, entropy=entropy, metrics=metrics)
         games = load_games(config.games)
 
-        traced = app_watch.traced(stack, base, kept=self._spans)
+        traced = build_traced(stack, base, kept=self._spans)
         keys = self._keys = await base.data_keys(stack)
         store = await base.match_store(stack, keys)
         queue = await stack.enter_async_context(SqsQueue(config, metrics=metrics))
@@ -216,8 +221,8 @@ class App:
         cluster = await self._build_cluster(stack, store, clock, entropy)
         cache = await base.cache(stack)
         profiles, recorder = await base.players(stack, cache, keys)
-        records = await app_records.build(stack, config, cache, keys, metrics)
-        self._matchmaker, matchmaking = await app_lobby.build_matchmaking(
+        records = await build_records(stack, config, cache, keys, metrics)
+        self._matchmaker, matchmaking = await build_matchmaking(
             stack,
             base,
             matches=store,
@@ -226,9 +231,9 @@ class App:
             ratings=records.ratings,
             deliver=lambda player, news: self._gate.tell(player, news),
         )
-        parts = await app_cluster.build(
+        parts = await build_cluster(
             stack,
-            app_cluster.Basis(
+            Basis(
                 config=config,
                 node=self.node.name,
                 matches=self._matches,
@@ -244,7 +249,7 @@ class App:
             close_sockets=lambda player, reason: self._gate.kick(player, reason),
             drain=self._stop.set,
         )
-        console = app_console.build(
+        console = build_console(
             stack,
             base,
             redis=redis,
@@ -256,7 +261,7 @@ class App:
         company = await Company.build(
             base, stack, cluster=cluster, queues=matchmaking, keys=keys, cache=cache, known=profiles
         )
-        parties = await app_lobby.build_parties(
+        parties = await build_parties(
             stack,
             base,
             redis,
@@ -317,8 +322,8 @@ class App:
         self._ws = WsServer(config, traced.around_gate(self._gate), metrics, network=self._network)
         self.ws_port = await self._ws.start()
         stack.push_async_callback(self._ws.close)
-        app_watch.show(base, self._matches, keys, ready=lambda: self._not_ready() is None)
-        app_watch.tell_cloudwatch(stack, base)
+        show(base, self._matches, keys, ready=lambda: self._not_ready() is None)
+        tell_cloudwatch(stack, base)
 
     async def _build_cluster(
         self, stack: AsyncExitStack, store: MatchStore, clock: Clock, entropy: SystemEntropy

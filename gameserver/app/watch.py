@@ -11,11 +11,11 @@ from importlib import metadata
 
 from gameserver import emf
 from gameserver.adapters.data_keys import DataKeys
+from gameserver.app.parts import Base
 from gameserver.errors import ConfigError
 from gameserver.match.service import MatchService
 from gameserver.match.traced import MatchTraces
 from gameserver.metrics import Metrics
-from gameserver.parts import Base
 from gameserver.ports import Gate, Matches
 from gameserver.session.traced import Followed, TracedGate, TracedMatches
 from gameserver.spans import Spans
@@ -133,7 +133,7 @@ class Traced:
         return TracedMatches(matches, self._spans, self._followed)
 
 
-def traced(stack: AsyncExitStack, base: Base, *, kept: Spans | None) -> Traced:
+def build_traced(stack: AsyncExitStack, base: Base, *, kept: Spans | None) -> Traced:
     """By ``kept``, else as the settings say. Raises ``ConfigError`` without the extra ``otel``."""
     config = base.config
     if kept is None and config.traces_endpoint:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_matchmaking import RedisMatchmaking
 from gameserver.adapters.redis_parties import RedisParties
+from gameserver.app.parts import Base
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.venue import ClusterVenue
 from gameserver.friendship import Blocks
@@ -20,7 +21,6 @@ from gameserver.lobby.party_watch import PartyWatch
 from gameserver.lobby.teller import Deliver, Teller
 from gameserver.matchmaking_ports import Matchmaking, Ratings
 from gameserver.parties import PartyNews
-from gameserver.parts import Base
 from gameserver.ports import LocalMatches, MatchStore
 
 

@@ -56,7 +56,7 @@ class ClusterParts:
     audit: RedisAudit
 
 
-async def build(
+async def build_cluster(
     stack: AsyncExitStack,
     basis: Basis,
     *,

@@ -1,4 +1,4 @@
-"""Parts of a node that need its settings and nothing of the other parts; ``app`` joins them.
+"""Parts of a node that need its settings and nothing of the other parts; ``root`` joins them.
 
 Each is entered into the ``stack`` that it is given, and so is stopped with it.
 """

@@ -29,7 +29,7 @@ class Records(NamedTuple):
     letters: LetterDesk | None = None
 
 
-async def build(
+async def build_records(
     stack: AsyncExitStack, config: Config, cache: Cache, keys: DataKeys | None, metrics: Metrics
 ) -> Records:
     """Raises ``ConfigError``."""

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_figures import RedisFigures
-from gameserver.app_watch import version
+from gameserver.app.parts import Base
+from gameserver.app.watch import version
 from gameserver.cluster.figures import FigureKeeper
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.people import ClusterPeople
 from gameserver.cluster.vitals import NodeVitals
 from gameserver.match.service import MatchService
-from gameserver.parts import Base
 from gameserver.ports import Identity
 
 
@@ -25,7 +25,7 @@ class ConsoleParts(NamedTuple):
     people: ClusterPeople
 
 
-def build(
+def build_console(
     stack: AsyncExitStack,
     base: Base,
     *,

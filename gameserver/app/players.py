@@ -1,4 +1,4 @@
-"""Players wherever they are connected, as parts of a node; ``app`` joins them with the rest."""
+"""Players wherever they are connected, as parts of a node; ``root`` joins them with the rest."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.dynamodb import DynamoDb
 from gameserver.adapters.dynamodb_friends import DynamoFriends
 from gameserver.adapters.redis_connected import RedisConnected
+from gameserver.app.parts import Base
 from gameserver.cache.port import Cache
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.matchmaking_ports import Matchmaking
-from gameserver.parts import Base
 from gameserver.players.finder import PlayerFinder
 from gameserver.players.friends import Bounds, Friends
 from gameserver.players.keeper import Keeper
