@@ -14,17 +14,11 @@ from collections.abc import Sequence
 import msgspec
 import uvloop
 
-from gameserver import (
-    cli_certificate,
-    cli_maintenance,
-    cli_matchmaking,
-    cli_new,
-    cli_replay,
-    healthcheck,
-)
+from gameserver import healthcheck
 from gameserver.adapters import json_log
 from gameserver.adapters.http_endpoints import openapi
 from gameserver.app.root import App
+from gameserver.cli import certificate, maintenance, matchmaking, new, replay
 from gameserver.config import Config, load, redacted
 from gameserver.errors import ConfigError, Unavailable
 from gameserver.game.loader import load_games
@@ -90,11 +84,11 @@ def parser() -> argparse.ArgumentParser:
         if name == "check":
             verb.add_argument("--steps", type=_steps, default=2_000, help="default: %(default)s")
             verb.add_argument("--seed", type=int, default=1, help="default: %(default)s")
-    cli_new.add_to(verbs)
-    cli_certificate.add_to(verbs)
-    cli_maintenance.add_to(verbs)
-    cli_matchmaking.add_to(verbs)
-    cli_replay.add_to(verbs)
+    new.add_to(verbs)
+    certificate.add_to(verbs)
+    maintenance.add_to(verbs)
+    matchmaking.add_to(verbs)
+    replay.add_to(verbs)
     return top
 
 

@@ -19,7 +19,7 @@ PROGRAMS = {
         "playerdata.__main__",
         "persistence_worker.__main__",
         "persistence_worker.commands",
-        "gameserver.cli_maintenance",
+        "gameserver.cli.maintenance",
     ),
 }
 """Where each program begins; all that is imported from there on is part of it."""
@@ -141,7 +141,7 @@ def test_operators_commands_only_look_for_items_and_delete_them() -> None:
 
 def test_operators_commands_make_no_data_keys() -> None:
     """A data key is made by ``DataKeys.start``, which only the server calls."""
-    for name in ("gameserver/adapters/player_traces.py", "gameserver/cli_maintenance.py"):
+    for name in ("gameserver/adapters/player_traces.py", "gameserver/cli/maintenance.py"):
         assert "keys.start(" not in (ROOT / name).read_text()
 
 

@@ -27,7 +27,7 @@ from tests.replay.played import RecordedArena, played
 from tests.sim.loop import run
 
 GAME = "tests.replay.played:RecordedArena"
-OTHER = "tests.test_cli_replay:Other"
+OTHER = "tests.cli.test_replay:Other"
 
 
 @pytest.fixture(scope="module")
