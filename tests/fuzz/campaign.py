@@ -140,6 +140,8 @@ class Campaign:
 
         async def one(index: int, case: Case) -> None:
             async with gate:
+                if wrong:
+                    return  # One is enough.
                 self._tried += 1
                 try:
                     what = await live.tried(self._doors, case, self._tried)
