@@ -91,8 +91,7 @@ class Orders:
 
     async def finish(self, order_id: str, answer: Any, *, failure: str = "") -> None:
         """Say what came of it."""
-        # A lone surrogate or U+0000 in a letter is nothing that PostgreSQL could hold.
-        text = msgspec.json.encode(answer).decode().replace("\\u0000", "\\ufffd")
+        text = msgspec.json.encode(_storable(answer)).decode()
         async with self._database.chore() as (connection, statements):
             await connection.execute(statements["finish_order"], order_id, text, failure)
 
@@ -267,6 +266,19 @@ def _both(one: Done, other: Done) -> Done:
     return Done(
         moved=one.moved + other.moved, failed=one.failed + other.failed, dry_run=one.dry_run
     )
+
+
+def _storable(value: Any) -> Any:
+    """As PostgreSQL can hold it: without U+0000, a lone surrogate as an escape."""
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+        case dict():
+            return {_storable(name): _storable(each) for name, each in value.items()}
+        case list():
+            return [_storable(each) for each in value]
+        case _:
+            return value
 
 
 def _why(error: Unavailable) -> str:

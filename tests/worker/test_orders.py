@@ -129,6 +129,15 @@ async def test_an_order_is_taken_once_and_not_for_ever(
     assert outcome is not None and outcome.failure == "it is not understood"
 
 
+async def test_an_answer_holds_what_postgresql_cannot(
+    desk: PostgresLetters, database: Database
+) -> None:
+    await desk.order("a", LetterOrder(verb=Verb.LIST))
+    await Orders(database).finish("a", {"b\0": ["\ud83d", {"c": 1}]})
+    found = await desk.outcome("a")
+    assert found is not None and found.answer == {"b\\x00": ["\\ud83d", {"c": 1}]}
+
+
 async def test_what_workers_see_is_kept_once_for_all(
     desk: PostgresLetters, database: Database, migrated_dsn: str
 ) -> None:

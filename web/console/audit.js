@@ -5,6 +5,7 @@ import { when } from "./format.js";
 import { Pager, Table } from "./table.js";
 
 const PAGE = 50;
+const ASKED = "asked";
 
 /** "POST /v1/admin/matches/{match}/end" → "end match". */
 export function inWords(call) {
@@ -47,6 +48,7 @@ export class AuditPage {
   #pager;
   #problem;
   #over = false;
+  #failed = new Set();
 
   constructor({ api }) {
     this.#api = api;
@@ -69,8 +71,8 @@ export class AuditPage {
         { title: "Reason", class: "cut", text: (one) => one.reason || "–" },
         {
           title: "Outcome",
-          sign: (one) => one.outcome,
-          node: (one) => (one.outcome === "asked" ? pill("done", "good") : pill(one.outcome, "bad")),
+          sign: (one) => `${one.outcome} ${this.#failed.has(one.request_id)}`,
+          node: (one) => this.#outcome(one),
         },
       ],
     });
@@ -108,11 +110,18 @@ export class AuditPage {
     this.#over = true;
   }
 
+  /** What is written down first is that something was asked; a failure is a second record. */
+  #outcome({ outcome, request_id: id }) {
+    if (outcome !== ASKED) return pill(outcome, "bad");
+    return this.#failed.has(id) ? pill("asked") : pill("done", "good");
+  }
+
   async #show() {
     try {
       const { records, next } = await this.#api.get("/audit", { limit: PAGE, cursor: this.#pager.cursor });
       if (this.#over) return;
       this.#problem.textContent = "";
+      this.#failed = new Set(records.filter((one) => one.outcome !== ASKED).map((one) => one.request_id));
       this.#table.show(records);
       this.#pager.show(records.length, next, { size: PAGE });
     } catch (error) {

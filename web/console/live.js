@@ -57,7 +57,7 @@ export class LivePage {
       dead: tile("Dead letters"),
     };
     this.#charts = this.#made();
-    this.#table = nodeTable({ compact: true });
+    this.#table = nodeTable({ compact: true, nowMs: () => overview.nowMs });
     const choose = (minutes) => () => {
       this.#minutes = minutes;
       this.#show();

@@ -5,6 +5,8 @@ import { Poller } from "./poll.js";
 export const POLL_MS = 5_000;
 const STALE_MS = 13_000;
 const KEPT_MS = 3_600_000;
+const OVERLAP_MS = 10_000;
+const GONE_MS = 60_000;
 const SOON_MS = [0, 1_000, 2_500];
 
 export class Overview extends EventTarget {
@@ -56,10 +58,11 @@ export class Overview extends EventTarget {
   }
 
   #ask(api) {
-    const known = [this.samples.at(-1)?.at_ms, this.queue.at(-1)?.at_ms].filter(Boolean);
-    // The newest look of the workers may still get a greater age: it is asked for again.
-    const after = known.length ? Math.max(0, Math.min(...known) - 10_000) : 0;
-    return api.get("/overview", { after_ms: after });
+    const [sample, look] = [this.samples.at(-1)?.at_ms, this.queue.at(-1)?.at_ms];
+    // The newest look of the workers may still get a greater age, so it is asked for again; one that
+    // is far behind is of workers that are gone.
+    const newest = sample && look && sample - look < GONE_MS ? Math.min(sample, look) : sample ?? look ?? 0;
+    return api.get("/overview", { after_ms: Math.max(0, newest - OVERLAP_MS) });
   }
 
   #told(found, error) {
