@@ -114,26 +114,6 @@ async def test_who_is_no_operator_is_told_so(browser: Browser, room: ControlRoom
         await kept(page, "refused")
 
 
-async def test_live_numbers_and_charts(browser: Browser, room: ControlRoom) -> None:
-    async with signed_in(browser, room) as page:
-        tile = page.locator(".tile", has_text="Seated").locator("strong")
-        await expect(tile).to_have_text(str(PLAYERS), timeout=READY_MS)
-        await expect(page.locator(".tile", has_text="Nodes").locator("strong")).to_have_text("2")
-        await expect(page.locator(".tile", has_text="Queue")).to_contain_text("1 worker")
-        for title in ("Players", "Dead letters"):
-            chart = page.locator(".chart", has=page.get_by_text(title, exact=True))
-            await expect(chart.locator("path.line, circle").first).to_be_attached(timeout=READY_MS)
-        svg = page.locator(".chart", has=page.get_by_text("Players", exact=True)).locator("svg")
-        await expect(svg).to_have_attribute("aria-label", re.compile(f"connected: now {PLAYERS}"))
-        await svg.focus()
-        await page.keyboard.press("ArrowLeft")
-        told = page.locator(".chart", has=page.get_by_text("Players", exact=True))
-        await expect(told.locator(".chart-told")).to_contain_text("seated")
-        await expect(page.locator("tbody tr")).to_have_count(2)
-        await page.get_by_text("5 min", exact=True).click()
-        await kept(page, "live")
-
-
 async def test_what_is_old_is_called_old_and_a_hidden_page_asks_nothing(
     browser: Browser, room: ControlRoom
 ) -> None:
@@ -188,6 +168,26 @@ async def test_thousands_of_matches_are_searched_and_paged(
         await expect(rows).to_have_count(1)
         await expect(rows.first).to_contain_text("Room 2998")
         assert "text=" in page.url  # the address says what is looked for
+
+
+async def test_live_numbers_and_charts(browser: Browser, room: ControlRoom) -> None:
+    async with signed_in(browser, room) as page:
+        tile = page.locator(".tile", has_text="Seated").locator("strong")
+        await expect(tile).to_have_text(str(PLAYERS), timeout=READY_MS)
+        await expect(page.locator(".tile", has_text="Nodes").locator("strong")).to_have_text("2")
+        await expect(page.locator(".tile", has_text="Queue")).to_contain_text("1 worker")
+        for title in ("Players", "Dead letters"):
+            chart = page.locator(".chart", has=page.get_by_text(title, exact=True))
+            await expect(chart.locator("path.line, circle").first).to_be_attached(timeout=READY_MS)
+        svg = page.locator(".chart", has=page.get_by_text("Players", exact=True)).locator("svg")
+        await expect(svg).to_have_attribute("aria-label", re.compile(f"connected: now {PLAYERS}"))
+        await svg.focus()
+        await page.keyboard.press("ArrowLeft")
+        told = page.locator(".chart", has=page.get_by_text("Players", exact=True))
+        await expect(told.locator(".chart-told")).to_contain_text("seated")
+        await expect(page.locator("tbody tr")).to_have_count(2)
+        await page.get_by_text("5 min", exact=True).click()
+        await kept(page, "live")
 
 
 async def test_a_match_is_looked_into_watched_and_acted_on(
