@@ -291,6 +291,32 @@ async def test_dead_letters_are_sent_back_after_a_dry_run(
     assert tuple(gone) == ("operator", "nonsense")
 
 
+async def test_scales_and_times_are_round(browser: Browser, room: ControlRoom) -> None:
+    async with opened(browser, room) as page:
+        told = await page.evaluate(
+            """async () => {
+              const { roundUp, thinned } = await import("/console/chart.js");
+              const { age, duration, tail } = await import("/console/format.js");
+              const points = Array.from({ length: 1000 }, (_, at) => [at, at === 501 ? 9 : 1]);
+              const few = thinned(points, 100);
+              return {
+                tops: [0, 0.3, 1, 2.1, 5, 8.5, 11, 950].map(roundUp),
+                few: [few.length, Math.max(...few.map(([, value]) => value))],
+                durations: [0, 0.25, 9.96, 12.4, 999, 1234, 60000].map(duration),
+                ages: [0, 59499, 60000, 3600000, 12000000, 200000000].map(age),
+                tail: [tail("short"), tail("01m8bmb8z5wahr18q8sfj63jf9", 6)],
+              };
+            }"""
+        )
+    assert told == {
+        "tops": [2, 0.4, 2, 4, 6, 10, 20, 1000],
+        "few": [100, 9],
+        "durations": ["0 ms", "0.3 ms", "10 ms", "12 ms", "999 ms", "1.2 s", "1 min"],
+        "ages": ["0 s", "59 s", "1 min", "1 h", "3 h 20 min", "2 d 7 h"],
+        "tail": ["short", "…j63jf9"],
+    }
+
+
 async def test_everything_is_reached_with_the_keyboard(browser: Browser, room: ControlRoom) -> None:
     async with signed_in(browser, room) as page:
         await page.locator("#nav a").first.focus()
