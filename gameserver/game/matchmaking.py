@@ -115,8 +115,12 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     ``teams`` of ``team_size``; a free-for-all is one team. ``team_size_min``: with fewer than
     ``team_size`` a match may begin once somebody has waited for ``fill_s``; 0 means it must be
-    full. ``arrive_s``: how long seats of a new match are kept for its players. ``wait_s_max``: a
-    ticket that waits longer expires.
+    full. ``party_max``: players of one ticket, who are never parted. ``roles``: of each team.
+    ``required``: of each of these properties some value must be accepted by all; ``preferred``: of
+    candidates as near in skill those who agree come first; ``ranges``: some number must suit all.
+    ``ready``: everyone is asked before the match is opened. ``arrive_s``: how long seats of a new
+    match are kept for its players; ``free_seats``: what becomes of them then. ``wait_s_max``: a
+    ticket that waits longer expires; ``tickets_max``: a queue with so many refuses more.
     """
 
     teams: Annotated[int, Meta(ge=1, le=TEAMS_MAX)] = 1

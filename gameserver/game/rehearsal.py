@@ -32,8 +32,10 @@ from gameserver.ids import PlayerId
 
 
 class Rehearsal(Generic[StateT, InputT, ViewT]):
-    """One match of ``game``. ``events`` holds all that was emitted, oldest first; ``time_ms`` is
-    match time. Raises what the game raises."""
+    """One match of ``game``, in ``mode`` (default: the first) with its options, over which
+    ``options`` are put. ``state`` is the match's own, to be set up as a test wants it; ``events``
+    holds all that was emitted, oldest first; ``time_ms`` is match time. Raises what the game
+    raises, and ``KeyError`` for a mode that there is not."""
 
     def __init__(
         self,
@@ -72,7 +74,8 @@ class Rehearsal(Generic[StateT, InputT, ViewT]):
         return None if self._tick.ended is None else self._tick.ended.result
 
     def join(self, name: str) -> Player:
-        """A player takes the lowest free seat. Raises ``Refused`` where the game says no."""
+        """A player takes the lowest free seat. Raises ``Refused`` where the game says no,
+        ``ValueError`` where no seat is free."""
         seat = min(set(range(len(self.players) + 1)) - self.players.keys())
         if seat >= self.players_max:
             raise ValueError(f"the mode has {self.players_max} seats, and all are taken")
@@ -84,7 +87,7 @@ class Rehearsal(Generic[StateT, InputT, ViewT]):
         return player
 
     def leave(self, player: Player, reason: LeaveReason = LeaveReason.LEFT) -> None:
-        """The player gives the seat up."""
+        """The player is gone for good."""
         self._tick.reset(self._number, self.time_ms)
         del self.players[player.seat]
         self.game.leave(self.state, player, reason, self._tick)

@@ -113,7 +113,11 @@ def check(
     first. ``make_input``: for an ``Input`` that cannot be guessed from its type. ``secrets(state,
     player, random)`` changes in place what only ``player`` may know into something as possible:
     everyone else must see exactly the same as before. ``timer`` (``time.perf_counter``) adds the
-    speed of ``step`` to the report.
+    speed of ``step`` to the report. ``view_bytes_max`` and ``state_bytes_max``: larger ones are
+    wrong, too.
+
+    Raises ``ValueError`` for a mode that there is not, ``CannotGenerate`` for an ``Input`` that
+    cannot be guessed.
     """
     wrong = problems(game)
     if wrong:
