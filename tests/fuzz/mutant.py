@@ -153,7 +153,7 @@ def _hoard(put: Put) -> None:
     right, kept = ws_opening.WsOpening.data_received, list[bytes]()
 
     def wrong(self: Any, data: bytes) -> None:
-        kept.append(bytes(data) * 2000)
+        kept.append(bytes(data) * 300)
         right(self, data)
 
     put(ws_opening.WsOpening, "data_received", wrong)
