@@ -97,10 +97,13 @@ ALLOWED: dict[str, set[str]] = {
         "gameserver.app.cluster",
         "gameserver.app.console",
         "gameserver.app.lobby",
+        "gameserver.app.nodes",
         "gameserver.app.records",
         "gameserver.app.players",
         "gameserver.app.watch",
     },
+    "gameserver.app.nodes": SHARED
+    | {"gameserver.adapters", "gameserver.cluster", "gameserver.match", "gameserver.app.parts"},
     "gameserver.app.players": SHARED
     | {
         "gameserver.adapters",

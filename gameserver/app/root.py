@@ -26,22 +26,19 @@ from gameserver.adapters.http_auth import CognitoAccounts
 from gameserver.adapters.http_services import Services
 from gameserver.adapters.network_sim import NetworkSimulation
 from gameserver.adapters.redis_answers import RedisAnswers
-from gameserver.adapters.redis_bus import RedisBus
-from gameserver.adapters.redis_directory import RedisDirectory
 from gameserver.adapters.redis_tickets import RedisTickets
 from gameserver.adapters.sealing import KmsSealer
 from gameserver.adapters.sqs import SqsQueue
-from gameserver.adapters.wall_clock import SystemEntropy, WallClock, process_cpu_s
+from gameserver.adapters.wall_clock import SystemEntropy, WallClock
 from gameserver.adapters.ws_server import WsServer
 from gameserver.app.cluster import Basis, build_cluster
 from gameserver.app.console import build_console
 from gameserver.app.lobby import build_matchmaking, build_parties
+from gameserver.app.nodes import join_nodes
 from gameserver.app.parts import Base
 from gameserver.app.players import Company
 from gameserver.app.records import build_records
 from gameserver.app.watch import build_traced, show, tell_cloudwatch, watch_lag
-from gameserver.cluster.maintenance import MaintenanceWatch
-from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.revocations import GuardedVerifier
 from gameserver.config import Config
 from gameserver.game.contract import AnyGame
@@ -53,7 +50,6 @@ from gameserver.match.service import MatchService
 from gameserver.match.unsealed import Unsealed
 from gameserver.metrics import Metrics
 from gameserver.node import Node, NodeChange
-from gameserver.ports import Clock, MatchStore
 from gameserver.replay.theatre import Theatre
 from gameserver.session.gate import SessionGate
 from gameserver.spans import Spans
@@ -87,9 +83,7 @@ class App:
         self._stop = asyncio.Event()
         self._again = asyncio.Event()
         self._matches: MatchService
-        self._maintenance: MaintenanceWatch
         self._matchmaker: Matchmaker
-        self._directory: RedisDirectory
         self._gate: SessionGate
         self._ecs: EcsTask | None = None
         self._keys: DataKeys | None = None
@@ -218,7 +212,8 @@ class App:
         )
         await self._matches.start()
         stack.push_async_callback(self._matches.stop)
-        cluster = await self._build_cluster(stack, store, clock, entropy)
+        nodes = await join_nodes(stack, base, local=self._matches, store=store, keys=keys)
+        cluster = nodes.matches
         cache = await base.cache(stack)
         profiles, recorder = await base.players(stack, cache, keys)
         records = await build_records(stack, config, cache, keys, metrics)
@@ -239,7 +234,7 @@ class App:
                 matches=self._matches,
                 cluster=cluster,
                 store=store,
-                directory=self._directory,
+                directory=nodes.directory,
                 redis=redis,
                 keys=keys,
                 clock=clock,
@@ -302,7 +297,7 @@ class App:
                 operations=parts.operations,
                 bans=parts.bans,
                 audit=parts.audit,
-                maintenance=self._maintenance,
+                maintenance=nodes.maintenance,
                 revocations=revocations,
                 replays=Theatre(config, games=games, recordings=base.recordings(keys)),
                 metrics=metrics,
@@ -324,42 +319,6 @@ class App:
         stack.push_async_callback(self._ws.close)
         show(base, self._matches, keys, ready=lambda: self._not_ready() is None)
         tell_cloudwatch(stack, base)
-
-    async def _build_cluster(
-        self, stack: AsyncExitStack, store: MatchStore, clock: Clock, entropy: SystemEntropy
-    ) -> ClusterMatches:
-        config, metrics = self.config, self.metrics
-        bus = await stack.enter_async_context(
-            RedisBus(config, node=self.node.name, entropy=entropy, metrics=metrics)
-        )
-        self._directory = directory = await stack.enter_async_context(
-            RedisDirectory.connect(config, clock=clock, metrics=metrics, keys=self._keys)
-        )
-        cluster = ClusterMatches(
-            config,
-            node=self.node.name,
-            local=self._matches,
-            store=store,
-            bus=bus,
-            directory=directory,
-            entropy=entropy,
-            metrics=metrics,
-            cpu_s=process_cpu_s,
-        )
-        self._maintenance = MaintenanceWatch(
-            node=self.node.name,
-            local=self._matches,
-            directory=directory,
-            clock=clock,
-            entropy=entropy,
-            metrics=metrics,
-        )
-        await self._maintenance.start()
-        stack.push_async_callback(self._maintenance.stop)
-        await bus.subscribed()
-        await cluster.start()
-        stack.push_async_callback(cluster.stop)
-        return cluster
 
     def _not_ready(self) -> str | None:
         return self.node.not_ready() or ("server_full" if self._gate.full else None)
