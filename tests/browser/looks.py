@@ -18,6 +18,7 @@ LOOKS: list[tuple[Any, int, list[str]]] = [
     ("light", 390, []),
 ]
 """Colours, width, and the rules that are looked at: none means all."""
+BRIEF: list[tuple[Any, int, list[str]]] = [("dark", 1280, []), ("light", 390, ["color-contrast"])]
 
 
 CUT_OFF = """() => [document.documentElement, ...document.querySelectorAll("button, input, dialog")]
@@ -45,10 +46,10 @@ async def problems(page: Page, rules: list[str]) -> list[str]:
 
 async def look(page: Page, screen: str, *, brief: bool = False) -> None:
     """The screen in both colour schemes, wide and narrow: without a problem, nothing cut off.
-    ``brief``: wide and dark, narrow and light."""
+    ``brief``: wide and dark, narrow and light, and of the latter the colours alone."""
     ARTIFACTS.mkdir(exist_ok=True)
     size = page.viewport_size
-    for scheme, width, rules in [each for each in LOOKS if not (brief and each[2])]:
+    for scheme, width, rules in BRIEF if brief else LOOKS:
         where = f"{screen}-{scheme}-{width}"
         await page.set_viewport_size({"width": width, "height": 780})
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")

@@ -100,6 +100,8 @@ function show(name) {
     hud.banner(null);
     screens[name].start();
     window.scrollTo(0, 0);
+    // What had the focus may be gone with its screen; the keyboard goes on from here.
+    if (!document.activeElement?.offsetParent) $(name).focus({ preventScroll: true });
   }
 }
 
