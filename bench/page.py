@@ -101,6 +101,7 @@ def report(found: dict[str, Any], facts: dict[str, str]) -> str:
     """The page of results."""
     starts = [each["interactive_ms"] for each in found["start"]]
     last = found["start"][-1]
+    busy = found["load"] > float(facts["cores"])
     lines = [
         "# The players' page",
         "",
@@ -108,7 +109,8 @@ def report(found: dict[str, Any], facts: dict[str, str]) -> str:
         f"{found['browser']} without a GPU, {SIZE['width']} × {SIZE['height']}.",
         "",
         *(f"- {name}: {value}" for name, value in facts.items()),
-        f"- load average before: {found['load']:.2f}",
+        f"- load average before: {found['load']:.2f}"
+        + (": **others were at work, which times show**" if busy else ""),
         "",
         "## Until it is interactive",
         "",
