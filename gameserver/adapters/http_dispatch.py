@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import PayloadEncodingError
 
 from gameserver.adapters import http_idempotency, http_problem
 from gameserver.adapters.client_address import limit_key
@@ -176,7 +177,11 @@ async def _body(endpoint: Endpoint, request: web.Request) -> msgspec.Struct:
     # Only this content type makes a browser ask for permission first (WHATWG Fetch).
     if request.content_type != _JSON:
         raise Problem(http_problem.BAD_CONTENT_TYPE)
-    raw = await request.read()
+    try:
+        raw = await request.read()
+    except (ConnectionError, web.RequestPayloadError, PayloadEncodingError):
+        # Its sender is gone in the middle of it, or it is no chunks or no gzip: no failure of ours.
+        raise Problem(http_problem.BAD_BODY, "The body did not arrive as a whole.") from None
     try:
         return _decode(raw, endpoint.body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -235,5 +235,5 @@ def all_kinds(endpoints: Iterable[Endpoint]) -> list[Kind]:
     """Every problem there is, by status and code."""
     found = set(itertools.chain.from_iterable(each.kinds for each in endpoints))
     found |= {http_problem.METHOD_NOT_ALLOWED, http_problem.NOT_FOUND, http_problem.BAD_REQUEST}
-    found |= {http_problem.HEADERS_TOO_LARGE}
+    found |= {http_problem.HEADERS_TOO_LARGE, http_problem.EXPECTATION_FAILED}
     return sorted(found, key=lambda kind: (kind.status, kind.code))

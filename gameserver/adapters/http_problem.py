@@ -80,6 +80,9 @@ NOT_FOUND = Kind("not_found", 404, "There is nothing of that name.")
 METHOD_NOT_ALLOWED = Kind("method_not_allowed", 405, "Another method is asked for here.")
 BODY_TOO_BIG = Kind("body_too_big", 413, "The body is over the limit.")
 BAD_CONTENT_TYPE = Kind("bad_content_type", 415, "Send the body as application/json.")
+EXPECTATION_FAILED = Kind(
+    "expectation_failed", 417, "Nothing but 100-continue may be expected here."
+)
 HEADERS_TOO_LARGE = Kind(
     "headers_too_large", 431, "The request line or a header is over the limit."
 )

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import LineTooLong, PayloadEncodingError
 
 from gameserver.adapters import http_problem
 from gameserver.adapters.http_problem import Kind, Problem
@@ -48,18 +50,44 @@ class Connection(web.RequestHandler):
             logger.error("request failed", exc_info=exc, extra=fields)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun and cannot be taken back")
-        response = web.Response(
-            body=Problem(kind).encoded(request_id),
-            status=kind.status,
-            headers={
-                "X-Request-Id": request_id,
-                "X-Content-Type-Options": "nosniff",
-                "Cache-Control": "no-store",
-            },
-            content_type=http_problem.CONTENT_TYPE,
-        )
-        response.force_close()
-        return response
+        return _refusal(kind, request_id)
+
+    def log_exception(self, *args: Any, **fields: Any) -> None:
+        """What aiohttp meets in the rest of a body that nobody wants is no failure of ours."""
+        error = fields.get("exc_info")
+        if isinstance(error, ConnectionError | web.RequestPayloadError | PayloadEncodingError):
+            logger.debug("a body broke off", extra={"why": type(error).__name__})
+        else:
+            logger.error("connection failed", exc_info=error)
+
+
+def _refusal(kind: Kind, request_id: str) -> web.Response:
+    response = web.Response(
+        body=Problem(kind).encoded(request_id),
+        status=kind.status,
+        headers={
+            "X-Request-Id": request_id,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+        },
+        content_type=http_problem.CONTENT_TYPE,
+    )
+    response.force_close()
+    return response
+
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def _expecting(handler: Handler) -> Handler:
+    """What is expected is judged before any middleware, and aiohttp would repeat it."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+            return _refusal(http_problem.EXPECTATION_FAILED, secrets.token_hex(8))
+        return await handler(request)
+
+    return handle
 
 
 class _Server(web.Server):
@@ -75,7 +103,7 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         return _Server(
-            made.request_handler,
+            _expecting(made.request_handler),
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
             **made._kwargs,

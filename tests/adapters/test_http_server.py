@@ -8,6 +8,7 @@ import logging
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 
 from tests.adapters.http_world import World, serving
 from tests.fuzz.link import first_answer
@@ -77,3 +78,63 @@ async def test_lines_over_the_limit(raw: bytes) -> None:
     async with serving(World()) as client:
         ((status, _, body),) = await answers(client.url, raw)
     assert (status, json.loads(body)["code"]) == (431, "headers_too_large")
+
+
+async def test_an_expectation_that_is_not_known_is_not_repeated() -> None:
+    raw = b"GET /healthz HTTP/1.1\r\nHost: a\r\nExpect: secret\r\n\r\n"
+    async with serving(World()) as client:
+        ((status, _, body),) = await answers(client.url, raw)
+        assert (status, json.loads(body)["code"]) == (417, "expectation_failed")
+        assert b"secret" not in body
+        good = raw.replace(b"secret", b"100-continue\r\nConnection: close")
+        assert [one[0] for one in await answers(client.url, good)] == [100, 200]
+
+
+LOGIN = b"POST /v1/auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+UNFINISHED = {
+    "less than it says": b"Content-Length: 31\r\n\r\n" + b'{"u',
+    "a chunk that ends too soon": b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
+}
+WRONG = {
+    "no chunk": b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "no gzip": b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone",
+}
+
+
+@pytest.mark.parametrize("rest", UNFINISHED.values(), ids=UNFINISHED)
+async def test_who_is_gone_in_the_middle_of_a_body_is_no_failure_of_ours(
+    rest: bytes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a phone that loses its network."""
+    read, reading, world = web.Request.read, asyncio.Event(), World()
+
+    async def noticed(self: web.Request) -> bytes:
+        reading.set()
+        return await read(self)
+
+    monkeypatch.setattr(web.Request, "read", noticed)
+    async with serving(world) as client:
+        parts = urlsplit(client.url)
+        _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(LOGIN + rest)
+        async with asyncio.timeout(20):
+            await reading.wait()
+            writer.transport.abort()
+            while not world.metrics.http_requests:  # noqa: ASYNC110 - a count has no event
+                await asyncio.sleep(0)
+    assert world.metrics.http_failures == 0
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("rest", WRONG.values(), ids=WRONG)
+async def test_a_body_that_is_not_what_its_headers_say(
+    rest: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(World()) as client:
+        parts = urlsplit(client.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(LOGIN + rest)
+        async with asyncio.timeout(20):
+            assert (await reader.readline()).split()[1] == b"400"
+        writer.close()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
