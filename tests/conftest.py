@@ -42,8 +42,8 @@ os.environ.pop("AWS_PROFILE", None)
 REDIS_PREFIX = "t"
 
 SLOW_FIRST = (
+    "tests/e2e/test_swarm.py",
     "tests/deploy/test_image.py",
-    "tests/worker/test_dlq.py",
     "tests/playerdata",
     "tests/chaos",
     "tests/fuzz",

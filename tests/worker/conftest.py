@@ -117,7 +117,8 @@ async def queues(sqs_queue: Any) -> AsyncIterator[Queues]:
     ) as client:
         yield Queues(
             SqsQueue(client, sqs_queue.url, timeout_s=10),
-            SqsQueue(client, sqs_queue.dlq_url, timeout_s=10),
+            # One look shows all letters that are there.
+            SqsQueue(client, sqs_queue.dlq_url, timeout_s=10, wait_s_max=0),
         )
 
 
