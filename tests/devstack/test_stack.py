@@ -15,7 +15,11 @@ from gameserver.devstack.stack import Extra, Stack
 @pytest.fixture(scope="module")
 def stack(devstack_dir):
     settings = on_free_ports(devstack_dir / "stack")
-    extra = Extra(gameserver={"GAMESERVER_LOG_LEVEL": "warning"})
+    extra = Extra(
+        gameserver={"GAMESERVER_LOG_LEVEL": "warning"},
+        # SQS is there again for a worker when a receive of it has ended.
+        worker={"WORKER_RECEIVE_WAIT_S": "1"},
+    )
     with Stack(settings, extra=extra, fsync=False) as running:
         running.start()
         yield running
