@@ -48,7 +48,8 @@ _CORE = valkey_core(_LARGE, _FULL)
 _CELLS = tuple(plan(count).cells for count in PLAYERS[2:])
 _BYTES = share_of_shared(plan(PLAYERS[-1]))
 _COMMITS = commits(_LARGE, _FULL)
-_FIRST, _ = first(_LARGE)
+_FIRST, _most = first(_LARGE)
+_HELD = _most // 1_000 * 1_000
 
 
 def document() -> str:
@@ -239,10 +240,21 @@ _AFTER_WAYS = f"""
   comes first: the account's quotas (below), and the price of log-ins and of bytes to players, which
   are {_BYTES:.0%} of the bill.
 
-**What cells do not have.** Nothing here sends a player to a cell: whoever runs several gives each
-a name of its own and tells clients which. The templates make one cell a region; accounts, profiles
-and friends are shared by regions (Cognito, DynamoDB), while matches, queues, boards, whose session
-it is and who is online are each cell's own. Several cells in one region are not tried.
+**What cells do not have.** A region needs a second cell above about {_HELD:,} players at once, as
+the arena is played ({_FULL:,} is what `large` is meant for, and what the plan takes); below that
+none of this matters. Cells can be had in two ways:
+
+| a further cell | is made by | shares |
+|---|---|---|
+| in another region | `deploy.stacks --second` | accounts, profiles, friends, names (by latency) |
+| in the same region | another `--game` and `--domain` | nothing, accounts neither |
+
+Names, metrics and scaling of two `--game`s are apart. Nothing sends a player to a cell: whoever has
+several in a region tells clients which one is theirs, as with the servers of an online game that
+players choose from. Players of two cells never meet: matches, queues, boards, whose session it is
+and who is online are each cell's own. Two cells of a region with the same accounts would need a
+router that remembers each player's cell, and friends who are told of one another across cells;
+neither is there, and no two cells were run side by side.
 
 ## If everybody were in one cell
 

@@ -1,4 +1,4 @@
-"""deploy/compose/compose.yaml, brought up without Docker: each service is a process of its own.
+"""deploy/compose/compose.yaml, brought up without Docker: each service is a process here.
 
     host:port of the file ──► 127.0.0.1 and a free port     image ──► the programs of this checkout
     depends_on, health check, command, environment: as they stand in the file
@@ -61,6 +61,8 @@ class Composed:
     def words(self, name: str, given: Sequence[str]) -> list[str]:
         """A command of the file, for this machine."""
         first, *rest = (self._here(name, word) for word in given)
+        if "--host" in rest:  # What it listens on.
+            rest[rest.index("--host") + 1] = LOOPBACK
         if first in self._programs:
             return [sys.executable, "-m", self._programs[first], *rest]
         assert first == "python", f"{name} runs {first}, which is in neither image"
@@ -79,8 +81,6 @@ class Composed:
             if host == name:
                 text = text.replace(f"{LOOPBACK}:{port}", f"{LOOPBACK}:{here}")
                 text = str(here) if text == str(port) else text
-        if text in (name, "0.0.0.0"):  # What it listens on.
-            return LOOPBACK
         data = self._directory / name
         return str(data) if text == "/data" else text
 

@@ -155,7 +155,7 @@ def test_alarms_and_scaling_read_metrics_that_are_there() -> None:
     read = {
         one["MetricName"]
         for one in watch.of("AWS::CloudWatch::Alarm").values()
-        if one.get("Namespace") == "Gameserver"
+        if one.get("Namespace") == "Gameserver/gameserver"
     }
     read.add(
         SERVICE.properties("ServersByConnections")["TargetTrackingScalingPolicyConfiguration"][
@@ -165,13 +165,31 @@ def test_alarms_and_scaling_read_metrics_that_are_there() -> None:
     assert read - made == set()
 
 
+def test_metrics_of_another_set_of_stacks_are_apart() -> None:
+    """Else what one is asked would scale the other, in the same account and region."""
+    said = {one["Name"]: one["Value"] for one in _container("ServerTask", "metrics")["Environment"]}
+    processor = json.loads(said["CW_CONFIG_CONTENT"])["logs"]["metrics_collected"]["prometheus"]
+    namespace = processor["emf_processor"]["metric_namespace"]
+    assert namespace == "Gameserver/gameserver"
+    for name in ("service", "watch"):
+        given = deployed()[name].parameters | {"Game": "other"}
+        exports = {
+            key.replace("gameserver-", "other-", 1): one
+            for earlier in IN_ORDER[: IN_ORDER.index(name)]
+            for key, one in deployed()[earlier].exports.items()
+        }
+        assert "Gameserver/gameserver" not in json.dumps(
+            Stack(name, given, imports=exports).resources
+        )
+
+
 def test_the_dashboard_is_json_and_reads_metrics_that_are_there() -> None:
     body = json.loads(deployed()["watch"].properties("Dashboard")["DashboardBody"])
     named = {
         metric[1]
         for widget in body["widgets"]
         for metric in widget["properties"]["metrics"]
-        if metric[0] == "Gameserver"
+        if metric[0] == "Gameserver/gameserver"
     }
     assert named - _exported_by_the_agent() == {"server_log_errors"}
 
