@@ -294,13 +294,14 @@ class Committer:
 
 
 async def test_connections_are_made_anew_and_no_commit_fails(servers: Servers) -> None:
-    async with RedisMatchStore.connect(servers.config("a"), metrics=Metrics()) as store:
+    metrics = Metrics()
+    async with RedisMatchStore.connect(servers.config("a"), metrics=metrics) as store:
         committer = Committer(store)
         await committer.commit()
         first = len(servers.connections("a"))
         await committer.until(lambda: len(servers.connections("a")) >= RENEWALS * first)
         await committer.until(lambda: len(servers.tokens["a"]) >= RENEWALS)
-        assert store._metrics.store_errors == 0
+        assert metrics.store_errors == 0
 
 
 async def test_a_connection_that_the_server_ends_comes_back_with_a_fresh_token(
@@ -331,7 +332,8 @@ async def test_a_connection_that_the_server_ends_comes_back_with_a_fresh_token(
 async def test_without_credentials_connections_are_kept_as_long_as_they_live(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with RedisMatchStore.connect(servers.config("a"), metrics=Metrics()) as store:
+    metrics = Metrics()
+    async with RedisMatchStore.connect(servers.config("a"), metrics=metrics) as store:
         committer = Committer(store)
         await committer.commit()
         with monkeypatch.context() as patched:
@@ -344,7 +346,7 @@ async def test_without_credentials_connections_are_kept_as_long_as_they_live(
             await committer.until(lambda: committer.version >= until)
             assert len(servers.connections("a")) == kept
         await committer.until(lambda: len(servers.connections("a")) > kept)
-        assert store._metrics.store_errors == 0
+        assert metrics.store_errors == 0
 
 
 @pytest.mark.system
