@@ -83,6 +83,7 @@ export class ArenaView {
   leave() {
     this.stop();
     this.controls.enabled = false;
+    this.hud.uncover(null);
   }
 
   /** The connection is lost: whoever held a key may have let it go by the time it is back. */
