@@ -69,12 +69,15 @@ class MatchAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class ModeShown(msgspec.Struct, frozen=True, kw_only=True):
     """A way to play a game. ``choices``: the options that who creates a match may set, and what
-    to; ``options``: what all are where nothing is said."""
+    to; ``options``: what all are where nothing is said. ``pauses``: how often the players may vote
+    for one; ``rematch_ms``: how long after the end they may vote for another match."""
 
     name: str
     title: str
     players_min: int
     players_max: int
+    pauses: int
+    rematch_ms: int
     options: dict[str, int | float | str]
     choices: dict[str, list[int | float | str]]
 
@@ -192,6 +195,8 @@ def _modes(game: AnyGame) -> list[ModeShown]:
             title=mode.title,
             players_min=mode.players_min,
             players_max=mode.players_max,
+            pauses=mode.pauses,
+            rematch_ms=mode.rematch_ms,
             options=dict(mode.options),
             choices={option: list(allowed) for option, allowed in mode.choices.items()},
         )

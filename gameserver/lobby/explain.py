@@ -62,14 +62,14 @@ def _text(
     needed = "1 more player is needed" if missing == 1 else f"{missing} more players are needed"
     if not looked_at:
         return f"Nobody else is waiting; {needed}."
-    said = [f"Of the {looked_at} waiting tickets nearest in skill, {fitting} fit by themselves"]
+    said = [f"Fitting by themselves: {fitting}"]
     words = {"skill": _skill_words(pool, row, window), "latency": _latency_words(pool, row, now_ms)}
     for reason, count in ruled_out.items():
-        why = words.get(reason) or f"want another {reason}"
+        why = words.get(reason) or f"wanting another {reason}"
         if reason == "party":
-            why = "are parties too large for one match with this one"
-        said.append(f"{count} {why}")
-    text = "; ".join(said) + f". {needed}"
+            why = "in parties too large for one match with this one"
+        said.append(f"{why}: {count}")
+    text = f"Waiting tickets nearest in skill: {looked_at}. " + "; ".join(said) + f". {needed}"
     if rules.roles:
         text += ", and every team needs " + ", ".join(f"{r.count} {r.name}" for r in rules.roles)
     return text + "."
@@ -79,10 +79,10 @@ def _skill_words(pool: Pool, row: Row, window: float) -> str:
     skill = pool.rules.rules.skill
     if skill is None:
         return ""
-    grows = f", growing by {skill.widen_per_s:g} a second" if window < skill.window_max else ""
-    return f"are further than {window:g} from your skill of {row.skill:.0f}{grows}"
+    grows = f", growing by {skill.widen_per_s:g} a second," if window < skill.window_max else ""
+    return f"further than {window:g}{grows} from your skill of {row.skill:.0f}"
 
 
 def _latency_words(pool: Pool, row: Row, now_ms: int) -> str:
     limit = pool.rules.latency_limit(now_ms - row.enqueued_ms)
-    return f"share no region within your {limit:.0f} ms and theirs"
+    return f"sharing no region within your {limit:.0f} ms and theirs"

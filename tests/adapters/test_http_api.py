@@ -230,6 +230,8 @@ async def test_games_and_their_modes(ask: Client) -> None:
     assert (arena["name"], arena["tick_rate"]) == ("arena", 20)
     assert [mode["name"] for mode in arena["modes"]][:3] == ["standard", "duel", "crowd"]
     assert arena["modes"][2]["players_max"] == 64
+    pauses = {mode["name"]: mode["pauses"] for mode in arena["modes"]}
+    assert (pauses["practice"], pauses["duel"]) == (3, 0)
 
 
 async def test_the_schema_of_a_game(ask: Client) -> None:

@@ -58,9 +58,10 @@ def test_what_rules_the_others_out_is_said_in_words() -> None:
     assert (found.waiting, found.looked_at, found.fitting) == (5, 4, 1)
     assert found.ruled_out == {"skill": 1, "latency": 1, "map": 1}
     assert found.text == (
-        "Of the 4 waiting tickets nearest in skill, 1 fit by themselves; 1 share no region within "
-        "your 50 ms and theirs; 1 want another map; 1 are further than 100 from your skill of "
-        "1500, growing by 5 a second. 3 more players are needed, and every team needs 1 healer."
+        "Waiting tickets nearest in skill: 4. Fitting by themselves: 1; sharing no region within "
+        "your 50 ms and theirs: 1; wanting another map: 1; further than 100, growing by 5 a "
+        "second, from your skill of 1500: 1. 3 more players are needed, and every team needs "
+        "1 healer."
     )
     assert explain(pool, TicketId("nobody"), 0) is None
 

@@ -36,6 +36,7 @@ const player = () => match.client?.welcome?.player ?? api?.player ?? "";
 
 const match = new Match({
   config: () => config, api: () => api, hud, views, sound: given.sound,
+  modeOf: (game, mode) => lobby.modesOf(game).find(({ name }) => name === mode),
   on: {
     show: () => show("game"),
     lobby: toLobby,

@@ -22,17 +22,18 @@ const GONE = {
 const SORRY = { game_error: "An error ended this match.", abandoned: "Everyone left." };
 
 export class Match {
-  #config; #api; #hud; #views; #on; #sound; #players = new Map(); #talk;
+  #config; #api; #hud; #views; #on; #sound; #modeOf; #players = new Map(); #talk;
 
-  /** `views`: by the game's name; `on`: `show()`, `lobby(notice)`, `signedOut(words)`,
+  /** `views`: by the game's name; `modeOf(game, mode)`: what the server tells of it; `on`: `show()`, `lobby(notice)`, `signedOut(words)`,
    * `notification(news)`, `matchmaking(news)`. */
-  constructor({ config, api, hud, views, sound, on }) {
+  constructor({ config, api, hud, views, sound, modeOf, on }) {
     this.#config = config;
     this.#api = api;
     this.#hud = hud;
     this.#views = views;
     this.#sound = sound;
     this.#on = on;
+    this.#modeOf = modeOf;
     this.client = null;
     this.#talk = new Talk({
       client: () => this.client, tell: (...parts) => hud.tell(...parts), done: () => this.view?.focus(),
@@ -187,7 +188,7 @@ export class Match {
     for (const { player, name } of joined.seats) this.#players.set(player, name);
     this.#use(joined.game);
     if (!this.view) return this.#on.lobby(`This page cannot show ${titleOf(joined.game)}.`);
-    this.#talk.joined(joined);
+    this.#talk.joined(joined, this.#modeOf(joined.game, joined.mode));
     this.view.joined(joined);
     this.#hud.banner(null);
     const watching = joined.seat < 0;

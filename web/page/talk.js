@@ -38,13 +38,14 @@ export class Talk {
     });
   }
 
-  /** A match is joined; `seat` -1: watched. */
-  joined({ match, seat }) {
+  /** A match is joined; `seat` -1: watched. `mode`: whether pauses may be voted for, if it is known. */
+  joined({ match, seat }, mode) {
     if (match !== this.match) this.heard = 0;
     this.match = match;
     const watching = seat < 0;
     document.body.toggleAttribute("data-watching", watching);
-    $("chat").hidden = $("pause").hidden = watching;
+    $("chat").hidden = watching;
+    $("pause").hidden = watching || mode?.pauses === 0;
     $("rematch").hidden = true;
     this.stands(false);
   }
