@@ -28,9 +28,10 @@ logger = logging.getLogger(__name__)
 
 TOKEN_S = 900
 """AWS, "Authenticating with IAM": a token is valid for 15 minutes."""
-TOKEN_KEPT_S = 300.0
-"""How long one token is used for new connections. Botocore renews a role's credentials 10 minutes
-before their end at the latest, so they do not end earlier than that."""
+TOKEN_KEPT_S, TOKEN_LASTS_S = 300.0, 600.0
+"""For how long one token is used for new connections, and for how long if no other can be made.
+Botocore renews a role's credentials 10 minutes before their end at the latest, so they do not end
+earlier than that."""
 TOKEN_MAKING_S = 10.0
 TOKEN_RETRY_S = 1.0
 
@@ -55,15 +56,20 @@ class IamTokens(CredentialProvider):
         self._config = config
         self._session: Any = get_session()
         self._token = ""
-        self._fresh_until = -math.inf
+        self._fresh_until = self._lasts_until = -math.inf
         self._retry_at = -math.inf
         self._making: asyncio.Task[None] | None = None
 
     async def get_credentials_async(self) -> tuple[str, str]:
-        """User and token. Raises redis-py's ``ConnectionError`` where there are no credentials."""
+        """User and token. Raises redis-py's ``ConnectionError`` where there are no credentials,
+        and no token that still lasts."""
         if not self._fresh():
             # Its own task, because a caller whose time is up must not end it for the others.
-            await asyncio.shield(self._make())
+            try:
+                await asyncio.shield(self._make())
+            except RedisConnectionError:
+                if time.monotonic() >= self._lasts_until:
+                    raise
         return self._config.redis_iam_user, self._token
 
     def ready(self) -> bool:
@@ -93,7 +99,8 @@ class IamTokens(CredentialProvider):
         except Exception as error:
             # Of botocore, of its HTTP client or of a program that it asks: all mean the same.
             raise RedisConnectionError(f"no IAM token: {type(error).__name__}: {error}") from error
-        self._fresh_until = time.monotonic() + TOKEN_KEPT_S
+        now = time.monotonic()
+        self._fresh_until, self._lasts_until = now + TOKEN_KEPT_S, now + TOKEN_LASTS_S
 
     def _made(self, task: asyncio.Task[None]) -> None:
         self._making = None

@@ -16,7 +16,7 @@ from gameserver.errors import StoreUnavailable, Unavailable
 from gameserver.ids import MatchId
 from gameserver.metrics import Metrics
 from gameserver.ports import Lease
-from tests.contract.test_match_store import redis_url
+from tests.contract.test_match_store import PATIENT_MS, redis_url
 
 PLAYER = "p*1[a]-b\\c{x}"
 FOUND = {"keys": 0, "bans": 0, "calls": 0}
@@ -29,6 +29,7 @@ async def test_keys_of_the_player_and_of_nobody_else(
     request.param = request_param  # type: ignore[attr-defined]
     config = Config(
         redis_url=redis_url(request),
+        redis_timeout_ms=PATIENT_MS,
         redis_cluster=request_param == "redis_cluster",
         redis_prefix=redis_prefix,
     )

@@ -186,6 +186,21 @@ async def test_without_credentials_a_connection_fails(monkeypatch: pytest.Monkey
     assert tokens.ready()
 
 
+async def test_a_token_outlasts_credentials_that_are_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Source(monkeypatch)
+    source.open.set()
+    tokens = IamTokens(config())
+    token = await tokens.get_credentials_async()
+    source.error = OSError("no route")
+    monkeypatch.setattr(tokens, "_fresh_until", 0.0)
+    assert await tokens.get_credentials_async() == token
+    assert not tokens.ready(), "it is no reason to make a connection anew"
+    monkeypatch.setattr(tokens, "_lasts_until", 0.0)
+    with pytest.raises(RedisConnectionError, match="no route"):
+        await tokens.get_credentials_async()
+    assert source.asked == 3
+
+
 # ── connections ──────────────────────────────────────────────────────────────────────────────────
 
 

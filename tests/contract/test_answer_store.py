@@ -16,7 +16,7 @@ from gameserver.config import Config
 from gameserver.devstack.process import free_port
 from gameserver.errors import StoreUnavailable
 from gameserver.metrics import Metrics
-from tests.contract.test_match_store import REDIS_TLS, redis_url, until
+from tests.contract.test_match_store import PATIENT_MS, REDIS_TLS, redis_url, until
 from tests.fakes.memory_answers import MemoryAnswers
 from tests.fakes.memory_keys import MemoryKms, data_keys
 
@@ -31,7 +31,11 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[AnswerStore]:
     if request.param == "memory":
         yield MemoryAnswers()
         return
-    config = Config(redis_url=redis_url(request), redis_cluster=request.param == "redis_cluster")
+    config = Config(
+        redis_url=redis_url(request),
+        redis_timeout_ms=PATIENT_MS,
+        redis_cluster=request.param == "redis_cluster",
+    )
     client = redis_client.connect(config, name="answers", connections_max=16)
     await redis_client.begin(client)
     prefix = request.getfixturevalue("redis_prefix")

@@ -15,7 +15,7 @@ from gameserver.errors import StoreUnavailable
 from gameserver.hosting import CodeEntry, CodeStore
 from gameserver.ids import MatchId
 from gameserver.metrics import Metrics
-from tests.contract.test_match_store import REDIS_TLS, redis_url, until
+from tests.contract.test_match_store import PATIENT_MS, REDIS_TLS, redis_url, until
 from tests.fakes.memory_hosting import MemoryCodes
 
 TTL_MS = 60_000
@@ -27,7 +27,11 @@ async def codes(request: pytest.FixtureRequest) -> AsyncIterator[CodeStore]:
     if request.param == "memory":
         yield MemoryCodes()
         return
-    config = Config(redis_url=redis_url(request), redis_cluster=request.param == "redis_cluster")
+    config = Config(
+        redis_url=redis_url(request),
+        redis_timeout_ms=PATIENT_MS,
+        redis_cluster=request.param == "redis_cluster",
+    )
     client = redis_client.connect(config, name="codes", connections_max=16)
     await redis_client.begin(client)
     yield RedisCodes(client, prefix=request.getfixturevalue("redis_prefix"), metrics=Metrics())

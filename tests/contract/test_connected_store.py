@@ -24,7 +24,13 @@ from gameserver.whereabouts import (
     ConnectedStore,
     How,
 )
-from tests.contract.test_match_store import REDIS_CLUSTER_TLS, REDIS_TLS, redis_url, until
+from tests.contract.test_match_store import (
+    PATIENT_MS,
+    REDIS_CLUSTER_TLS,
+    REDIS_TLS,
+    redis_url,
+    until,
+)
 from tests.fakes.memory_connected import MemoryConnected
 from tests.fakes.memory_keys import data_keys
 
@@ -41,6 +47,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[ConnectedStore]
         return
     config = Config(
         redis_url=redis_url(request),
+        redis_timeout_ms=PATIENT_MS,
         redis_cluster=request.param.startswith("redis_cluster"),
         redis_prefix=request.getfixturevalue("redis_prefix"),
     )

@@ -26,6 +26,8 @@ from tests.redis_tls import TlsRedis
 
 M = MatchId("m1")
 TTL_MS = 60_000
+PATIENT_MS = 20_000
+"""What many TLS handshakes at once may take on a machine that is busy."""
 
 
 REDIS_TLS = pytest.param("redis_tls", marks=pytest.mark.system)
@@ -42,6 +44,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[MatchStore]:
         return
     config = Config(
         redis_url=redis_url(request),
+        redis_timeout_ms=PATIENT_MS,
         redis_cluster=request.param.startswith("redis_cluster"),
         redis_prefix=request.getfixturevalue("redis_prefix"),
     )

@@ -28,7 +28,7 @@ from gameserver.matchmaking import (
 from gameserver.matchmaking_ports import MatchmakingStore
 from gameserver.metrics import Metrics
 from tests.contract.silence import silent_redis
-from tests.contract.test_match_store import STORES, redis_url
+from tests.contract.test_match_store import PATIENT_MS, STORES, redis_url
 from tests.fakes.clock import EPOCH_MS
 from tests.fakes.memory_matchmaking import MemoryMatchmaking
 from tests.lobby.builders import ticket
@@ -47,9 +47,9 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[MatchmakingStor
         return
     config = Config(
         redis_url=redis_url(request),
+        redis_timeout_ms=PATIENT_MS,
         redis_cluster=request.param.startswith("redis_cluster"),
         redis_prefix=request.getfixturevalue("redis_prefix"),
-        redis_timeout_ms=20_000,  # Many TLS handshakes at once take their time.
     )
     async with RedisMatchmaking.connect(config, metrics=Metrics()) as redis:
         yield redis

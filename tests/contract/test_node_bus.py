@@ -24,7 +24,7 @@ from gameserver.maintenance import Maintenance
 from gameserver.metrics import Metrics
 from gameserver.ports import Directory, NodeBus, NodeInfo, OpenMatch
 from tests.adapters.ws_peer import until
-from tests.contract.test_match_store import STORES, redis_url
+from tests.contract.test_match_store import PATIENT_MS, STORES, redis_url
 from tests.fakes.clock import SeededEntropy
 from tests.fakes.memory_bus import MemoryDirectory, MemoryHub
 
@@ -69,6 +69,7 @@ async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, tuple
         else:
             config = Config(
                 redis_url=redis_url(request),
+                redis_timeout_ms=PATIENT_MS,
                 redis_cluster=request.param.startswith("redis_cluster"),
                 redis_prefix=request.getfixturevalue("redis_prefix"),
             )
@@ -191,6 +192,7 @@ async def directory(request: pytest.FixtureRequest) -> AsyncIterator[Directory]:
         return
     config = Config(
         redis_url=redis_url(request),
+        redis_timeout_ms=PATIENT_MS,
         redis_cluster=request.param.startswith("redis_cluster"),
         redis_prefix=request.getfixturevalue("redis_prefix"),
     )

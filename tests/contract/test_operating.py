@@ -19,7 +19,7 @@ from gameserver.errors import KeysUnavailable, StoreUnavailable
 from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
 from gameserver.operating import ASKED, AuditLog, AuditRecord, Ban, BanStore
-from tests.contract.test_match_store import REDIS_TLS, redis_url
+from tests.contract.test_match_store import PATIENT_MS, REDIS_TLS, redis_url
 from tests.fakes.memory_keys import MemoryKms, data_keys
 from tests.fakes.memory_operating import MemoryAudit, MemoryBanStore
 
@@ -58,7 +58,11 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[redis_client.C
     if request.param == "memory":
         yield None
         return
-    config = Config(redis_url=redis_url(request), redis_cluster=request.param == "redis_cluster")
+    config = Config(
+        redis_url=redis_url(request),
+        redis_timeout_ms=PATIENT_MS,
+        redis_cluster=request.param == "redis_cluster",
+    )
     client = redis_client.connect(config, name="operating", connections_max=4)
     await redis_client.begin(client)
     yield client

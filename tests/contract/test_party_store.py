@@ -18,7 +18,7 @@ from gameserver.lobby import party as rules
 from gameserver.lobby.party_desk import PartyDesk
 from gameserver.metrics import Metrics
 from gameserver.parties import INVITES_MAX, Found, Party, PartyId, PartyRefused, PartyStore, Wrote
-from tests.contract.test_match_store import STORES, redis_url
+from tests.contract.test_match_store import PATIENT_MS, STORES, redis_url
 from tests.fakes.clock import EPOCH_MS, LoopClock, SeededEntropy
 from tests.fakes.memory_hosting import MemoryHosting
 from tests.fakes.memory_parties import MemoryParties, MemoryPartyNews, NoTickets
@@ -55,8 +55,8 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
         return
     config = Config(
         redis_url=redis_url(request),
+        redis_timeout_ms=PATIENT_MS,
         redis_cluster=request.param.startswith("redis_cluster"),
-        redis_timeout_ms=20_000,
     )
     client = redis_client.connect(config, name="parties", connections_max=8)
     await redis_client.begin(client)

@@ -16,7 +16,7 @@ from gameserver.errors import StoreUnavailable
 from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
 from gameserver.revocation import Revocation, RevocationLog
-from tests.contract.test_match_store import REDIS_TLS, redis_url
+from tests.contract.test_match_store import PATIENT_MS, REDIS_TLS, redis_url
 from tests.fakes.memory_revocations import MemoryRevocationLog
 
 NOW_MS = time.time_ns() // 1_000_000
@@ -29,6 +29,7 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[RevocationLog]:
         return
     config = Config(
         redis_url=redis_url(request),
+        redis_timeout_ms=PATIENT_MS,
         redis_cluster=request.param == "redis_cluster",
         redis_prefix=request.getfixturevalue("redis_prefix"),
     )

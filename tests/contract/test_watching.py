@@ -13,7 +13,7 @@ from gameserver.devstack.process import free_port
 from gameserver.errors import StoreUnavailable
 from gameserver.metrics import Metrics
 from gameserver.watching import KEPT_MS, SAMPLE_MS, SAMPLES_MAX, FigureStore, Sample
-from tests.contract.test_match_store import REDIS_TLS, redis_url
+from tests.contract.test_match_store import PATIENT_MS, REDIS_TLS, redis_url
 from tests.fakes.memory_watching import MemoryFigures
 
 KINDS = ["memory", "redis", "redis_cluster", REDIS_TLS]
@@ -34,7 +34,11 @@ async def store(request: pytest.FixtureRequest, redis_prefix: str) -> AsyncItera
     if request.param == "memory":
         yield MemoryFigures()
         return
-    config = Config(redis_url=redis_url(request), redis_cluster=request.param == "redis_cluster")
+    config = Config(
+        redis_url=redis_url(request),
+        redis_timeout_ms=PATIENT_MS,
+        redis_cluster=request.param == "redis_cluster",
+    )
     client = redis_client.connect(config, name="figures", connections_max=2)
     await redis_client.begin(client)
     yield RedisFigures(client, prefix=redis_prefix, clock=SetClock(), metrics=Metrics())
