@@ -58,7 +58,10 @@ scan: $(STAMP) $(SCANNER) ## Hold deploy/cloudformation to the policies of check
 .PHONY: scan
 
 test: $(COMPILED) $(SCANNER) ## Set up and run all tests, with services of their own; ARGS="tests/wire -k delta"
-	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m "not campaign" $(ARGS)
+
+mutations: $(COMPILED) ## Break the system in the ways that take the simulation longest to find, about 2 minutes
+	$(PY) -m pytest -n $(TEST_PROCESSES) -m campaign tests/sim $(ARGS)
 
 sim: $(COMPILED) ## Play SEEDS=100 simulated histories of a whole cluster, with faults
 	@$(PY) -m tests.sim --seeds $(or $(SEEDS),100) $(ARGS)
@@ -115,4 +118,4 @@ clean: ## Remove the venv, caches and the development data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f gameserver/*/*.so
 
-.PHONY: help setup run swarm test sim chaos fuzz check docs lock bench failover format clean sbom audit
+.PHONY: help setup run swarm test mutations sim chaos fuzz check docs lock bench failover format clean sbom audit

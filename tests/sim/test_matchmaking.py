@@ -77,6 +77,7 @@ def test_a_player_who_gets_a_second_ticket_is_caught(monkeypatch: pytest.MonkeyP
     caught(OneTicketAPlayer, "has the tickets")
 
 
+@pytest.mark.campaign
 def test_a_late_ticket_that_is_not_kept_out_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A note without its ticket gives way, but the ticket comes after all."""
     clear = Lobby._clear
@@ -106,11 +107,13 @@ def test_a_ticket_that_is_lost_with_its_proposal_is_caught() -> None:
     caught(NoTicketIsLost, "is lost", matchmaking_type=Mutant)
 
 
+@pytest.mark.campaign
 def test_a_stranger_in_a_booked_seat_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reserved, "takes", lambda self, player, now_ms: True)
     caught(SeatsAreKept, "sit there")
 
 
+@pytest.mark.campaign
 def test_a_proposal_that_nobody_takes_up_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A master who forgets what its predecessor had claimed."""
     load = Table._load

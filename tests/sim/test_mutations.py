@@ -199,6 +199,7 @@ def test_an_event_that_is_applied_twice_is_caught(monkeypatch: pytest.MonkeyPatc
     caught(AppliedOnce, "was applied twice")
 
 
+@pytest.mark.campaign
 def test_a_message_that_is_deleted_before_it_is_stored_is_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -275,6 +276,7 @@ def test_an_event_that_nobody_committed_is_caught(monkeypatch: pytest.MonkeyPatc
     caught(AppliedOnce, "applied but never committed")
 
 
+@pytest.mark.campaign
 def test_a_message_that_is_never_deleted_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     async def forgetful(self: WorkerQueue, messages: Sequence[Message]) -> list[Message]:
         return []
@@ -294,6 +296,7 @@ def test_a_match_that_moves_no_more_is_caught(monkeypatch: pytest.MonkeyPatch) -
     caught(None, "stands at", seeds=1)
 
 
+@pytest.mark.campaign
 def test_an_outbox_that_loses_records_is_caught() -> None:
     class Mutant(WatchedStore):
         def write(self, row: Row, commit: Commit) -> None:
@@ -345,6 +348,7 @@ def test_a_match_that_stays_paused_is_caught(monkeypatch: pytest.MonkeyPatch) ->
     caught(None, "still paused|has seen nothing")
 
 
+@pytest.mark.campaign
 def test_a_match_that_is_never_forgotten_is_caught() -> None:
     class Mutant(WatchedStore):
         async def forget(self, lease: Any) -> bool:
@@ -353,6 +357,7 @@ def test_a_match_that_is_never_forgotten_is_caught() -> None:
     caught(None, "not forgotten", store_type=Mutant)
 
 
+@pytest.mark.campaign
 def test_a_turn_that_dies_with_its_sweeper_is_caught() -> None:
     """Then nobody looks for matches without an owner any more."""
 

@@ -14,7 +14,7 @@ import pytest
 from tests.sim.loop import Deadlock, run
 from tests.sim.world import simulate
 
-SEEDS = 12
+SEEDS = 4
 """A slice; `make sim SEEDS=1000` plays more."""
 ROOT = Path(__file__).parents[2]
 
