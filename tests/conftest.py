@@ -56,6 +56,7 @@ SLOW_FIRST = (
     "tests/devstack",
     "tests/scaffold",
     "tests/docs",
+    "tests/botswarm",
 )
 """Whole files go to a process: one that takes minutes and begins last is waited for by all."""
 

@@ -18,7 +18,7 @@ from gameserver.errors import StoreUnavailable, TokenRefused
 from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
 from gameserver.ports import Identity
-from tests.adapters.ws_peer import until
+from tests.contract.silence import silent_server
 from tests.fakes.memory_keys import MemoryKms, data_keys
 
 IDENTITY = Identity(
@@ -130,22 +130,11 @@ async def test_no_store(unused_tcp_port: int) -> None:
 
 
 async def test_a_store_that_does_not_answer() -> None:
-    connected = []
-
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connected.append(writer)
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(mute, "127.0.0.1", 0)
-    redis = Redis(
-        port=server.sockets[0].getsockname()[1], socket_timeout=0.05, retry=Retry(NoBackoff(), 0)
-    )
-    with pytest.raises(StoreUnavailable):
-        await tickets(redis, "gs").redeem("a" * 22)
-    await redis.aclose()
-    await until(lambda: connected)
-    server.close()
+    async with silent_server() as port:
+        redis = Redis(port=port, socket_timeout=0.05, retry=Retry(NoBackoff(), 0))
+        with pytest.raises(StoreUnavailable):
+            await tickets(redis, "gs").redeem("a" * 22)
+        await redis.aclose()
 
 
 async def test_a_sealed_ticket_cannot_be_read_in_redis(redis, redis_prefix) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,10 @@ async def test_a_question_without_an_answer_is_a_lost_connection(redis_prefix: s
     """A server that takes the order to track, and says nothing: who knows whether it does."""
     asked: list[bytes] = []
 
+    writers: list[asyncio.StreamWriter] = []
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         while (line := await reader.readline()).startswith(b"*"):
             words = []
             for _ in range(int(line[1:])):
@@ -183,7 +186,6 @@ async def test_a_question_without_an_answer_is_a_lost_connection(redis_prefix: s
                 writer.write(b"%1\r\n$5\r\nproto\r\n:3\r\n")
             elif words[:2] != [b"CLIENT", b"TRACKING"]:
                 writer.write(b"+OK\r\n")
-        writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -193,6 +195,10 @@ async def test_a_question_without_an_answer_is_a_lost_connection(redis_prefix: s
         assert not one.watches()
         assert one.metrics.cache_errors >= 1
         assert b"PING" not in asked
+    for writer in writers:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 @pytest.mark.timeout(180)

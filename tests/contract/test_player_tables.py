@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from gameserver.errors import TableUnavailable
 from gameserver.ids import PlayerId, SessionId
 from gameserver.metrics import Metrics
 from gameserver.players.port import ProfileStore, SessionRecord, SessionStore, StoredProfile
+from tests.contract.silence import silent_server
 from tests.fakes.memory_tables import MemoryProfiles, MemorySessions
 
 NOW_MS = 1_800_000_000_000
@@ -226,14 +227,10 @@ async def test_in_the_end_it_is_unavailable(player: PlayerId, answer: tuple[int,
 
 
 async def test_a_call_has_a_time_limit(player: PlayerId) -> None:
-    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(hang, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    config = Config(dynamodb_endpoint_url=url, dynamodb_timeout_ms=200)
-    async with server, DynamoDb(config, metrics=Metrics()) as db:
+    async with AsyncExitStack() as stack:
+        url = f"http://127.0.0.1:{await stack.enter_async_context(silent_server())}"
+        config = Config(dynamodb_endpoint_url=url, dynamodb_timeout_ms=200)
+        db = await stack.enter_async_context(DynamoDb(config, metrics=Metrics()))
         store = DynamoSessions(db, table="sessions", clock=Wall())
         for call in (
             store.put(record(player)),

@@ -128,4 +128,7 @@ def test_a_scenario_is_played_and_reported(stack: Stack, swarm: Swarm, tmp_path:
     same = [str(swarm.report)] * 2
     command = [sys.executable, "-m", "botswarm", "compare", *same]
     compared = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert compared.returncode == 0, compared.stdout + compared.stderr
+    # 3: this machine was too busy for the bots, so that the figures mean nothing.
+    expected = 3 if figures["saturated"] else 0
+    assert compared.returncode == expected, compared.stdout + compared.stderr
+    assert "not worse" in compared.stdout
