@@ -13,7 +13,7 @@ TEST_PROCESSES ?= 3
 # modules anew, half a second of CPU every time.
 export PYTHONDONTWRITEBYTECODE :=
 
-LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
 

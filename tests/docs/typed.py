@@ -15,11 +15,12 @@ import os
 import re
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.heard import Heard
 
 WAIT_S = 120
 _FENCE = re.compile(r"^(```+)\w*\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
@@ -51,28 +52,11 @@ def patched(text: str, diff: str) -> str:
     return text
 
 
-class Terminal:
+class Terminal(Heard):
     """Commands that run beside the test; ``output`` is all that they have printed."""
 
     def __init__(self, script: str, *, directory: Path, environ: Mapping[str, str]) -> None:
-        self.output = ""
-        self.process = subprocess.Popen(
-            ["sh", "-euc", script],
-            cwd=directory,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as lines:
-            for line in lines:
-                self.output += line
+        super().__init__(["sh", "-euc", script], directory=directory, environ=environ)
 
     def wait_for(self, lines: str) -> None:
         """Until each of ``lines`` has been printed, in their order. Raises ``AssertionError``."""

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -14,34 +13,19 @@ import psutil
 import pytest
 
 from gameserver.devstack.settings import variable
+from tests.heard import Heard
 
 ROOT = Path(__file__).parents[2]
 
 
-class Run:
+class Run(Heard):
     """``python -m gameserver.devstack run`` in a directory of its own."""
 
     def __init__(self, directory: Path, ports: dict[str, int]) -> None:
         environ = dict(os.environ, RUN_DIR=str(directory), COLUMNS="200")
         environ.update({variable(name): str(port) for name, port in ports.items()})
-        self.output = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "gameserver.devstack", "run"],
-            cwd=ROOT,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as lines:
-            for line in lines:
-                self.output += line
+        argv = [sys.executable, "-m", "gameserver.devstack", "run"]
+        super().__init__(argv, directory=ROOT, environ=environ)
 
     def wait_for(self, text: str, *, timeout_s: float = 90) -> None:
         deadline = time.monotonic() + timeout_s
