@@ -11,46 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from gameserver.game.contract import PlayerInput
 from gameserver.games.arena_maps import Map
+from gameserver.games.arena_state import Body
 from gameserver.games.arena_types import Move
-from gameserver.ids import PlayerId
 
 SPEED, SPEED_DIAGONAL = 44, 31  # units a tick along an axis, and along each of two
 HOLD_TICKS = 10  # who is late goes on so long by the last input
 FORGET_TICKS = 20  # what was not heard of for so long does not count when it comes
 EARLY_TICKS = 8  # so many inputs more than ticks are steps: after a stall the first comes late
 SPARE_TICKS = 20  # a tick that was behind for so long is given up
-
-
-class Body(msgspec.Struct, array_like=True, gc=False):
-    """A fighter. Names that end in ``_until`` are ticks; dead while ``health`` is 0.
-
-    ``x``, ``y``: where inputs have led it; everybody sees it ``ahead_x``, ``ahead_y`` from there,
-    ``ahead`` steps by the last input. ``paid_tick``: each input pays for one tick, and this is the
-    last that is paid for; ``late``: for how many ticks in a row it was not the present one.
-    """
-
-    id: PlayerId
-    x: int = 0
-    y: int = 0
-    move: Move = Move()  # the last input
-    fired: bool = False  # some input of this tick holds the trigger
-    health: int = 0
-    kills: int = 0
-    deaths: int = 0
-    held_until: int = 0
-    reload_until: int = 0
-    shield_until: int = 0
-    rapid_until: int = 0
-    dead_until: int = 0
-    ahead_x: int = 0
-    ahead_y: int = 0
-    ahead: int = 0
-    paid_tick: int = 0
-    late: int = 0
 
 
 def walk(bodies: dict[int, Body], plan: Map, inputs: Sequence[PlayerInput[Move]], now: int) -> None:

@@ -9,6 +9,10 @@ from libc.string cimport memcmp, memcpy
 cdef enum:
     DELTA_EXTRA_BYTES = 16  # as in ``cut``
     STEPS_PER_ENTRY = 64
+    INT_MAX_BYTES = 9
+    FRAME_HEADER_MAX = 10
+    DELTA_VALUES = 9
+    FIELDS_TOLD_MAX = 64
 
 ctypedef const uint8_t *Bytes
 
@@ -142,6 +146,43 @@ cdef inline uint8_t *_write(uint8_t *out, Span span) noexcept nogil:
     return out + span.size
 
 
+cdef uint8_t *_write_int(uint8_t *out, long long value) noexcept nogil:
+    """A whole number, as short as msgpack has it."""
+    cdef int size, index
+    if -32 <= value < 128:
+        out[0] = <uint8_t> value
+        return out + 1
+    if value >= 0:
+        size = 1 if value < 0x100 else 2 if value < 0x10000 else 4 if value >> 32 == 0 else 8
+        out[0] = 0xCC if size == 1 else 0xCD if size == 2 else 0xCE if size == 4 else 0xCF
+    else:
+        size = 1 if value >= -0x80 else 2 if value >= -0x8000 else 4 if value >> 31 == -1 else 8
+        out[0] = 0xD0 if size == 1 else 0xD1 if size == 2 else 0xD2 if size == 4 else 0xD3
+    for index in range(size):
+        out[1 + index] = <uint8_t> (value >> (8 * (size - 1 - index)))
+    return out + 1 + size
+
+
+cdef uint8_t *_frame_before(uint8_t *payload, Py_ssize_t size) noexcept nogil:
+    """Write the header of a binary frame before ``payload``: RFC 6455, section 5.2."""
+    cdef uint8_t *start
+    cdef int index
+    if size < 126:
+        start = payload - 2
+        start[1] = <uint8_t> size
+    elif size < 0x10000:
+        start = payload - 4
+        start[1] = 126
+        start[2], start[3] = <uint8_t> (size >> 8), <uint8_t> size
+    else:
+        start = payload - FRAME_HEADER_MAX
+        start[1] = 127
+        for index in range(8):
+            start[2 + index] = <uint8_t> (size >> (8 * (7 - index)))
+    start[0] = 0x82
+    return start
+
+
 cdef inline bint _same(Span a, Span b) noexcept nogil:
     return a.size == b.size and memcmp(a.at, b.at, a.size) == 0
 
@@ -151,6 +192,8 @@ cdef class Cut:
 
     cdef readonly bytes whole
     cdef readonly object tables
+    cdef unsigned long long table_bits  # which fields are tables, once compared
+    cdef bint told
 
     def __init__(self, bytes whole, tables):
         self.whole = whole
@@ -158,6 +201,32 @@ cdef class Cut:
 
     def changes(self, Cut base):
         """See ``cut.PlainCut.changes``. Raises ``ValueError`` for bytes that are not of a view."""
+        return self._compared(base, None, 0, 0, 0, 0, 0)
+
+    def delta(
+        self,
+        Cut base,
+        long long tag,
+        long long epoch,
+        long long tick,
+        long long server_ms,
+        list acks not None,
+        long long base_tick,
+    ):
+        """See ``cut.PlainCut.delta``. Raises ``ValueError`` for bytes that are not of a view."""
+        return self._compared(base, acks, tag, epoch, tick, server_ms, base_tick)
+
+    cdef object _compared(
+        self,
+        Cut base,
+        list acks,
+        long long tag,
+        long long epoch,
+        long long tick,
+        long long server_ms,
+        long long base_tick,
+    ):
+        """The changes alone, or, with ``acks``, the whole frame."""
         cdef Bytes new = <Bytes> PyBytes_AS_STRING(self.whole)
         cdef Bytes old = <Bytes> PyBytes_AS_STRING(base.whole)
         cdef Bytes new_end = new + PyBytes_GET_SIZE(self.whole)
@@ -171,7 +240,10 @@ cdef class Cut:
             return None
         # An entry takes two bytes at least, so there are at most half as many as bytes.
         cdef Py_ssize_t room = (new_end - new) // 2 + (old_end - old) // 2 + 2
-        cdef Py_ssize_t capacity = 3 * (new_end - new) + (old_end - old) + 64
+        cdef Py_ssize_t head = 0
+        if acks is not None:
+            head = FRAME_HEADER_MAX + INT_MAX_BYTES * (DELTA_VALUES + len(acks))
+        cdef Py_ssize_t capacity = head + 3 * (new_end - new) + (old_end - old) + 64
         cdef void *memory = malloc(
             room * (sizeof(Span) + sizeof(Entry)) + (count + 1) * (sizeof(Span) + sizeof(Table))
             + capacity
@@ -183,15 +255,34 @@ cdef class Cut:
         cdef Span *fields = spans + room
         cdef Table *tables = <Table *> (fields + count + 1)
         cdef uint8_t *out = <uint8_t *> (tables + count + 1)
+        cdef uint8_t *start = out + (FRAME_HEADER_MAX if head else 0)
+        cdef uint8_t *at = start
+        cdef uint8_t *end
         try:
-            return self._changes(
-                new, new_end, old, old_end, count, entries, spans, fields, tables, out
+            if head:
+                at[0] = 0x90 | DELTA_VALUES
+                at = _write_int(at + 1, tag)
+                at = _write_int(at, epoch)
+                at = _write_int(at, tick)
+                at = _write_int(at, server_ms)
+                at = _write_header(at, 0x90, 0xDC, len(acks))
+                for ack in acks:
+                    at = _write_int(at, ack)
+                at = _write_int(at, base_tick)
+            end = self._changes(
+                base, new, new_end, old, old_end, count, entries, spans, fields, tables, at
             )
+            if end == NULL:
+                return None
+            if head:
+                start = _frame_before(start, end - start)
+            return PyBytes_FromStringAndSize(<char *> start, end - start)
         finally:
             free(memory)
 
-    cdef object _changes(
+    cdef uint8_t *_changes(
         self,
+        Cut base,
         Bytes new,
         Bytes new_end,
         Bytes old,
@@ -202,12 +293,17 @@ cdef class Cut:
         Span *fields,
         Table *tables,
         uint8_t *out,
-    ):
+    ) except? NULL:
+        """Write the changes to ``out``; past them, or NULL where a delta is not worth it."""
         cdef Py_ssize_t field, changed_fields = 0, table_count = 0, used = 0
         cdef Py_ssize_t tables_changed = 0, tables_gone = 0, index
         cdef Bytes value, old_value
         cdef Span name, old_name, both, old_both
         cdef Table *table
+        cdef bint is_table
+        # Fields of the same names in the same order: looked up once in a view's life.
+        cdef bint told = base.told and base.tables is self.tables
+        cdef unsigned long long bits = 0
         for field in range(count):
             value = _skip(new, new_end)
             old_value = _skip(old, old_end)
@@ -216,12 +312,18 @@ cdef class Cut:
             name.at, name.size = new, value - new
             old_name.at, old_name.size = old, old_value - old
             if not _same(name, old_name):
-                return None
+                return NULL
             new = _skip(value, new_end)
             old = _skip(old_value, old_end)
             if new == NULL or old == NULL:
                 raise ValueError("a view is cut short")
-            if PyBytes_FromStringAndSize(<char *> name.at, name.size) not in self.tables:
+            if told:
+                is_table = base.table_bits >> field & 1
+            else:
+                is_table = PyBytes_FromStringAndSize(<char *> name.at, name.size) in self.tables
+            if is_table and field < FIELDS_TOLD_MAX:
+                bits |= 1ULL << field
+            if not is_table:
                 both.at, both.size = name.at, new - name.at
                 old_both.at, old_both.size = old_name.at, old - old_name.at
                 if not _same(both, old_both):
@@ -238,6 +340,7 @@ cdef class Cut:
             tables_changed += table.changed_end > table.changed
             tables_gone += table.gone_end > table.gone
 
+        self.told, self.table_bits = count <= FIELDS_TOLD_MAX, bits
         cdef uint8_t *at = _write_header(out, 0x80, 0xDE, changed_fields)
         for field in range(changed_fields):
             at = _write(at, fields[field])
@@ -258,8 +361,8 @@ cdef class Cut:
                 for index in range(table.gone, table.gone_end):
                     at = _write(at, spans[index])
         if at - out + DELTA_EXTRA_BYTES >= PyBytes_GET_SIZE(self.whole):
-            return None
-        return PyBytes_FromStringAndSize(<char *> out, at - out)
+            return NULL
+        return at
 
 
 cdef Py_ssize_t _compare(

@@ -217,10 +217,11 @@ class Frame:
         return (self._deltas and self._deltas.get(base.tick)) or self._encoded_delta(base)
 
     def _encoded_delta(self, base: Frame) -> bytes:
-        payload = self._delta_payload(base)
-        if payload is None:
+        encoded = self._cut.delta(
+            base._cut, _DELTA, self.epoch, self.tick, self.server_ms, self._acks, base.tick
+        )
+        if encoded is None:
             return self.encoded(_MSGPACK, None)
-        encoded = server_frame(payload, text=False)
         if self._deltas is None:
             self._deltas = {}
         if len(self._deltas) < BASES_MAX:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gameserver.wire import cut
 from gameserver.wire.cut import Cut, PlainCut, tables_of
+from gameserver.wire.ws_frame import frame_size
 from tests.conftest import needs_compiled
 
 encode = msgspec.msgpack.Encoder().encode
@@ -104,6 +105,43 @@ def test_both_say_the_same_and_it_leads_to_the_new_view(pair: tuple[View, View])
         assert len(plain) + cut.DELTA_EXTRA_BYTES < len(encode(view))
 
 
+whole_numbers = st.one_of(
+    st.integers(0, 2**63 - 1),
+    st.sampled_from([0, 31, 127, 128, 255, 256, 65_535, 65_536, 2**31, 2**32 - 1, 2**32]),
+    st.sampled_from([-1, -32, -33, -128, -129, -32_768, -32_769, -(2**31), -(2**31) - 1, -(2**63)]),
+)
+
+
+@given(successive(), st.tuples(*[whole_numbers] * 5), st.lists(whole_numbers, max_size=40))
+def test_both_make_the_same_frame_of_a_delta(
+    pair: tuple[View, View], numbers: tuple[int, ...], acks: list[int]
+) -> None:
+    needs_compiled(Cut is not PlainCut)
+    base, view = pair
+    tables = tables_of(View)
+    tag, epoch, tick, server_ms, base_tick = numbers
+    plain, compiled = (
+        kind(encode(view), tables).delta(
+            kind(encode(base), tables), tag, epoch, tick, server_ms, acks, base_tick
+        )
+        for kind in (PlainCut, Cut)
+    )
+    assert plain == compiled
+    assert (plain is None) == (plain_and_compiled(base, view)[0] is None)
+
+
+@pytest.mark.parametrize("length", [10, 125, 126, 65_000, 66_000])
+@pytest.mark.parametrize("kind", [PlainCut, Cut], ids=["plain", "as_shipped"])
+def test_the_frame_of_a_delta_says_how_long_it_is(kind: Any, length: int) -> None:
+    view = encode(View(1, "x" * length, {1: Entity(1, "y" * 300)}, {}))
+    base = encode(View(1, "", {1: Entity(1, "y" * 300)}, {}))
+    frame = kind(view, tables_of(View)).delta(kind(base, tables_of(View)), 4, 1, 2, 3, [4], 1)
+    assert frame is not None
+    assert frame_size(frame, 0) == len(frame)
+    payload = frame[2 if length < 90 else 4 if length < 65_530 else 10 :]
+    assert msgspec.msgpack.decode(payload)[:7] == [4, 1, 2, 3, [4], 1, {"note": "x" * length}]
+
+
 def test_a_large_table_in_reverse_order_is_compared_in_reasonable_steps() -> None:
     needs_compiled(Cut is not PlainCut)
     entries = {number: Entity(number, "x" * 9) for number in range(20_000)}
@@ -139,8 +177,9 @@ def test_bytes_that_are_cut_short_or_damaged_never_crash(view: View, data: st.Da
     del whole[data.draw(st.integers(0, len(whole))) :]
     bad = Cut(bytes(whole), tables_of(View))
     for one, other in ((good, bad), (bad, good), (bad, bad)):
-        try:
-            changes = one.changes(other)
-        except ValueError:
-            continue
-        assert changes is None or isinstance(changes, bytes)
+        for make in (one.changes, lambda base, cut=one: cut.delta(base, 4, 1, 2, 3, [5], 1)):
+            try:
+                made = make(other)
+            except ValueError:
+                continue
+            assert made is None or isinstance(made, bytes)

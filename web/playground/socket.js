@@ -27,6 +27,8 @@ export class JsonSocket {
   close() { this.#socket.close(1000); }
 
   #send(message) {
+    // A socket that is closing says so later, by `onclose`; until then it takes nothing any more.
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
     const text = JSON.stringify(message);
     this.#socket.send(text);
     this.#heard("frame", { up: true, message, text });

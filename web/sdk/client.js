@@ -217,7 +217,10 @@ export class GameClient {
     this.#emit("status", { state: "waiting", attempt: this.#attempt, retryInMs, reason });
   }
 
-  #send(message) { this.#socket.send(encodeClient(message, this.#format)); }
+  #send(message) {
+    // A socket that is closing tells of it a moment later; what is sent meanwhile is lost anyway.
+    if (this.#socket.readyState === 1) this.#socket.send(encodeClient(message, this.#format));
+  }
 
   #ping() {
     if (performance.now() - this.#heardMs > SILENCE_MAX_MS) {
