@@ -11,8 +11,9 @@ from typing import ClassVar
 import msgspec
 
 from gameserver.game.contract import Game, Mode, Player, PlayerInput, Setup, Tick
-from gameserver.games.arena import Arena, ArenaState
+from gameserver.games.arena import Arena
 from gameserver.games.arena_maps import MAPS, TILE
+from gameserver.games.arena_state import ArenaState
 from gameserver.games.arena_types import ArenaView, Fighter, Move
 
 ROOM_SIZES = (2, 8, 32, 100)

@@ -8,6 +8,7 @@ usual is handed over untouched to the same methods that ``plain`` calls for ever
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from gameserver.game.fields cimport offset_of, read, read_int
 from libc.errno cimport EAGAIN, EINTR, errno
 
 cdef extern from "sys/socket.h" nogil:
@@ -41,13 +42,25 @@ cdef class Line:
     cdef public int usual_max
     cdef public long prepaid
     cdef public object decode
-    cdef public object input_type
+    cdef object kind  # of inputs
+    cdef Py_ssize_t seq_at
+    cdef Py_ssize_t data_at
     cdef public object base
     cdef public object connection
     cdef public object outgoing
 
     def __cinit__(self):
         self.fd = -1
+
+    @property
+    def input_type(self):
+        return self.kind
+
+    @input_type.setter
+    def input_type(self, kind):
+        if kind is not None:
+            self.seq_at, self.data_at = offset_of(kind, "seq"), offset_of(kind, "data")
+        self.kind = kind
 
 
 cdef class Member:
@@ -77,13 +90,8 @@ cdef class Member:
 @cython.no_gc
 @cython.freelist(256)
 cdef class Given:
-    """See ``plain.Given``. One is made for every input: it cannot be part of a cycle, so the
-    collector need not know of it."""
-
-    cdef readonly object player_id
-    cdef readonly long seat
-    cdef readonly long long seq
-    cdef readonly object data
+    """See ``plain.Given``; its fields are in ``_fast.pxd``. One is made for every input: it cannot
+    be part of a cycle, so the collector need not know of it."""
 
     def __init__(self, player_id, seat, seq, data):
         self.player_id = player_id
@@ -159,22 +167,22 @@ cdef long _take(
     for at in range(HEADER, size):
         buffer[at] ^= buffer[2 + ((at - HEADER) & 3)]
     payload = PyBytes_FromStringAndSize(<char *> buffer + HEADER, size - HEADER)
-    if line.input_type is not None and line.prepaid > 0:
+    if line.kind is not None and line.prepaid > 0:
         try:
             message = line.decode(payload)
         except Exception:
             message = None  # The session finds out what is wrong with it, and answers.
-        if type(message) is line.input_type:
+        if type(message) is line.kind:
             if member.queued_tick != tick:
                 member.queued_tick = tick
                 member.queued = 0
-            seq = message.seq
+            seq = read_int(message, line.seq_at)
             if seq > member.input_seq and member.queued < inputs_max:
                 given = Given.__new__(Given)
                 given.player_id = member.player_id
                 given.seat = member.seat
                 given.seq = seq
-                given.data = message.data
+                given.data = read(message, line.data_at)
                 inputs.append(given)
                 member.queued += 1
                 member.input_seq = seq
@@ -182,6 +190,18 @@ cdef long _take(
                 return 1
     line.connection.deliver(payload)
     return 0
+
+
+def acknowledge(list acks not None, inputs):
+    """See ``plain.acknowledge``."""
+    cdef Given usual
+    cdef Py_ssize_t count = len(acks)
+    for given in inputs:
+        if type(given) is Given and 0 <= (<Given> given).seat < count:
+            usual = given
+            acks[usual.seat] = usual.seq
+        else:
+            acks[given.seat] = given.seq
 
 
 def spread(tuple present, frame, bytes usual, usual_base, metrics, failed):

@@ -1,7 +1,8 @@
 """What a tick touches of each player, and the two loops over the players of a match.
 
-    collect   before the step: read every socket once ──► inputs
-    spread    after it: the newest frame ──► every socket
+    collect       before the step: read every socket once ──► inputs
+    acknowledge   after it: which inputs are in the state
+    spread        the newest frame ──► every socket
 
 ``Line`` is one connection's share, ``Member`` one seat's. They lie open on purpose: connection,
 session and match each keep their own part of them up to date, so that the loops need not ask.
@@ -11,7 +12,7 @@ This module states the meaning and is complete. ``_fast`` does the same with the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -152,6 +153,12 @@ def collect(
                 line.connection.poll()
             except Exception:
                 failed()
+
+
+def acknowledge(acks: list[int], inputs: Sequence[Given]) -> None:
+    """Note by seat the last of ``inputs`` that is in the state now."""
+    for given in inputs:
+        acks[given.seat] = given.seq
 
 
 def spread(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gameserver.config import Config
 from gameserver.errors import JoinRefused
 from gameserver.game.contract import LeaveReason, Player
-from gameserver.hot import Given, Member, collect, spread
+from gameserver.hot import Given, Member, acknowledge, collect, spread
 from gameserver.ids import PlayerId
 from gameserver.match.admission import Admission
 from gameserver.match.checkpoint import Checkpoint, SeatHolder
@@ -264,9 +264,7 @@ class Attendance:
 
     def acknowledge(self, inputs: Sequence[Given]) -> None:
         """These inputs are in the state now. Those of a player who has left are not among them."""
-        acks = self.roster.acks
-        for given in inputs:
-            acks[given.seat] = given.seq
+        acknowledge(self.roster.acks, inputs)
 
     def show(self) -> None:
         """One frame for all present, or one each where the game hides something."""

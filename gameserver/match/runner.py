@@ -282,7 +282,7 @@ class Runner:
             self.inputs = []
             metrics.inputs_received += len(inputs)
         try:
-            play.step(inputs, self.time_ms)
+            play.step(inputs, self.pacer.time_ms(play.tick))
             if inputs:
                 self.attendance.acknowledge(inputs)
             if self.attendance.roster.audience:

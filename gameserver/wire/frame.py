@@ -121,8 +121,8 @@ class Broadcast:
 
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────
 
-_SNAPSHOT = to_client.Snapshot.__struct_config__.tag
-_DELTA = to_client.Delta.__struct_config__.tag
+_SNAPSHOT = cast(int, to_client.Snapshot.__struct_config__.tag)
+_DELTA = cast(int, to_client.Delta.__struct_config__.tag)
 # A message is put together from an array's header, its first values, and what a `Cut` has encoded.
 _ARRAY_OF_6, _ARRAY_OF_9 = b"\x96", b"\x99"
 _JSON_FIELDS = {

@@ -4,7 +4,9 @@ import msgspec
 import pytest
 
 from gameserver.game.contract import LeaveReason
-from gameserver.games.arena import (
+from gameserver.games.arena_body import EARLY_TICKS, HOLD_TICKS, SPARE_TICKS, SPEED
+from gameserver.games.arena_maps import MAPS, TILE
+from gameserver.games.arena_plain import (
     DAMAGE,
     HEALTH_MAX,
     PICKUP_TICKS,
@@ -12,8 +14,7 @@ from gameserver.games.arena import (
     RESPAWN_TICKS,
     SHIELD_TICKS,
 )
-from gameserver.games.arena_body import EARLY_TICKS, HOLD_TICKS, SPARE_TICKS, SPEED, Body
-from gameserver.games.arena_maps import MAPS, TILE
+from gameserver.games.arena_state import Body
 from gameserver.games.arena_types import Kill, Lead, Move
 from gameserver.wire.codec import Format
 from gameserver.wire.frame import Frame

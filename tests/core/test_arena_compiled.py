@@ -134,7 +134,7 @@ def test_more_fighters_than_the_compiled_form_takes() -> None:
     crowd = Played("bench", 8)
     for seat in range(8, 200):
         crowd.state.bodies[seat] = Body(
-            id=PlayerId(str(seat)), x=1_000 + 120, y=1_000, health=100, held_until=10_000
+            id=PlayerId(str(seat)), x=1_120, y=600, health=100, held_until=10_000
         )
     aim = Move(0, 0, 0, True)
     crowd.state.bodies[8].x = 1_000

@@ -73,6 +73,7 @@ async def play(
 ) -> Told:
     patch = pytest.MonkeyPatch()
     patch.setattr(attendance, "collect", module.collect)
+    patch.setattr(attendance, "acknowledge", module.acknowledge)
     patch.setattr(attendance, "spread", module.spread)
     told = Told([bytearray() for _ in formats])
     players: list[Player] = []
@@ -231,6 +232,7 @@ def test_who_is_gone_is_noticed() -> None:
     async def gone(module: ModuleType) -> tuple[int, bool]:
         patch = pytest.MonkeyPatch()
         patch.setattr(attendance, "collect", module.collect)
+        patch.setattr(attendance, "acknowledge", module.acknowledge)
         patch.setattr(attendance, "spread", module.spread)
         try:
             async with House() as house:

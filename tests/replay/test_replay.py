@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gameserver.game.contract import AnyGame, Player, PlayerInput, Tick
-from gameserver.games.arena import Arena, ArenaState
+from gameserver.games.arena import Arena
+from gameserver.games.arena_state import ArenaState
 from gameserver.games.arena_types import Move
 from gameserver.hosting import Terms
 from gameserver.ids import MatchId, PlayerId
