@@ -32,7 +32,8 @@ $(STAMP): requirements-dev.lock
 	@touch $@
 
 # The hot path in C, where there is a compiler; else it runs in Python, and this says so.
-$(COMPILED): $(STAMP) gameserver/hot/_fast.pyx gameserver/wire/_cut.pyx persistence_worker/_usual.pyx
+$(COMPILED): $(STAMP) gameserver/hot/_fast.pyx gameserver/wire/_cut.pyx gameserver/games/_arena.pyx \
+  persistence_worker/_usual.pyx gameserver/game/fields.pxd gameserver/hot/_fast.pxd
 	@$(PY) -m gameserver.devstack.compile
 	@touch $@
 

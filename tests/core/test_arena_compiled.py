@@ -17,6 +17,7 @@ from gameserver.games.arena_state import Body
 from gameserver.games.arena_types import Move
 from gameserver.hot import Given, plain
 from gameserver.ids import PlayerId
+from tests.conftest import needs_compiled
 
 TICKS = 1_200
 PLAIN = {
@@ -39,8 +40,7 @@ class Input(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def compiled() -> None:
-    """There is a C compiler wherever the tests run."""
-    assert arena.COMPILED
+    needs_compiled(arena.COMPILED)
 
 
 class Played:

@@ -56,7 +56,9 @@ def build(directory: Path, *, defect: bool = False) -> None:
         made = _file(directory, module_name(source))
         code, text = made.with_suffix(".c"), made.with_suffix(".pyx")
         text.write_text(_with_defect(source) if defect else (ROOT / source).read_text())
-        _call([sys.executable, "-m", "cython", "-3", str(text), "-o", str(code)])
+        # Under its own name, or it would not be the module that its header speaks of.
+        name = ["--module-name", module_name(source), "-I", str(ROOT)]
+        _call([sys.executable, "-m", "cython", "-3", *name, str(text), "-o", str(code)])
         include = f"-I{sysconfig.get_path('include')}"
         compiled = made.with_suffix(".o")
         watched = [*SANITIZERS, "-fsanitize-coverage=trace-pc"]

@@ -1,0 +1,129 @@
+"""docs/compile-rules.md, compiled; and what ``gameserver.game.fields`` refuses."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gameserver.devstack.compile import ROOT
+from tests.conftest import needs_compiled
+
+PAGE = ROOT / "docs" / "compile-rules.md"
+PLAYED = """
+from my_game import _loops, game, loops
+from my_game.state import Ball
+
+assert game.fly is _loops.fly
+both = [{1: Ball(5, -9), 2: Ball(3, 4)} for _ in range(2)]
+for _ in range(1_000):
+    _loops.fly(both[0], 100)
+    loops.fly(both[1], 100)
+    assert both[0] == both[1]
+assert both[0][1].x
+"""
+REFUSED = """
+from gameserver.game.fields cimport offset_of, read
+
+from my_game.state import Ball
+
+
+def at(kind, name):
+    return offset_of(kind, name)
+
+
+def get(ball, Py_ssize_t offset):
+    return read(ball, offset)
+"""
+REFUSING = """
+import msgspec
+from my_game import _refused
+from my_game.state import Ball
+
+
+class Other(msgspec.Struct):
+    y: int
+
+    @property
+    def twice(self):
+        return 2 * self.y
+
+
+def error(call, *given):
+    try:
+        call(*given)
+    except Exception as error:
+        return type(error).__name__
+    return None
+
+
+at = _refused.at(Ball, "dx")
+assert _refused.get(Ball(1, 7), at) == 7
+assert error(_refused.at, Ball, "y") == "AttributeError"
+assert error(_refused.at, Other, "twice") == "TypeError"
+half = Ball(1, 7)
+del half.dx
+assert error(_refused.get, half, at) == "AttributeError"
+"""
+
+
+def parts() -> dict[str, str]:
+    """The page's blocks by the file that they are."""
+    found = re.findall(r"<!-- compile: (\S+) -->\n```\w+\n(.*?)```\n", PAGE.read_text(), re.DOTALL)
+    return dict(found)
+
+
+@pytest.fixture(scope="module")
+def game(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with ``my_game``, as the page says."""
+    directory = tmp_path_factory.mktemp("compiled")
+    package = directory / "my_game"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    for name, text in parts().items():
+        if name != "run":
+            (package / name).write_text(text)
+    (package / "_refused.pyx").write_text(REFUSED)
+    return directory
+
+
+def run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=directory,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+
+
+def compiled(directory: Path, *files: str) -> None:
+    done = run(directory, "-m", "gameserver.devstack.compile", *files)
+    needs_compiled("no C compiler" not in done.stdout and "headers are" not in done.stdout)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_page_leads_to_loops_that_do_the_same(game: Path) -> None:
+    command = parts()["run"].split()
+    assert command[:3] == ["python", "-m", "gameserver.devstack.compile"]
+    compiled(game, *command[3:])
+    done = run(game, "-c", PLAYED)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_no_field_or_not_set_is_an_error(game: Path) -> None:
+    compiled(game, "my_game/_refused.pyx")
+    done = run(game, "-c", REFUSING)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_file_that_does_not_compile_is_named(game: Path) -> None:
+    (game / "my_game" / "_wrong.pyx").write_text("cdef nonsense(\n")
+    done = run(game, "-m", "gameserver.devstack.compile", "my_game/_wrong.pyx")
+    assert done.returncode == 1
+    assert done.stdout.startswith("my_game/_wrong.pyx is not compiled: ")
