@@ -24,6 +24,7 @@ from gameserver.devstack.valkey import Valkey
 from persistence_worker.migrate import migrate
 from tests.deploy.recorder import check_known, watching
 from tests.postgres_tls import TlsPostgres
+from tests.quick_start import forking
 from tests.redis_cluster import RedisCluster
 from tests.redis_tls import TlsRedis
 
@@ -83,6 +84,13 @@ def leaves_nothing_open() -> Iterator[None]:
 def calls_are_known() -> Iterator[None]:
     """A program calls nothing on AWS that its role's policies were not compared with."""
     with watching(check_known):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs_are_forks() -> Iterator[None]:
+    """Of a process that has imported them: they begin within a tenth of the CPU time."""
+    with forking():
         yield
 
 

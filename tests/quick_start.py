@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gameserver.devstack import process, stack
+from gameserver.devstack.emulation import Emulation
+from gameserver.devstack.process import DevstackError, Service, log_tail
+from gameserver.devstack.programs import Program
+from tests.zygote import IMPORTED
+
+_ROOT = Path(__file__).parents[1]
+_READ_AT_START = ("PYTHON", "LD_", "MALLOC_")
+"""Variables that begin so are read before a program runs: a fork does not heed them."""
+_HEEDED = ("PYTHONPATH", "PYTHONUNBUFFERED")
+
+
+class Child:
+    """What ``Service`` uses of ``subprocess.Popen``, of a process that another one started."""
+
+    def __init__(self, args: list[str], told: socket.socket) -> None:
+        self.args = args
+        self.returncode: int | None = None
+        self._told = told
+        first = told.recv(4)
+        if len(first) < 4:
+            raise OSError(f"{args} could not be forked")
+        [self.pid] = struct.unpack("!i", first)
+
+    def poll(self) -> int | None:
+        return self._read(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        code = self._read(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def _read(self, timeout_s: float | None) -> int | None:
+        if self.returncode is None:
+            asked = select.poll()
+            asked.register(self._told, select.POLLIN)
+            if asked.poll(None if timeout_s is None else timeout_s * 1000):
+                last = self._told.recv(4)
+                self.returncode = struct.unpack("!i", last)[0] if last else -signal.SIGKILL
+                self._told.close()
+        return self.returncode
+
+
+class Zygote:
+    """Begins when it is first used, and ends with this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: socket.socket | None = None
+
+    def fork(
+        self,
+        module: str,
+        words: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        log: Path,
+        death_signal: int,
+    ) -> Child:
+        """``python -m module words``; what it prints is appended to ``log``."""
+        request = {
+            "module": module,
+            "words": list(words),
+            "environ": dict(environ),
+            "log": str(log),
+            "cwd": os.getcwd(),
+            "death_signal": int(death_signal),
+        }
+        ours, theirs = socket.socketpair()
+        with self._lock, theirs:
+            if self._asked is None:
+                self._asked = self._begin()
+            socket.send_fds(self._asked, [json.dumps(request).encode()], [theirs.fileno()])
+        return Child([sys.executable, "-m", module, *words], ours)
+
+    def close(self) -> None:
+        """It ends, and all that it has forked."""
+        if self._asked is not None:
+            self._asked.close()
+
+    def _begin(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command = [sys.executable, "-m", "tests.zygote", str(theirs.fileno())]
+            begun = subprocess.Popen(
+                command, cwd=_ROOT, pass_fds=[theirs.fileno()], start_new_session=True
+            )
+        begun.returncode = 0  # Nobody waits for it: it ends when this process has.
+        return ours
+
+
+def _known(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list[str]] | None:
+    """The module and its words, if a fork does the same."""
+    if list(argv[:2]) != [sys.executable, "-m"] or argv[2] not in IMPORTED:
+        return None
+    if _read_at_start(environ) != _read_at_start(os.environ):
+        return None
+    return argv[2], list(argv[3:])
+
+
+def _read_at_start(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environ.items()
+        if name.startswith(_READ_AT_START) and name not in _HEEDED
+    }
+
+
+@contextmanager
+def forking() -> Iterator[None]:
+    """Meanwhile the programs of this repository that a stack starts are forks."""
+    zygote = Zygote()
+    as_usual, to_end_as_usual = Service._popen, process.run_to_end
+
+    def popen(service: Service, argv: list[str]) -> Any:
+        environ = service.environ()
+        known = _known(service.argv(), environ)
+        if known is None:
+            return as_usual(service, argv)
+        return zygote.fork(
+            *known,
+            environ=environ,
+            log=service.log,
+            death_signal=service.death_signal,
+        )
+
+    def to_end(
+        argv: list[str], *, name: str, log: Path, environ: Mapping[str, str], timeout_s: float = 60
+    ) -> None:
+        known = _known(argv, environ)
+        if known is None:
+            return to_end_as_usual(argv, name=name, log=log, environ=environ, timeout_s=timeout_s)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        child = zygote.fork(*known, environ=environ, log=log, death_signal=signal.SIGKILL)
+        try:
+            code = child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            raise DevstackError(f"{name} did not end within {timeout_s} s") from None
+        if code != 0:
+            raise DevstackError(f"{name} failed (exit code {code}):\n{log_tail(log)}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (Program, Emulation):
+            patch.setattr(kind, "_popen", popen, raising=False)
+        patch.setattr(stack, "run_to_end", to_end)
+        try:
+            yield
+        finally:
+            zygote.close()
