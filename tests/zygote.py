@@ -30,8 +30,12 @@ IMPORTED = {
     "persistence_worker": [
         "persistence_worker.__main__",
         "persistence_worker.service",
+        "persistence_worker.commands",
         "persistence_worker.migrate",
+        "aiobotocore.session",
+        "uvloop",
     ],
+    "playerdata": ["playerdata.__main__"],
 }
 """The programs: the module with ``main``, and what that one imports when it has begun to run."""
 _REQUEST_BYTES_MAX = 128 * 1024
@@ -89,11 +93,16 @@ def _become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(request["cwd"])
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    for number, name, flags in (
+        (0, "stdin", os.O_RDONLY),
+        (1, "log", append),
+        (2, "errors", append),
+    ):
+        opened = os.open(request[name], flags, 0o644)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = open(0, closefd=False)
     for stream in (sys.stdout, sys.stderr):
         cast(Any, stream).reconfigure(write_through=True)
     paths = [*filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))]

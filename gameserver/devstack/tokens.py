@@ -10,6 +10,7 @@ import gzip
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -41,7 +42,7 @@ class TokenMint:
     def __init__(self, *, issuer: str, client_id: str) -> None:
         self.issuer = issuer
         self.client_id = client_id
-        self._key = cast(RSAPrivateKey, RSAAlgorithm.from_jwk(_private_jwk()))
+        self._key = _private_key()
 
     def token(
         self,
@@ -78,6 +79,12 @@ class TokenMint:
         payload |= claims or {}
         kept = {claim: value for claim, value in payload.items() if value is not None}
         return jwt.encode(kept, self._key, algorithm="RS256", headers={"kid": KEY_ID})
+
+
+@cache
+def _private_key() -> RSAPrivateKey:
+    """Checked once: that takes a tenth of a second."""
+    return cast(RSAPrivateKey, RSAAlgorithm.from_jwk(_private_jwk()))
 
 
 def _private_jwk() -> str:
