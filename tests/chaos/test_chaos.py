@@ -22,9 +22,10 @@ from tests.chaos.mutant import MUTATIONS, Mutation, mutated
 from tests.chaos.plan import Kind, make_plan
 from tests.chaos.seekers import Report
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS", "20"))
-BOTS = int(os.environ.get("CHAOS_BOTS", "24"))
-SEED = int(os.environ.get("CHAOS_SEED", "7"))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "12"))
+BOTS = int(os.environ.get("CHAOS_BOTS", "16"))
+SEED = int(os.environ.get("CHAOS_SEED", "1950"))
+"""In little time it kills a node, freezes a worker, drains another node and kills Valkey."""
 NODES, WORKERS = ("n1", "n2", "n3"), ("w1", "w2")
 
 

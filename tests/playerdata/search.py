@@ -15,6 +15,7 @@ from gameserver.devstack.stack import Stack
 
 Found = set[tuple[str, str]]
 """Pairs of a place and a text."""
+_ZEROS = bytes(64)
 
 
 def variants(text: str) -> list[bytes]:
@@ -27,6 +28,12 @@ def variants(text: str) -> list[bytes]:
         inner = encoded[(before * 8 + 5) // 6 : (before + len(plain)) * 8 // 6]
         found += [inner, inner.translate(bytes.maketrans(b"+/", b"-_"))]
     return found
+
+
+def without_zeros(data: bytes) -> bytes:
+    """Long runs of zeros, of which files of a database mostly consist, as short ones. No variant of
+    a text has so many beside one another."""
+    return _ZEROS.join(part for part in data.split(_ZEROS) if part)
 
 
 class Search:
@@ -59,7 +66,7 @@ class Search:
 
     def _files(self, directory: Path) -> bytes:
         return b"\n".join(
-            path.read_bytes()
+            without_zeros(path.read_bytes())
             for path in sorted(directory.rglob("*"))
             if path.is_file() and self._before.get(path) != _version(path)
         )
