@@ -1,4 +1,4 @@
-"""One whole system for all end-to-end tests: every process is the real one, on free ports."""
+"""Whole systems for end-to-end tests: every process is the real one, on free ports."""
 
 from __future__ import annotations
 
@@ -6,24 +6,33 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 import pytest
 
+from gameserver.devstack.game_paths import Games
 from gameserver.devstack.process import free_port
 from gameserver.devstack.settings import DEFAULT_PORTS, on_free_ports
 from gameserver.devstack.stack import Extra, Node, Stack
 from gameserver.devstack.tokens import bot_name, bot_player
 from tests.e2e.make_run import ROOT
 
+GAMES = Games(names=("tests.e2e.games:PatientArena", "liars_dice", "echo"))
+PATIENCE_S = 60.0
+"""For whatever another process is to do: the machine may have much else to do."""
 
-@pytest.fixture(scope="session")
-def stack(devstack_dir: Path) -> Iterator[Stack]:
-    """Everything running; a test that stops a part starts it again."""
-    settings = on_free_ports(devstack_dir / "e2e")
+
+@pytest.fixture(scope="module")
+def stack(devstack_dir: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """Everything running; a test that stops a part starts it again. Of one file: a stack that idles
+    beside the others' tests costs more than to start another."""
+    directory = devstack_dir / request.module.__name__
+    settings = replace(on_free_ports(directory), games=GAMES)
     extra = Extra(
         gameserver={"GAMESERVER_EMPTY_MATCH_MS": "2000", "GAMESERVER_GRACE_MS": "15000"},
         # Retries of the worker would otherwise wait longer than a test should.
@@ -32,6 +41,7 @@ def stack(devstack_dir: Path) -> Iterator[Stack]:
     with Stack(settings, extra=extra, fsync=False) as running:
         running.start(progress=lambda name: None)
         yield running
+        running.kill()  # Nothing of it is looked at any more.
 
 
 @pytest.fixture
@@ -52,6 +62,7 @@ def nodes(
         second = stack.add_node()
         stack.start(second.name)
         yield stack, first, second
+        stack.kill()  # Nothing of it is looked at any more.
 
 
 @pytest.fixture
@@ -105,8 +116,28 @@ def swarm(stack: Stack, tmp_path: Path) -> Swarm:
     return Swarm(stack, tmp_path)
 
 
+async def until(condition: Callable[[], Any], *, within_s: float = PATIENCE_S) -> None:
+    """Poll ``condition`` until it holds. Raises ``TimeoutError``."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(0.01)
+
+
+async def hears_of(stack: Stack, node: Node, *, nodes: int = 2, matches: int = 0) -> None:
+    """Until ``node`` knows of so many nodes and matches, itself and its own among them."""
+    headers = {"Authorization": f"Bearer {stack.moto.cognito().admin_token()}"}
+    url = f"{node.api_url}/v1/admin/nodes"
+    async with aiohttp.ClientSession(headers=headers) as http, asyncio.timeout(PATIENCE_S):
+        while True:
+            async with http.get(url) as answer:
+                known = (await answer.json())["nodes"]
+            if len(known) >= nodes and sum(each["matches"] for each in known) >= matches:
+                return
+            await asyncio.sleep(0.05)
+
+
 async def rows(
-    dsn: str, query: str, *arguments: object, until: int = 1, within_s: float = 20
+    dsn: str, query: str, *arguments: object, until: int = 1, within_s: float = PATIENCE_S
 ) -> list[asyncpg.Record]:
     """The rows of ``query`` once there are ``until`` of them; fails after ``within_s``."""
     connection = await asyncpg.connect(dsn)

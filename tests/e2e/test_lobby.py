@@ -13,7 +13,7 @@ import pytest
 
 from gameserver.devstack.stack import Node, Stack
 from gameserver.devstack.tokens import bot_name, bot_player
-from tests.adapters.ws_peer import until
+from tests.e2e.conftest import until
 from tests.e2e.test_cluster import client
 from tests.e2e.test_maintenance import operator
 
@@ -36,7 +36,7 @@ async def player(stack: Stack, node: Node, number: int) -> AsyncIterator[Any]:
 
 async def eventually(ask: Any, path: str, wanted: Any) -> Any:
     """What ``path`` answers once ``wanted`` holds of it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 told = await ask("GET", path)
@@ -82,7 +82,7 @@ async def test_from_a_private_match_to_its_place_on_the_board(
             assert other.errors[0]["code"] == "not_invited"
             await other.join(game="", code=made["code"], password="sesame")
             playing = [asyncio.ensure_future(one.play()) for one in (owner, guest)]
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 await _ended(owner)
             for task in playing:
                 task.cancel()

@@ -11,8 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from gameserver.devstack.stack import Node, Stack
 from gameserver.devstack.tokens import bot_player
-from tests.adapters.ws_peer import until
-from tests.e2e.conftest import rows
+from tests.e2e.conftest import hears_of, rows, until
 from tests.e2e.test_cluster import Client, client
 from tests.e2e.test_maintenance import operator
 
@@ -20,7 +19,7 @@ WHY = {"reason": "he asked"}
 
 
 async def closed(one: Client) -> tuple[int | None, str | None]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(ConnectionClosed):
             while True:
                 await one.socket.send("{}")
@@ -45,12 +44,13 @@ async def test_an_operator_acts_on_all_nodes_through_one(nodes: tuple[Stack, Nod
 async def _lists(stack: Stack, first: Node, second: Node, ask: Any) -> None:
     async with client(stack, second, 1) as one:
         await one.join(mode="crowd")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 found = (await ask("GET", "/v1/matches"))["matches"]
                 if [each["id"] for each in found] == [one.joined["match"]]:
                     break
                 await asyncio.sleep(0.1)
+        await hears_of(stack, first, matches=1)
         nodes = (await ask("GET", "/v1/admin/nodes"))["nodes"]
         assert sorted(each["matches"] for each in nodes) == [0, 1]
         detail = await ask("GET", f"/v1/admin/matches/{one.joined['match']}")
@@ -103,7 +103,7 @@ async def _bans(stack: Stack, first: Node, second: Node, ask: Any, ask_second: A
         bot_player(3)
     ]
     await ask("DELETE", f"{path}?reason=mended", expect=204)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(60):
         while True:
             try:
                 async with client(stack, second, 3) as one:

@@ -49,7 +49,7 @@ async def test_a_party_outlives_a_node_and_queues_by_its_ratings(stack: Stack) -
         made = await ann("POST", PARTY, expect=201)
         there = await open_.enter_async_context(client(stack, node, 2))
         await ann("POST", f"{PARTY}/invites", json={"player": names[1]})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "notification" not in there.told:  # noqa: ASYNC110 (another process tells)
                 await asyncio.sleep(0.05)
         await asyncio.to_thread(stack.kill, node.name)

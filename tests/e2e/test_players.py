@@ -24,7 +24,7 @@ def table_of(moto: Moto) -> Any:
 
 async def eventually(read: Callable[[], Any]) -> Any:
     """What ``read`` gives once it is true."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (found := await asyncio.to_thread(read)):  # noqa: ASYNC110 (another process)
             await asyncio.sleep(0.05)
     return found
@@ -74,7 +74,7 @@ async def test_profile_and_session_through_the_real_system(
         async with http.patch(f"{first.api_url}/v1/profile", **patch) as answer:
             assert answer.status == 200, await answer.text()
         assert await name_on(first) == "Änne 🦊"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await name_on(second) != "Änne 🦊":
                 pass
         async with http.patch(f"{second.api_url}/v1/profile", **patch) as answer:

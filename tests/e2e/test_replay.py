@@ -5,32 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
 from gameserver.devstack.stack import Node, Stack
-from tests.adapters.ws_peer import until
-from tests.e2e.conftest import rows
-from tests.e2e.make_run import ROOT
-from tests.e2e.test_cluster import FOUND_AGAIN_S, _ten_frames, client
+from tests.e2e.conftest import hears_of, rows, until
+from tests.e2e.test_cluster import _ten_frames, client
+from tests.forked import SERVER, WORKER, run_forked
 
 
-async def _replay(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
-    environ = stack.gameserver_environ(ws_port=0, http_port=0)
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "gameserver", "replay", *words],
-        cwd=ROOT,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+async def _replay(stack: Stack, *words: str) -> CompletedProcess[str]:
+    environ = {**os.environ, **stack.gameserver_environ(ws_port=0, http_port=0)}
+    return await asyncio.to_thread(run_forked, SERVER, ["replay", *words], environ=environ)
 
 
 @pytest.mark.timeout(180)
@@ -40,7 +29,7 @@ async def test_a_match_that_outlived_its_node_is_played_again(
     stack, first, second = nodes
     async with client(stack, first, 1) as owner, client(stack, second, 2) as other:
         await owner.join(mode="quick")
-        await asyncio.sleep(1.5)  # The second node hears of the match.
+        await hears_of(stack, second, matches=1)
         match = owner.joined["match"]
         await other.join(match=match, game="")
         playing = [asyncio.ensure_future(each.play()) for each in (owner, other)]
@@ -48,8 +37,7 @@ async def test_a_match_that_outlived_its_node_is_played_again(
         await asyncio.sleep(3)
         epoch = other.frames[-1][1]
         await asyncio.to_thread(stack.kill, first.name)
-        async with asyncio.timeout(FOUND_AGAIN_S):
-            await until(lambda: other.frames[-1][1] > epoch)
+        await until(lambda: other.frames[-1][1] > epoch)
         # Fifteen seconds of match time end it.
         ended = "SELECT 1 FROM recordings WHERE match_id = $1 AND ended IS NOT NULL"
         await rows(stack.postgres_dsn, ended, match, within_s=90)
@@ -80,14 +68,10 @@ async def test_a_match_that_outlived_its_node_is_played_again(
     # The worker's export is the same recording, and needs no database to be played again.
     file = tmp_path / "match.jsonl"
     exported = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "persistence_worker", "recording", match, "--out", str(file)],
-        cwd=ROOT,
-        env={**os.environ, **stack.worker_environ()},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        run_forked,
+        WORKER,
+        ["recording", match, "--out", str(file)],
+        environ={**os.environ, **stack.worker_environ()},
     )
     assert exported.returncode == 0, exported.stderr
     assert (await _replay(stack, "--from-file", str(file))).stdout == done.stdout

@@ -14,8 +14,8 @@ from gameserver.devstack.stack import Stack
 from tests.e2e.conftest import Swarm
 from tests.e2e.make_run import ROOT
 
-BOTS = int(os.environ.get("E2E_BOTS", "48"))
-SECONDS = float(os.environ.get("E2E_SECONDS", "12"))
+BOTS = int(os.environ.get("E2E_BOTS", "24"))
+SECONDS = float(os.environ.get("E2E_SECONDS", "8"))
 OUTAGE_S = float(os.environ.get("E2E_OUTAGE_S", "4"))
 """`make test` runs a short slice; the full campaign sets 400 bots, 30 s and 10 s."""
 
@@ -42,7 +42,7 @@ def test_outages_are_pauses_at_most(stack: Stack, swarm: Swarm, services: tuple[
     """One after the other; of the first three no player notices anything."""
     before = stack.service("gameserver").pid
     process = swarm.start(
-        bots=BOTS // 2,
+        bots=BOTS * 2 // 3,
         seconds=len(services) * (OUTAGE_S + 2) + 8,
         mode="quick",
         # Joins are refused while the store is away: that is an answer, not a breach.

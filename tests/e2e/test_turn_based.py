@@ -112,7 +112,7 @@ class Player:
 async def test_a_match_is_played_to_its_end_and_stored(stack: Stack) -> None:
     cognito = stack.moto.cognito()
     ada, bo = Player("ada-e2e"), Player("bo-e2e")
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(110):
         url = stack.settings.ws_url
         reasons = await asyncio.gather(
             ada.play(url, cognito.token(ada.name)),
