@@ -22,10 +22,10 @@ class Run(Heard):
     """``python -m gameserver.devstack run`` in a directory of its own."""
 
     def __init__(self, directory: Path, ports: dict[str, int]) -> None:
-        environ = dict(os.environ, RUN_DIR=str(directory), COLUMNS="200")
-        environ.update({variable(name): str(port) for name, port in ports.items()})
-        argv = [sys.executable, "-m", "gameserver.devstack", "run"]
-        super().__init__(argv, directory=ROOT, environ=environ)
+        self.environ = dict(os.environ, RUN_DIR=str(directory), COLUMNS="200")
+        self.environ.update({variable(name): str(port) for name, port in ports.items()})
+        self.argv = [sys.executable, "-m", "gameserver.devstack", "run"]
+        super().__init__(self.argv, directory=ROOT, environ=self.environ)
 
     def wait_for(self, text: str, *, timeout_s: float = 90) -> None:
         deadline = time.monotonic() + timeout_s

@@ -1,10 +1,12 @@
-"""``make run`` as a newcomer meets it: one process to start, one Ctrl-C to end."""
+"""``make run`` as a newcomer meets it: all of it, one process to start, one Ctrl-C to end."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 import socket
+import subprocess
 import time
 import urllib.request
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.make_run import Run
+from tests.e2e.make_run import ROOT, Run
 
 
 def fetch(url: str, *, token: str = "") -> dict[str, object]:
@@ -21,14 +23,39 @@ def fetch(url: str, *, token: str = "") -> dict[str, object]:
         return dict(json.loads(answer.read()))
 
 
+def as_curl_does(command: str) -> dict[str, object]:
+    """What ``curl -X PUT -H … -H … -d … URL`` prints; curl itself need not be there."""
+    command = re.sub(r"\$\(cat (.+?)\)", lambda found: Path(found[1]).read_text(), command)
+    _, _, method, _, first, _, second, _, body, url = shlex.split(command)
+    headers = dict(header.split(": ", 1) for header in (first, second))
+    request = urllib.request.Request(url, body.encode(), headers, method=method)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return dict(json.loads(answer.read()))
+
+
+def is_refused_beside(run: Run) -> None:
+    """A second one in the same directory says who is there."""
+    again = subprocess.run(
+        run.argv, env=run.environ, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 1
+    assert f"process {run.process.pid}" in again.stdout
+    assert "Traceback" not in again.stdout + again.stderr
+
+
 @pytest.mark.timeout(240)
 def test_start_look_stop_and_start_again(devstack_dir: Path, ports: dict[str, int]) -> None:
     directory = devstack_dir / "make-run"
     first = Run(directory, ports)
     first.wait_for("Ctrl-C stops everything")
     page = f"http://127.0.0.1:{ports['page']}"
-    for promised in (f"{page}/", "make swarm", "Log in", "Logs", "Data"):
+    ws, api = (
+        f"{kind}://127.0.0.1:{ports[door]}" for kind, door in (("ws", "ws"), ("http", "http"))
+    )
+    for promised in (f"{page}/", "make swarm", "Log in", "Logs", "Data", "logs/", "data/", ws):
         assert promised in first.output
+    with urllib.request.urlopen(page, timeout=10) as answer:
+        assert b"<" in answer.read()
     assert f"{page}/console/index.html" in first.output
     settings = dict(fetch(f"{page}/config.json"))
     for who in ("demo", "operator"):
@@ -37,14 +64,17 @@ def test_start_look_stop_and_start_again(devstack_dir: Path, ports: dict[str, in
         assert f"{account['username']} / {account['password']}" in first.output
     # The printed token opens the API as it is.
     [token] = re.findall(r"^\s*(eyJ\S+)$", first.output, re.MULTILINE)
-    api = f"http://127.0.0.1:{ports['http']}"
     assert "matches" in fetch(f"{api}/v1/matches", token=token)
+    [command] = re.findall(r"curl -X PUT .+/v1/admin/maintenance", first.output)
+    assert as_curl_does(command)["on"] is True
+    assert "Back at noon." in json.dumps(fetch(f"{api}/readyz"))
+    is_refused_beside(first)
 
     family = first.family()
     assert len(family) >= 6
     assert first.end() == 0
     assert "Traceback" not in first.output
-    _, alive = psutil.wait_procs(family, timeout=5)
+    _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []
 
     began = time.monotonic()
@@ -59,10 +89,10 @@ def test_start_look_stop_and_start_again(devstack_dir: Path, ports: dict[str, in
     [valkey] = [p for p in family if "valkey-server" in p.name()]
     valkey.kill()
     assert second.process.wait(60) == 1
-    second.wait_for("valkey")
+    second.wait_for("valkey ended (signal 9); its log is")
     second.close()
     assert "Traceback" not in second.output
-    _, alive = psutil.wait_procs(family, timeout=5)
+    _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []
 
 
