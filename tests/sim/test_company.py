@@ -15,6 +15,7 @@ from tests.sim.client import Session
 from tests.sim.games import Add, State, Tally
 from tests.sim.world import STORM_S, World, simulate
 
+pytestmark = pytest.mark.timeout(300)
 TALKING: Counter[str] = Counter()
 BEGAN: dict[int, float] = {}
 
