@@ -12,7 +12,9 @@ from botswarm.reading import Reading
 from botswarm.settings import Settings, shares
 from tests.botswarm.server import Server
 
-PATIENCE_S = 20
+PATIENCE_S = 60
+LOOK_S = 0.05
+"""What a test waits for is seen so soon; people get to see figures less often."""
 
 
 @pytest.fixture
@@ -59,6 +61,7 @@ class Run:
 @pytest.fixture
 def run(request: pytest.FixtureRequest, server: Server, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Woken, unless the test asks for polled too by ``both_readings``; then no bot is spared."""
+    monkeypatch.setattr("botswarm.swarm.PROGRESS_S", LOOK_S)
     reading = getattr(request, "param", Reading.WOKEN)
     if reading is Reading.POLLED:
         monkeypatch.setattr("botswarm.swarm.is_measured", lambda index, bots: False)
