@@ -8,6 +8,8 @@ from typing import Any
 import axe_playwright_python
 from playwright.async_api import Page
 
+from tests.browser.page import POLL_MS
+
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 
@@ -31,8 +33,18 @@ CUT_OFF = """() => [document.documentElement, ...document.querySelectorAll("butt
 """What does not fit its box, or the page."""
 
 
+async def still(page: Page) -> None:
+    """Until nothing comes in or fades out any more: half of it has half of its contrast."""
+    await page.wait_for_function(
+        "() => document.getAnimations().every((each) => each.playState !== 'running'"
+        " || each.effect.getComputedTiming().endTime === Infinity)",
+        polling=POLL_MS,
+    )
+
+
 async def problems(page: Page, rules: list[str]) -> list[str]:
     """What axe-core has against the page as it is."""
+    await still(page)
     if not await page.evaluate("() => 'axe' in window"):
         await page.evaluate(AXE)
     options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import axe_playwright_python
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
@@ -15,12 +14,12 @@ from playwright.async_api import Browser, Locator, Page, expect
 from gameserver.devstack.tokens import bot_name, bot_player
 from tests.browser.conftest import ARTIFACTS
 from tests.browser.control_room import PHANTOM, ControlRoom
-from tests.browser.page import READY_MS, Console
+from tests.browser.looks import problems
+from tests.browser.page import READY_MS, Console, calm
 from tests.worker.builders import bundle, raw
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 WHY = "he asked"
 PLAYERS = 6
 MATCHES = 3_000
@@ -46,7 +45,7 @@ async def opened(
     context = await browser.new_context(
         viewport={"width": width, "height": 860}, color_scheme="dark", reduced_motion="reduce"
     )
-    page = await context.new_page()
+    page = await (await calm(context)).new_page()
     page.console = Console(page)
     await page.goto(room.url)
     await expect(page.locator("#login-button")).to_be_enabled()
@@ -355,21 +354,13 @@ async def looked_at(page: Page, name: str) -> None:
     for scheme, width, rules in (("dark", 1280, []), ("light", 390, ["color-contrast"])):
         await page.set_viewport_size({"width": width, "height": 844})
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
-        found = await page.evaluate("(options) => axe.run(document, options)", options)
-        problems = [
-            f"{each['id']}: {each['help']} ({node['target']}: {node['failureSummary']})"
-            for each in found["violations"]
-            for node in each["nodes"]
-        ]
-        assert problems == [], (name, scheme)
+        assert await problems(page, rules) == [], (name, scheme)
         assert not await page.evaluate(WIDE), (name, width)
         await kept(page, f"{name}-{scheme}-{width}")
 
 
 async def test_everybody_can_use_it(browser: Browser, room: ControlRoom) -> None:
     async with signed_in(browser, room) as page:
-        await page.evaluate(AXE)
         for where in PAGES:
             await go(page, where)
             await expect(page.locator("#main h1")).to_have_count(1)

@@ -9,8 +9,9 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from gameserver.maintenance import Notice
-from tests.browser.page import join, login, play, play_now, seen, wait_for
+from tests.browser.page import calm, join, login, play, play_now, seen, wait_for
 from tests.browser.stage import Stage
+from tests.e2e.conftest import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -124,7 +125,7 @@ async def test_a_match_that_is_gone_leads_back_to_the_modes(page: Page, stage: S
     await stage.close_doors()
     stage.rooms.rooms.clear()
     await stage.open_doors()
-    await expect(page.locator("#lobby-notice")).to_have_text("The match is over.", timeout=20_000)
+    await expect(page.locator("#lobby-notice")).to_have_text("The match is over.")
 
 
 async def test_a_full_server_is_named(page: Page, stage: Stage) -> None:
@@ -132,7 +133,7 @@ async def test_a_full_server_is_named(page: Page, stage: Stage) -> None:
     await stage.close_doors()
     stage.not_ready = "server_full"
     await page.click(play_now("standard"))
-    await expect(page.locator("#banner-text")).to_contain_text("server is full", timeout=20_000)
+    await expect(page.locator("#banner-text")).to_contain_text("server is full")
     await expect(page.locator("#retry")).to_be_visible()
     await stage.open_doors()
     stage.not_ready = None
@@ -171,7 +172,7 @@ async def test_a_seat_that_is_gone_in_maintenance_leads_back_to_the_modes(
     await stage.close_doors()
     stage.rooms.rooms.clear()
     await stage.open_doors()
-    await expect(page.locator("#lobby-notice")).to_have_text("Back at noon.", timeout=20_000)
+    await expect(page.locator("#lobby-notice")).to_have_text("Back at noon.")
 
 
 async def test_wrong_password(page: Page, stage: Stage) -> None:
@@ -208,16 +209,15 @@ async def test_keyboard_alone_is_enough(page: Page, stage: Stage) -> None:
     await page.keyboard.press("Enter")
     await wait_for(page, "it.seated && it.own")
     await page.keyboard.down("Space")
-    await page.wait_for_timeout(300)
+    await until(lambda: stage.rooms.rooms[0].state.shots > 0)
     await page.keyboard.up("Space")
-    assert stage.rooms.rooms[0].state.shots > 0
 
 
 async def test_touch_on_a_small_screen(browser: Browser, stage: Stage) -> None:
     context = await browser.new_context(
         viewport={"width": 390, "height": 700}, has_touch=True, device_scale_factor=2
     )
-    page = await context.new_page()
+    page = await (await calm(context)).new_page()
     await page.goto(stage.page_url)
     await login(page)
     await join(page, "standard")
@@ -234,11 +234,11 @@ async def test_touch_on_a_small_screen(browser: Browser, stage: Stage) -> None:
     await page.wait_for_timeout(500)
     await fingers("touchMove", (50, 520), (340, 560))
     await page.wait_for_timeout(900)
+    await until(lambda: stage.rooms.rooms[0].state.shots > 0)
     await page.screenshot(path="artifacts/browser-touch.png")
     await fingers("touchEnd")
     end = (await seen(page))["own"]
     assert math.dist((start["x"], start["y"]), (end["x"], end["y"])) > 40
-    assert stage.rooms.rooms[0].state.shots > 0
     overflow = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
     assert not overflow
     await context.close()
@@ -250,7 +250,7 @@ async def test_two_pages_of_one_player_do_not_fight_over_the_seat(
     await login(page)
     await join(page, "standard")
     context = await browser.new_context()
-    other = await context.new_page()
+    other = await (await calm(context)).new_page()
     await other.goto(stage.page_url)
     await login(other)
     await join(other, "standard")

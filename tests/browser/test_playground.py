@@ -12,33 +12,32 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from gameserver.games.echo import Echo
 from tests.browser.conftest import ARTIFACTS
-from tests.browser.page import Console
+from tests.browser.page import READY_MS, Console, calm
 from tests.browser.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PLACES = [
-    ("dark", 1280, 900),
-    ("light", 1280, 900),
-    ("dark", 390, 844),
+    {"color_scheme": scheme, "viewport": {"width": width, "height": height}}
+    for scheme, width, height in (("dark", 1280, 900), ("light", 1280, 900), ("dark", 390, 844))
 ]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def play(
-    browser: Browser, stage: Stage, request: pytest.FixtureRequest
+    browser: Browser, window: BrowserContext, stage: Stage, request: pytest.FixtureRequest
 ) -> AsyncIterator[Page]:
     """The playground with the echo game chosen; ends without a complaint of the browser."""
     stage.rooms.games["echo"] = Echo()
-    scheme, width, height = getattr(request, "param", PLACES[0])
-    context = await browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme
-    )
+    place = getattr(request, "param", None)
+    context = window if place is None else await browser.new_context(**place)
     await context.grant_permissions(["clipboard-read", "clipboard-write"])
+    if context is not window:
+        await calm(context)
     page = await context.new_page()
     page.console = Console(page)
     await page.goto(f"{stage.page_url}/playground.html?game=echo&mode=pair")
@@ -47,7 +46,9 @@ async def play(
     ARTIFACTS.mkdir(exist_ok=True)
     await page.screenshot(path=ARTIFACTS / f"browser-{request.node.name}.png", full_page=True)
     assert page.console.errors == []
-    await context.close()
+    await page.close()
+    if context is not window:
+        await context.close()
 
 
 def field(page: Page, name: str) -> Any:
@@ -188,7 +189,7 @@ async def test_the_copied_javascript_plays(play: Page) -> None:
     await field(play, "y").fill("43")
     await play.click("#copy-js")
     program = str(await play.evaluate("navigator.clipboard.readText()"))
-    seen = play.wait_for_event("console", lambda message: message.type == "log", timeout=20_000)
+    seen = play.wait_for_event("console", lambda message: message.type == "log", timeout=READY_MS)
     await asyncio.gather(seen, play.evaluate(f"() => {{ (async () => {{ {program} }})(); }}"))
 
 

@@ -70,6 +70,7 @@ async def test_play_pause_speed_and_seek(page: Page, stage: Stage, arena: list[C
     await page.click("#replay-play")
     await wait_for(page, f"it.replay.tick === {ticks} && !it.replay.playing")
     await page.screenshot(path=ARTIFACTS / "replay-end.png")
+    await page.select_option("#replay-speed", "1")
     await page.click("#replay-play")
     await wait_for(page, "it.replay.playing && it.replay.tick < 200")
     await page.click("#replay-close")

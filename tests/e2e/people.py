@@ -14,7 +14,7 @@ from gameserver.devstack.bots import BotRuns
 from gameserver.devstack.page_server import PageServer
 from gameserver.devstack.run import WEB
 from gameserver.devstack.stack import Stack
-from tests.browser.page import READY_MS, Console, seen, wait_for
+from tests.browser.page import READY_MS, Console, calm, seen, wait_for
 
 PASSWORD = "Strong-Pass-1"
 _NUMBERS = count(1)
@@ -95,7 +95,7 @@ async def person(browser: Browser, url: str, **context: Any) -> Person:
     made = await browser.new_context(
         viewport={"width": 1280, "height": 780}, color_scheme="dark", **context
     )
-    page = await made.new_page()
+    page = await (await calm(made)).new_page()
     who = Person(page, f"guest{next(_NUMBERS)}")
     await page.goto(url)
     return who

@@ -16,7 +16,7 @@ import pytest
 from playwright.async_api import expect
 
 from gameserver.wire.envelope import field_key
-from tests.browser.page import Console, chromium, join, login, play, seen, wait_for
+from tests.browser.page import Console, calm, chromium, join, login, play, seen, wait_for
 from tests.conftest import needs_system
 from tests.e2e.conftest import rows
 from tests.e2e.make_run import Run
@@ -59,7 +59,10 @@ def _call_bots(page_url: str) -> None:
 async def _play(executable: str, page_url: str) -> str:
     """The id of the match that was played to its end."""
     async with chromium(executable) as browser:
-        page = await browser.new_page(viewport={"width": 1280, "height": 720}, color_scheme="dark")
+        context = await browser.new_context(
+            viewport={"width": 1280, "height": 720}, color_scheme="dark"
+        )
+        page = await (await calm(context)).new_page()
         console = Console(page)
         await page.goto(page_url)
         await login(page)

@@ -59,7 +59,7 @@ async def meet(ann: Person, bob: Person) -> str:
             await expect(ann.page.locator("#queue-why")).to_contain_text("1 more player")
             await look(ann.page, "queue", brief=True)
     for who in (ann, bob):
-        await expect(who.page.locator("#ready")).to_be_visible(timeout=30_000)
+        await expect(who.page.locator("#ready")).to_be_visible(timeout=60_000)
     await look(bob.page, "ready", brief=True)
     for who in (ann, bob):
         await who.page.click("#ready-yes")

@@ -24,7 +24,10 @@ export class JsonSocket {
 
   input(data) { this.#send({ type: "input", seq: ++this.#seq, data }); }
 
-  close() { this.#socket.close(1000); }
+  close() {
+    clearTimeout(this.#ping);
+    this.#socket.close(1000);
+  }
 
   #send(message) {
     // A socket that is closing says so later, by `onclose`; until then it takes nothing any more.
