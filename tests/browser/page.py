@@ -11,6 +11,24 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+_OFF_BY_PLAYWRIGHT = [
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "TcpPortRandomizationWin",
+    "OptimizationHints",
+    "NetworkTimeServiceQuerying",
+    "AimEnabled",
+    "PreconnectToSearch",
+]
+_SUGGESTIONS = ["WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"]
+"""Pages of the address bar, which are loaded with each window though nobody sees them."""
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -20,6 +38,8 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # The last of such lists is heeded alone.
+    f"--disable-features={','.join(_OFF_BY_PLAYWRIGHT + _SUGGESTIONS)}",
 ]
 READY_MS = 30_000
 """For whatever a page is to show: the machine may have much else to do."""
