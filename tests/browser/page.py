@@ -33,6 +33,8 @@ ARGUMENTS = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-gpu-rasterization",
+    "--disable-software-rasterizer",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -51,12 +53,12 @@ CALM = """(() => {
   window.requestAnimationFrame = (then) => {
     const id = ++last;
     wanted.add(id);
-    later(() => draw((at) => { if (wanted.delete(id)) then(at); }), 70);
+    later(() => draw((at) => { if (wanted.delete(id)) then(at); }), 100);
     return id;
   };
   window.cancelAnimationFrame = (id) => { wanted.delete(id); };
 })()"""
-"""Draw a dozen times a second, as on a weak machine: a processor that draws for a graphics card has
+"""Draw a few times a second, as on a weak machine: a processor that draws for a graphics card has
 little else to do at sixty. The page's own steps and inputs go by timers, which stay as they are."""
 
 expect.set_options(timeout=READY_MS)
