@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gameserver.devstack.moto import Cognito, Moto
@@ -41,6 +42,7 @@ os.environ.pop("AWS_SESSION_TOKEN", None)
 os.environ.pop("AWS_PROFILE", None)
 
 REDIS_PREFIX = "t"
+MEMORY_FREE_MIN = 12 * 2**30
 
 SLOW_FIRST = (
     "tests/e2e/test_swarm.py",
@@ -88,9 +90,9 @@ def calls_are_known() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def programs_are_forks() -> Iterator[None]:
+def programs_are_forks(devstack_dir: Path) -> Iterator[None]:
     """Of a process that has imported them: they begin within a tenth of the CPU time."""
-    with forking():
+    with forking(devstack_dir):
         yield
 
 
@@ -117,11 +119,23 @@ def needs_compiled(compiled: bool) -> None:
     pytest.skip(message)
 
 
+def _memory_files() -> str | None:
+    """A directory in memory, where there is plenty of both: each database is a thousand files."""
+    place = "/dev/shm"
+    try:
+        there = os.statvfs(place)
+    except OSError:
+        return None
+    free = min(there.f_bavail * there.f_frsize, psutil.virtual_memory().available)
+    runs_programs = not there.f_flag & os.ST_NOEXEC
+    return place if runs_programs and free > MEMORY_FREE_MIN else None
+
+
 @pytest.fixture(scope="session")
 def devstack_dir() -> Iterator[Path]:
     """Data and logs of this run's services: ``<dir>/<service>`` and ``<dir>/logs``."""
     # Not pytest's own directory: only root may enter that one, and PostgreSQL does not run as root.
-    path = Path(tempfile.mkdtemp(prefix="gameserver-tests-"))
+    path = Path(tempfile.mkdtemp(prefix="gameserver-tests-", dir=_memory_files()))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)

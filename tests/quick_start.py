@@ -143,10 +143,10 @@ class Clusters:
     """PostgreSQL's files as ``initdb`` makes them, which takes most of a second of CPU: made once,
     then copied."""
 
-    def __init__(self, made: Callable[[Postgres], None]) -> None:
+    def __init__(self, made: Callable[[Postgres], None], *, directory: Path) -> None:
         self._made = made
         self._lock = threading.Lock()
-        self._directory = tempfile.TemporaryDirectory(prefix="gameserver-tests-cluster-")
+        self._directory = tempfile.TemporaryDirectory(prefix="gameserver-tests-", dir=directory)
         self._first = Path(self._directory.name) / "cluster"
 
     def initialise(self, service: Postgres) -> None:
@@ -195,9 +195,10 @@ def _read_at_start(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def forking() -> Iterator[None]:
-    """Meanwhile the programs of this repository that a stack starts are forks."""
-    clusters = Clusters(Postgres._initialise)
+def forking(directory: Path) -> Iterator[None]:
+    """Meanwhile the programs of this repository that a stack starts are forks, and its databases
+    copies of one in ``directory``."""
+    clusters = Clusters(Postgres._initialise, directory=directory)
     as_usual, to_end_as_usual = Service._popen, process.run_to_end
 
     def popen(service: Service, argv: list[str]) -> Any:

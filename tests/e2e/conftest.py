@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ def stack(devstack_dir: Path, request: pytest.FixtureRequest) -> Iterator[Stack]
         running.start(progress=lambda name: None)
         yield running
         running.kill()  # Nothing of it is looked at any more.
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
@@ -63,6 +65,7 @@ def nodes(
         stack.start(second.name)
         yield stack, first, second
         stack.kill()  # Nothing of it is looked at any more.
+    shutil.rmtree(settings.directory, ignore_errors=True)
 
 
 @pytest.fixture
