@@ -34,7 +34,7 @@ ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-gpu-rasterization",
-    "--disable-software-rasterizer",
+    "--disable-gpu-watchdog",  # It ends a process that a busy machine has made wait.
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
