@@ -118,7 +118,9 @@ class Zygote:
         with self._lock, theirs:
             if self._asked is None:
                 self._asked = self._begin()
-            socket.send_fds(self._asked, [json.dumps(request).encode()], [theirs.fileno()])
+            message = json.dumps(request).encode()
+            socket.send_fds(self._asked, [struct.pack("!i", len(message))], [theirs.fileno()])
+            self._asked.sendall(message)
         return Child([sys.executable, "-m", module, *words], ours)
 
     def close(self) -> None:
@@ -129,7 +131,7 @@ class Zygote:
             self._asked = None
 
     def _begin(self) -> socket.socket:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "tests.zygote", str(theirs.fileno())]
             begun = subprocess.Popen(

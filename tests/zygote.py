@@ -38,7 +38,6 @@ IMPORTED = {
     "playerdata": ["playerdata.__main__"],
 }
 """The programs: the module with ``main``, and what that one imports when it has begun to run."""
-_REQUEST_BYTES_MAX = 128 * 1024
 _PR_SET_PDEATHSIG = 1
 
 
@@ -46,9 +45,10 @@ def _serve(asked: socket.socket) -> dict[str, Any]:
     """Fork whenever it is asked to; returns in each program, with what it is."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # No warden is waited for.
     while True:
-        message, fds, _, _ = socket.recv_fds(asked, _REQUEST_BYTES_MAX, 1)
-        if not message:
+        size, fds, _, _ = socket.recv_fds(asked, 4, 1)
+        if not size:
             os._exit(0)
+        message = asked.recv(*struct.unpack("!i", size), socket.MSG_WAITALL)
         request = cast(dict[str, Any], json.loads(message))
         for name in IMPORTED[request["module"]]:
             if name not in sys.modules:
