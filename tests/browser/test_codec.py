@@ -20,7 +20,7 @@ from gameserver.wire.frame import Frame
 from tests.browser.room import Room
 from tests.browser.stage import Stage
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 VECTORS = Path(__file__).resolve().parents[1] / "wire" / "vectors" / "messages.json"
 

@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 from tests.browser.page import join, login, play, seen, wait_for
 from tests.browser.stage import Stage
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_lines_are_said_and_shown_and_move_nobody(page: Page, stage: Stage) -> None:

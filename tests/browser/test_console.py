@@ -18,7 +18,7 @@ from tests.browser.looks import problems
 from tests.browser.page import READY_MS, Console, calm
 from tests.worker.builders import bundle, raw
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 WHY = "he asked"
 PLAYERS = 6

@@ -13,7 +13,7 @@ from tests.browser.page import calm, join, login, play, play_now, seen, wait_for
 from tests.browser.stage import Stage
 from tests.e2e.conftest import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_log_in_and_play_against_bots(page: Page, stage: Stage) -> None:

@@ -14,7 +14,7 @@ from gameserver.session.gate import SessionGate
 from tests.browser.page import join, login, seen, wait_for
 from tests.browser.stage import Stage
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_a_page_has_one_name_hears_news_once_and_stays_replaced(

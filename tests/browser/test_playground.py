@@ -19,7 +19,7 @@ from tests.browser.conftest import ARTIFACTS
 from tests.browser.page import READY_MS, Console, calm
 from tests.browser.stage import Stage
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 PLACES = [
     {"color_scheme": scheme, "viewport": {"width": width, "height": height}}

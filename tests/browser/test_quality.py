@@ -20,7 +20,7 @@ from tests.browser.looks import look
 from tests.browser.page import Console, calm, join, login, seen, wait_for
 from tests.browser.stage import Stage
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 BAD_NETWORK = "latency_ms=100&jitter_ms=100&stall_percent=2"
 """A round trip of 150 ± 50 ms; a chunk that is held up comes 300 ms later."""

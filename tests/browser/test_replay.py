@@ -15,7 +15,11 @@ from tests.browser.stage import Stage
 from tests.replay.played import played
 from tests.sim.loop import run
 
-pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
 

@@ -15,7 +15,11 @@ from tests.conftest import needs_system
 from tests.e2e.people import Person, page_of, person
 from tests.e2e.test_operators import operator
 
-pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 STORED_TRIES = 60
 """Half-seconds from the end of a match until it is in the history: relay, queue, worker."""
