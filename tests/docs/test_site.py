@@ -19,6 +19,8 @@ from tests.browser.page import Console, chromium
 from tests.conftest import needs_system
 from tests.docs.pages import MARKDOWN, ROOT, Page, dead_ends, is_outside, pages, run_build
 
+pytestmark = pytest.mark.timeout(400)  # The first test waits for the site.
+
 ARTIFACTS = ROOT / "artifacts"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 

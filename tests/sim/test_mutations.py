@@ -51,6 +51,9 @@ from tests.sim.services import WatchedSink, WatchedStore, WorkerQueue
 from tests.sim.world import CONFIG, LIMITS, World
 
 
+pytestmark = pytest.mark.timeout(300)
+
+
 def test_fences_that_do_not_rise_are_caught() -> None:
     class Mutant(WatchedStore):
         """Hands the old fence out again."""
