@@ -50,7 +50,6 @@ from tests.sim.mutants import caught
 from tests.sim.services import WatchedSink, WatchedStore, WorkerQueue
 from tests.sim.world import CONFIG, LIMITS, World
 
-
 pytestmark = pytest.mark.timeout(300)
 
 
