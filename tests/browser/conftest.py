@@ -53,5 +53,6 @@ async def page(
     await made.goto(stage.page_url)
     yield made
     ARTIFACTS.mkdir(exist_ok=True)
+    await made.bring_to_front()  # One that nobody can see is not drawn.
     await made.screenshot(path=ARTIFACTS / f"browser-{request.node.name}.png")
     await made.close()

@@ -44,6 +44,7 @@ async def play(
     await expect(field(page, "x")).to_be_visible()
     yield page
     ARTIFACTS.mkdir(exist_ok=True)
+    await page.bring_to_front()
     await page.screenshot(path=ARTIFACTS / f"browser-{request.node.name}.png", full_page=True)
     assert page.console.errors == []
     await page.close()
