@@ -236,7 +236,8 @@ def postgres_dsn(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator
     migrated = "migrated_dsn" in request.fixturenames
     template = request.getfixturevalue("migrated_template") if migrated else "template1"
     name = "t_" + uuid.uuid4().hex[:12]
-    postgres.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    # Copying files takes half the CPU time of writing them by way of the log.
+    postgres.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
     yield postgres.dsn(name)
     postgres.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
