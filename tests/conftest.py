@@ -23,6 +23,7 @@ from gameserver.devstack.process import free_port
 from gameserver.devstack.sqs import SqsEndpoint
 from gameserver.devstack.valkey import Valkey
 from persistence_worker.migrate import migrate
+from tests import aws_models
 from tests.deploy.recorder import check_known, watching
 from tests.postgres_tls import TlsPostgres
 from tests.quick_start import forking
@@ -40,6 +41,8 @@ os.environ.update(
 )
 os.environ.pop("AWS_SESSION_TOKEN", None)
 os.environ.pop("AWS_PROFILE", None)
+
+aws_models.share()
 
 REDIS_PREFIX = "t"
 MEMORY_FREE_MIN = 12 * 2**30

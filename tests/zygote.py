@@ -22,8 +22,8 @@ from contextlib import suppress
 from typing import Any, cast
 
 IMPORTED = {
-    "gameserver": ["gameserver.__main__"],
-    "gameserver.devstack.node": ["gameserver.devstack.node"],
+    "gameserver": ["gameserver.__main__", "tests.aws_read"],
+    "gameserver.devstack.node": ["gameserver.devstack.node", "tests.aws_read"],
     "gameserver.devstack.balancer": ["gameserver.devstack.balancer"],
     "gameserver.devstack.moto_host": ["gameserver.devstack.moto_host"],
     "gameserver.devstack.sqs_endpoint": ["gameserver.devstack.sqs_endpoint"],
@@ -32,10 +32,10 @@ IMPORTED = {
         "persistence_worker.service",
         "persistence_worker.commands",
         "persistence_worker.migrate",
-        "aiobotocore.session",
+        "tests.aws_read",
         "uvloop",
     ],
-    "playerdata": ["playerdata.__main__"],
+    "playerdata": ["playerdata.__main__", "tests.aws_read"],
 }
 """The programs: the module with ``main``, and what that one imports when it has begun to run."""
 _PR_SET_PDEATHSIG = 1
