@@ -26,7 +26,7 @@ from persistence_worker.postgres import Database
 from persistence_worker.sqs import SqsQueue, open_client
 from tests.forked import WORKER, Forked, run_forked
 
-DEADLINE_S = 60.0
+DEADLINE_S = 100.0
 
 
 async def until(condition: Callable[[], Awaitable[Any]], *, what: str) -> Any:
