@@ -17,7 +17,7 @@ from tests.redis_tls import PASSWORD, USER, Certificate, acl
 
 MASTERS = 3
 SLOTS = 16_384
-_FORMED_S = 30.0
+_FORMED_S = 90.0
 _POLL_S = 0.05
 
 

@@ -116,8 +116,9 @@ async def test_nothing_can_be_written_and_nothing_takes_too_long(filled: str) ->
 
 
 async def test_no_more_connections_than_allowed(filled: str) -> None:
-    async with await opened(filled, postgres_connections_max=2, postgres_timeout_ms=300) as reads:
-        calls = [reads.fetch("SELECT pg_sleep(0.25)") for _ in range(6)]
+    async with await opened(filled, postgres_connections_max=2, postgres_timeout_ms=4_000) as reads:
+        # The first two have almost two seconds for everything else, and the next ones not enough.
+        calls = [reads.fetch("SELECT pg_sleep(2.1)") for _ in range(6)]
         found = await asyncio.gather(*calls, return_exceptions=True)
         failed = [one for one in found if isinstance(one, RecordsUnavailable)]
         assert 2 <= len(failed) <= 4, "who waits too long for a connection fails"

@@ -16,7 +16,7 @@ from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId
 from gameserver.metrics import Metrics
-from tests.contract.test_match_store import REDIS_CLUSTER_TLS, REDIS_TLS, redis_url
+from tests.contract.test_match_store import PATIENT_MS, REDIS_CLUSTER_TLS, REDIS_TLS, redis_url
 from tests.contract.test_node_bus import redis_node
 
 STEPS_MAX = 2_000
@@ -28,6 +28,7 @@ def config(request: pytest.FixtureRequest) -> Config:
         redis_url=redis_url(request),
         redis_cluster=request.param.startswith("redis_cluster"),
         redis_prefix=request.getfixturevalue("redis_prefix"),
+        redis_timeout_ms=PATIENT_MS,
     )
 
 
@@ -117,5 +118,5 @@ async def test_a_bus_can_be_stopped_at_every_step(
         await asyncio.sleep(0.001 * extra)
         for _ in range(steps):
             await asyncio.sleep(0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await bus.__aexit__()

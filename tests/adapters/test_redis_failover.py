@@ -26,7 +26,7 @@ from tests.contract.test_node_bus import Ear, Wall, info
 from tests.fakes.clock import SeededEntropy
 from tests.redis_cluster import RedisCluster
 
-BACK_S = 40.0
+BACK_S = 90.0
 MATCHES = [MatchId(f"m{number}") for number in range(24)]
 PLAYERS = [PlayerId(f"p{number}") for number in range(24)]
 TTL_MS = 600_000

@@ -33,7 +33,7 @@ from gameserver.metrics import Metrics
 from gameserver.ports import Outcome
 from tests.adapters.ws_peer import until as heard_until
 from tests.conftest import REDIS_PREFIX
-from tests.contract.test_match_store import acquire, commit, until
+from tests.contract.test_match_store import PATIENT_MS, acquire, commit, until
 from tests.contract.test_node_bus import redis_node
 from tests.redis_cluster import RedisCluster
 from tests.redis_tls import TlsRedis, acl
@@ -269,6 +269,7 @@ def servers(
         redis_url=f"rediss://{service.address}",
         redis_cluster=not one,
         redis_prefix=redis_prefix,
+        redis_timeout_ms=PATIENT_MS,
     )
     monkeypatch.setattr(redis_iam, "sign", made.sign)
     monkeypatch.setattr(redis_iam, "TOKEN_KEPT_S", 0.3)

@@ -61,7 +61,7 @@ class Records(asyncio.Protocol):
 
     async def read(self, count: int) -> bytes:
         """So many bytes of plain text."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.plain) < count:
                 try:
                     self.plain += self.tls.read(65_536)
@@ -136,7 +136,7 @@ async def test_a_forged_record_ends_the_connection_alone(serve) -> None:
     record = bytearray(client.take())
     record[-1] ^= 1
     client.transport.write(bytes(record))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await client.ended.wait()
     await until(lambda: harness.server.connections == 1)
     assert harness.gate.sessions[1].messages == []
@@ -161,7 +161,7 @@ async def test_close_notify_is_answered_and_ends_the_connection(serve) -> None:
     with pytest.raises(ssl.SSLWantReadError):
         client.tls.unwrap()
     client.transport.write(client.take())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await client.ended.wait()
     client.tls.unwrap()  # the server's close_notify is there
     client.transport.abort()

@@ -25,7 +25,7 @@ from gameserver.wire.close_codes import CloseCode
 from gameserver.wire.codec import Format
 from gameserver.wire.ws_frame import server_frame
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 ORIGIN = "https://play.example"
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, section 1.3
 

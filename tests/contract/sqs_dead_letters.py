@@ -73,7 +73,7 @@ class SqsDeadLetters(SqsParts):
         )
         assert {message["Body"] for message in messages} == {"a", "b", "c"}
         assert {m["Attributes"]["ApproximateReceiveCount"] for m in messages} == {"1"}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 [task] = (await sqs.list_message_move_tasks(SourceArn=source))["Results"]
                 if task["Status"] != "RUNNING":

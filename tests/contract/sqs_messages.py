@@ -102,7 +102,7 @@ class SqsMessages(SqsParts):
         poll = asyncio.create_task(receive(sqs, queue, WaitTimeSeconds=20))
         await asyncio.sleep(0.1)  # lets the poll begin; the outcome is the same if it has not
         await sqs.send_message(QueueUrl=queue, MessageBody="a")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             [message] = await poll
         assert message["Body"] == "a"
 

@@ -78,7 +78,7 @@ async def receive(sqs: Any, url: str, **options: Any) -> list[Any]:
 async def receive_all(sqs: Any, url: str, count: int, **options: Any) -> list[Any]:
     """Receive until ``count`` different messages have come, each of them once."""
     found: dict[str, Any] = {}
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while len(found) < count:
             options = {"MaxNumberOfMessages": count - len(found), "WaitTimeSeconds": 1, **options}
             for message in await receive(sqs, url, **options):

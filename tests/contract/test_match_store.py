@@ -66,7 +66,7 @@ def redis_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("valkey_url"))
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 (another process changes it)
             await asyncio.sleep(0.005)
@@ -373,7 +373,7 @@ async def test_redis_goes_and_comes_back(tmp_path: Path) -> None:
 async def test_a_call_ends_in_time_when_nothing_answers() -> None:
     async with silent_redis() as url:
         config = Config(redis_url=url, redis_timeout_ms=50)
-        async with RedisMatchStore.connect(config, metrics=Metrics()) as store, asyncio.timeout(10):
+        async with RedisMatchStore.connect(config, metrics=Metrics()) as store, asyncio.timeout(60):
             with pytest.raises(StoreUnavailable):
                 await store.acquire(M, owner="a", lease_ttl_ms=1000)
 

@@ -50,7 +50,7 @@ async def redis_node(config: Config, name: str, seed: int = 1) -> tuple[RedisBus
     ear = Ear()
     bus.listen(ear)
     await bus.__aenter__()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await bus.subscribed()
     return bus, ear
 

@@ -69,7 +69,7 @@ class World:
 
 async def sees(node: Profiles, expected: object) -> None:
     """One push later."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await node.own(identity()) != expected:  # noqa: ASYNC110 (what ends it has no event)
             await asyncio.sleep(0)
 
