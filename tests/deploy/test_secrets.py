@@ -27,6 +27,8 @@ from gameserver.devstack.stack import DATABASE, Stack
 from gameserver.devstack.tokens import bot_name
 from tests.deploy.services import INFRASTRUCTURE, tokens
 from tests.deploy.task_definitions import ROOT
+from tests.forked import WORKER as WORKER_PROGRAM
+from tests.forked import run_forked
 
 BOTS = 8
 CANARY = "canary-5b1e8f"
@@ -55,6 +57,9 @@ WORKER = {
 
 def call(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """A program of the project that ends by itself."""
+    program, *rest = words
+    if program == "persistence_worker":
+        return run_forked(WORKER_PROGRAM, rest, environ=environment(environ))
     return subprocess.run(
         [sys.executable, "-m", *words],
         cwd=ROOT,
