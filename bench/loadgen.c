@@ -99,6 +99,8 @@ static const char *host = "127.0.0.1", *tokens_path, *mode = "bench", *game = "a
 static int port, conns = 100, connect_rate = 1000, connect_window = 64, slow_readers, use_tls;
 static int join_match = 1;
 static double rate = 20, warmup = 4, settle = 0, seconds = 8, tick_s = 0.05;
+/* Made when measuring begins, so that nobody asks the server anything any more. */
+static const char *begun_path;
 /* Set by SIGUSR1: the server has done what joining left behind. */
 static volatile sig_atomic_t settled;
 static uint32_t ticks_per_s = 20;
@@ -702,7 +704,7 @@ static void load_tokens(void) {
 
 static void usage(void) {
   die("--port N [--host A] [--dialect raw|bin|gs|gs-json|colyseus-raw|colyseus-state] [--conns N]\n"
-      "         [--rate HZ] [--tick-hz HZ] [--warmup S] [--settle S] [--seconds S] [--connect-rate N]\n"
+      "         [--rate HZ] [--tick-hz HZ] [--warmup S] [--settle S] [--begun FILE] [--seconds S] [--connect-rate N]\n"
       "         [--connect-window N] [--slow N] [--join 0|1] [--tokens FILE] [--game G]\n"
       "         [--mode M] [--watch PID,PID] [--tls 1, if built with -DWITH_TLS and OpenSSL]");
 }
@@ -724,6 +726,7 @@ static void read_options(int argc, char **argv) {
     else if (!strcmp(key, "--tick-hz")) ticks_per_s = (uint32_t)atoi(value);
     else if (!strcmp(key, "--warmup")) warmup = atof(value);
     else if (!strcmp(key, "--settle")) settle = atof(value);
+    else if (!strcmp(key, "--begun")) begun_path = value;
     else if (!strcmp(key, "--seconds")) seconds = atof(value);
     else if (!strcmp(key, "--connect-rate")) connect_rate = atoi(value);
     else if (!strcmp(key, "--connect-window")) connect_window = atoi(value);
@@ -777,6 +780,10 @@ static void play(double *cpu, double *wall) {
     if (!measuring && now >= measure_at && (settled || now >= measure_at + settle)) {
       measuring = 1;
       end = now + seconds;
+      if (begun_path) {
+        FILE *begun = fopen(begun_path, "w");
+        if (!begun || fclose(begun)) die("%s cannot be written", begun_path);
+      }
       for (int i = 0; i < watched_count; i++) watched[i].cpu_before = process_cpu_s(watched[i].pid);
       cpu_before = cpu_s();
       wall_before = now;

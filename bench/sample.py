@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -150,16 +151,25 @@ def measure(generator: Path, load: Load, server: Running, *, subject: str, diale
 
 def _generate(command: list[str], server: Running, *, limit_s: float) -> tuple[str, str]:
     """What the generator printed, and what it said on the way. While nothing is left behind by
-    joining it is told so; it takes that for an answer once its warm-up is over."""
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
+    joining it is told so; it takes that for an answer once its warm-up is over. Once it measures,
+    the server is asked nothing any more: an answer costs it several ms."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        subprocess.Popen(
+            [*command, "--begun", f"{directory}/begun"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as child,
+    ):
+        begun = Path(directory, "begun")
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
             try:
                 output, said = child.communicate(timeout=_POLL_S)
             except subprocess.TimeoutExpired:
-                if "--settle" in command and _read(server).get(_LEFT_BEHIND) == 0.0:
+                waits = "--settle" in command and not begun.exists()
+                if waits and _read(server).get(_LEFT_BEHIND) == 0.0:
                     child.send_signal(signal.SIGUSR1)
             else:
                 return output, said.strip()
