@@ -13,8 +13,9 @@ import msgspec
 from gameserver.game.contract import Game, Mode, Player, PlayerInput, Setup, Tick
 from gameserver.games.arena import Arena
 from gameserver.games.arena_maps import MAPS, TILE
+from gameserver.games.arena_plain import fighters, shots
 from gameserver.games.arena_state import ArenaState
-from gameserver.games.arena_types import ArenaView, Fighter, Move
+from gameserver.games.arena_types import ArenaView, Move
 
 ROOM_SIZES = (2, 8, 32, 100)
 RATES_HZ = (10, 20, 30, 60)
@@ -49,28 +50,27 @@ class Views(Rooms):
 
     def view_for(self, state: ArenaState, player: Player) -> ArenaView:
         """What lies within ``SIGHT`` of the player's fighter, along either axis."""
-        own, now = state.bodies[player.seat], state.now
+        own = state.bodies[player.seat]
         left, right = own.x - SIGHT, own.x + SIGHT
         top, bottom = own.y - SIGHT, own.y + SIGHT
-        fighters = {
-            seat: Fighter(
-                body.x + body.ahead_x,
-                body.y + body.ahead_y,
-                body.move.aim >> 6,
-                body.health,
-                body.kills,
-                body.deaths,
-                int(body.shield_until > now) | body.ahead << 2,
-            )
+        bodies = {
+            seat: body
             for seat, body in state.bodies.items()
             if left < body.x < right and top < body.y < bottom
         }
         bullets = {
-            key: bullet.shot
+            key: bullet
             for key, bullet in state.bullets.items()
             if left < bullet.x < right and top < bullet.y < bottom
         }
-        return ArenaView(fighters, bullets, {}, state.ends_tick, state.kills, MAPS[state.map].plan)
+        return ArenaView(
+            fighters(bodies, state.now),
+            shots(bullets),
+            {},
+            state.ends_tick,
+            state.kills,
+            MAPS[state.map].plan,
+        )
 
 
 def _at_rate(hz: int) -> type[Arena]:
