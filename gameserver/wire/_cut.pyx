@@ -6,10 +6,11 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
+from gameserver.wire.packing cimport INT_MAX, write_array, write_int, write_map
+
 cdef enum:
     DELTA_EXTRA_BYTES = 16  # as in ``cut``
     STEPS_PER_ENTRY = 64
-    INT_MAX_BYTES = 9
     FRAME_HEADER_MAX = 10
     DELTA_VALUES = 9
     FIELDS_TOLD_MAX = 64
@@ -121,46 +122,9 @@ cdef Bytes _map_header(Bytes at, Bytes end, Py_ssize_t *count) noexcept nogil:
     return at + 1 + length
 
 
-cdef uint8_t *_write_header(
-    uint8_t *out, uint8_t fix, uint8_t wide, Py_ssize_t count
-) noexcept nogil:
-    """The header of a map (0x80, 0xDE) or an array (0x90, 0xDC)."""
-    if count < 16:
-        out[0] = <uint8_t> (fix | count)
-        return out + 1
-    if count < 0x10000:
-        out[0] = wide
-        out[1] = <uint8_t> (count >> 8)
-        out[2] = <uint8_t> count
-        return out + 3
-    out[0] = wide + 1
-    out[1] = <uint8_t> (count >> 24)
-    out[2] = <uint8_t> (count >> 16)
-    out[3] = <uint8_t> (count >> 8)
-    out[4] = <uint8_t> count
-    return out + 5
-
-
 cdef inline uint8_t *_write(uint8_t *out, Span span) noexcept nogil:
     memcpy(out, span.at, span.size)
     return out + span.size
-
-
-cdef uint8_t *_write_int(uint8_t *out, long long value) noexcept nogil:
-    """A whole number, as short as msgpack has it."""
-    cdef int size, index
-    if -32 <= value < 128:
-        out[0] = <uint8_t> value
-        return out + 1
-    if value >= 0:
-        size = 1 if value < 0x100 else 2 if value < 0x10000 else 4 if value >> 32 == 0 else 8
-        out[0] = 0xCC if size == 1 else 0xCD if size == 2 else 0xCE if size == 4 else 0xCF
-    else:
-        size = 1 if value >= -0x80 else 2 if value >= -0x8000 else 4 if value >> 31 == -1 else 8
-        out[0] = 0xD0 if size == 1 else 0xD1 if size == 2 else 0xD2 if size == 4 else 0xD3
-    for index in range(size):
-        out[1 + index] = <uint8_t> (value >> (8 * (size - 1 - index)))
-    return out + 1 + size
 
 
 cdef uint8_t *_frame_before(uint8_t *payload, Py_ssize_t size) noexcept nogil:
@@ -242,7 +206,7 @@ cdef class Cut:
         cdef Py_ssize_t room = (new_end - new) // 2 + (old_end - old) // 2 + 2
         cdef Py_ssize_t head = 0
         if acks is not None:
-            head = FRAME_HEADER_MAX + INT_MAX_BYTES * (DELTA_VALUES + len(acks))
+            head = FRAME_HEADER_MAX + INT_MAX * (DELTA_VALUES + len(acks))
         cdef Py_ssize_t capacity = head + 3 * (new_end - new) + (old_end - old) + 64
         cdef void *memory = malloc(
             room * (sizeof(Span) + sizeof(Entry)) + (count + 1) * (sizeof(Span) + sizeof(Table))
@@ -261,14 +225,14 @@ cdef class Cut:
         try:
             if head:
                 at[0] = 0x90 | DELTA_VALUES
-                at = _write_int(at + 1, tag)
-                at = _write_int(at, epoch)
-                at = _write_int(at, tick)
-                at = _write_int(at, server_ms)
-                at = _write_header(at, 0x90, 0xDC, len(acks))
+                at = write_int(at + 1, tag)
+                at = write_int(at, epoch)
+                at = write_int(at, tick)
+                at = write_int(at, server_ms)
+                at = write_array(at, len(acks))
                 for ack in acks:
-                    at = _write_int(at, ack)
-                at = _write_int(at, base_tick)
+                    at = write_int(at, ack)
+                at = write_int(at, base_tick)
             end = self._changes(
                 base, new, new_end, old, old_end, count, entries, spans, fields, tables, at
             )
@@ -341,23 +305,23 @@ cdef class Cut:
             tables_gone += table.gone_end > table.gone
 
         self.told, self.table_bits = count <= FIELDS_TOLD_MAX, bits
-        cdef uint8_t *at = _write_header(out, 0x80, 0xDE, changed_fields)
+        cdef uint8_t *at = write_map(out, changed_fields)
         for field in range(changed_fields):
             at = _write(at, fields[field])
-        at = _write_header(at, 0x80, 0xDE, tables_changed)
+        at = write_map(at, tables_changed)
         for field in range(table_count):
             table = &tables[field]
             if table.changed_end > table.changed:
                 at = _write(at, table.name)
-                at = _write_header(at, 0x80, 0xDE, table.changed_end - table.changed)
+                at = write_map(at, table.changed_end - table.changed)
                 for index in range(table.changed, table.changed_end):
                     at = _write(at, spans[index])
-        at = _write_header(at, 0x80, 0xDE, tables_gone)
+        at = write_map(at, tables_gone)
         for field in range(table_count):
             table = &tables[field]
             if table.gone_end > table.gone:
                 at = _write(at, table.name)
-                at = _write_header(at, 0x90, 0xDC, table.gone_end - table.gone)
+                at = write_array(at, table.gone_end - table.gone)
                 for index in range(table.gone, table.gone_end):
                     at = _write(at, spans[index])
         if at - out + DELTA_EXTRA_BYTES >= PyBytes_GET_SIZE(self.whole):
