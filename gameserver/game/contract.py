@@ -45,6 +45,8 @@ ViewT = TypeVar("ViewT", bound=msgspec.Struct)
 DataT = TypeVar("DataT", covariant=True)
 
 
+_encode = msgspec.msgpack.Encoder().encode
+
 BOT = BOT_ID
 """Ids of players begin so where the game itself plays them; no person's does."""
 
@@ -242,7 +244,8 @@ class Game(Generic[StateT, InputT, ViewT]):
     """At least one; the first is the default."""
 
     State: ClassVar[type[msgspec.Struct]]
-    """Everything that a match is."""
+    """Everything that a match is. It may hold objects of the game's own classes, if they say how
+    they are stored (``gameserver.game.packed``)."""
 
     Input: ClassVar[type[msgspec.Struct]]
     """What players send: a Struct, with the bounds of its fields."""
@@ -294,6 +297,20 @@ class Game(Generic[StateT, InputT, ViewT]):
         entities that changed. Other fields are sent whole when they change.
         """
         raise NotImplementedError
+
+    def encode_view(self, state: StateT) -> bytes:
+        """``view`` in msgpack, byte for byte: what is sent where nothing is hidden. Override it
+        where compiled rules write the bytes themselves. Who overrides ``view`` alone, also of a
+        game that has one, has this one again."""
+        return _encode(self.view(state))
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        own = next(
+            vars(kind) for kind in cls.__mro__ if vars(kind).keys() & {"view", "encode_view"}
+        )
+        if "encode_view" not in own:
+            cls.encode_view = Game.encode_view  # type: ignore[method-assign]
 
     def view_for(self, state: StateT, player: Player) -> ViewT:
         """What one player may see; called instead of ``view`` where ``hidden`` is true."""

@@ -122,12 +122,16 @@ class Rehearsal(Generic[StateT, InputT, ViewT]):
         self.step()
 
     def view(self, player: Player | None = None) -> ViewT:
-        """What ``player``, or everyone, sees: a copy, as a client decodes it."""
+        """What ``player``, or everyone, sees: a copy, as a client decodes it. Raises
+        ``AssertionError`` where ``encode_view`` gives other bytes."""
         if player is not None and self.game.hidden:
             seen = self.game.view_for(self.state, player)
         else:
             seen = self.game.view(self.state)
-        return msgspec.msgpack.decode(msgspec.msgpack.encode(seen), type=type(seen))
+        encoded = msgspec.msgpack.encode(seen)
+        if player is None and self.game.encode_view(self.state) != encoded:
+            raise AssertionError("encode_view() gives other bytes than view() encoded")
+        return msgspec.msgpack.decode(encoded, type=type(seen))
 
     def _collect(self) -> None:
         self.events += [emitted.event for emitted in self._tick.take()]

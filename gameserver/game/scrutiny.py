@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gameserver.game import packed
+from gameserver.game.contract import Game
 from gameserver.game.random import SeededRandom
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 SPECTATORS = -1
 """Their place among the views of seats."""
 
-_encode = msgspec.msgpack.Encoder().encode
+_encode = packed.encode
 _encode_json = msgspec.json.Encoder().encode
 
 
@@ -26,6 +28,16 @@ class Scrutiny:
         self._play = play
         self._decode = msgspec.msgpack.Decoder(play.plan.game.View).decode
         self.view_bytes = 0
+
+    def encoded_for_all(self, state: Any) -> bytes:
+        """What everyone sees, however the game comes by the bytes."""
+        encoded = self.encoded(self._play.call("view", state))
+        if type(self._play.game).encode_view is not Game.encode_view:
+            self._play.require(
+                self._play.call("encode_view", state) == encoded,
+                "encode_view() gives other bytes than view() encoded",
+            )
+        return encoded
 
     def encoded(self, view: Any) -> bytes:
         """The view, whose type and size are right."""
@@ -40,7 +52,7 @@ class Scrutiny:
 
     def _views(self, state: Any) -> dict[int | None, bytes]:
         """What everyone sees, by seat; ``None``: who has none."""
-        views: dict[int | None, bytes] = {None: self.encoded(self._play.call("view", state))}
+        views: dict[int | None, bytes] = {None: self.encoded_for_all(state)}
         if self._play.game.hidden and self._play.game.spectate_delay_ms is not None:
             views[SPECTATORS] = self.encoded(self._play.call("view_public", state))
         see = partial(self._play.call, "view_for" if self._play.game.hidden else "view")

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gameserver.game import packed
 from gameserver.game.contract import (
     AnyGame,
     LeaveReason,
@@ -44,7 +45,7 @@ LOOK_EVERY = 16
 MakeInput = Callable[[SeededRandom], Any]
 Secrets = Callable[[Any, Player, SeededRandom], None]
 
-_encode = msgspec.msgpack.Encoder().encode
+_encode = packed.encode
 _encode_json = msgspec.json.Encoder().encode
 _SIGNALS: tuple[Any, ...] = (None, 0, "", "end", [], {}, {"op": "end"}, {"op": None}, {"op": []})
 
@@ -170,7 +171,6 @@ class Play:
         self.history: list[bytes] = []
         self._script = SeededRandom(plan.seed)
         self._copying = SeededRandom(plan.seed + 1) if copies else None
-        self.decode = msgspec.msgpack.Decoder(plan.game.State).decode
         self._inputs = self._events = self._ended = self._state_bytes = 0
         self._steps_s = 0.0
         self._scrutiny = Scrutiny(self)
@@ -228,6 +228,10 @@ class Play:
                 f"step {len(self.history)}: {method}() raised {error!r}, given {given[1:]!r:.400}"
             ) from error
 
+    def decode(self, encoded: bytes) -> Any:
+        """A state. Raises ``msgspec.ValidationError``."""
+        return packed.decode(encoded, self.plan.game.State)
+
     def require(self, holds: bool, sentence: str) -> None:
         """Raises ``Broken`` where it does not."""
         if not holds:
@@ -267,7 +271,7 @@ class Play:
                 "on, or the match would never rest",
             )
         state = _encode(self.state)
-        view = self._scrutiny.encoded(self.call("view", self.state))
+        view = self._scrutiny.encoded_for_all(self.state)
         self._state_bytes = max(self._state_bytes, len(state))
         self.require(
             len(state) <= self.plan.state_bytes_max,

@@ -10,6 +10,7 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 from msgspec import inspect
 
+from gameserver.game import packed
 from gameserver.game.contract import Game, Mode
 from gameserver.wire.event_record import SERVER_KINDS
 
@@ -132,8 +133,8 @@ def _struct(game: type[Any], part: str) -> Iterator[str]:
         return
     try:
         info = inspect.type_info(kind)
-        msgspec.msgpack.Decoder(kind)
-        msgspec.json.Decoder(kind)
+        msgspec.msgpack.Decoder(kind, dec_hook=packed.unpack)
+        msgspec.json.Decoder(kind, dec_hook=packed.unpack)
     except (TypeError, NameError) as error:
         yield f"{part} cannot be encoded and decoded by msgspec: {error}"
         return
@@ -146,12 +147,20 @@ def _struct(game: type[Any], part: str) -> Iterator[str]:
             f"{where} is a set, whose order differs from process to process: "
             "use a dict (which keeps its order) or a sorted list"
         )
-    for where in find_types(info, part, lambda found: isinstance(found, inspect.CustomType)):
+    for where in find_types(info, part, _unknown_in_state if part == "State" else _unknown):
         yield f"{where} has a type that msgspec does not know: use a Struct in its place"
 
 
 def _unstable(found: inspect.Type) -> bool:
     return isinstance(found, inspect.SetType | inspect.FrozenSetType)
+
+
+def _unknown(found: inspect.Type) -> bool:
+    return isinstance(found, inspect.CustomType)
+
+
+def _unknown_in_state(found: inspect.Type) -> bool:
+    return isinstance(found, inspect.CustomType) and not packed.is_packed(found.cls)
 
 
 def find_types(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from gameserver.errors import GameServerError
+from gameserver.game import packed
 from gameserver.hosting import Terms
 from gameserver.matchmaking import Booking
 
@@ -105,18 +106,17 @@ class BadCheckpoint(GameServerError):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Checkpoint).decode
-_encode_state = msgspec.msgpack.Encoder().encode
 
 
 def encode_state(state: msgspec.Struct) -> msgspec.Raw:
     """A game's state. Raises whatever msgspec raises for a value it cannot encode."""
-    return msgspec.Raw(_encode_state(state))
+    return msgspec.Raw(packed.encode(state))
 
 
 def decode_state(encoded: msgspec.Raw, state_type: type[msgspec.Struct]) -> msgspec.Struct:
     """Raises ``BadCheckpoint`` where the game's ``State`` does not fit what was stored."""
     try:
-        return msgspec.msgpack.decode(encoded, type=state_type)
+        return packed.decode(encoded, state_type)
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadCheckpoint(f"state: {error}") from error
 

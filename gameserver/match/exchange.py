@@ -75,7 +75,8 @@ def _fitting(runner: Runner, game: AnyGame) -> Any:
     except Exception as error:  # a __post_init__, or a state that msgspec cannot encode
         raise Unfit(f"its state does not fit ({error!r})") from error
     try:
-        views = [game.view(state)]
+        game.encode_view(state)
+        views: list[Any] = []
         if game.hidden:
             views += [game.view_for(state, member.player) for member in runner.attendance.roster]
             if game.spectate_delay_ms is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gameserver.errors import StoreUnavailable
+from gameserver.game import packed
 from gameserver.game.contract import Refused
 from gameserver.ids import MatchId, PlayerId
 from gameserver.match.durable import until_durable
@@ -128,7 +129,7 @@ def _seated(runner: Runner) -> list[Seated]:
 def _json(value: Any) -> bytes | None:
     """``None`` for what JSON cannot hold, or what is too long."""
     try:
-        encoded = msgspec.json.encode(value)
+        encoded = packed.encode_json(value)
     except Exception:
         logger.warning("a state cannot be shown as JSON", exc_info=True)
         return None

@@ -178,13 +178,21 @@ class Play:
 
     def frame(self, acks: list[int], player: Player | None) -> Frame:
         """What everyone sees now, or ``player`` where the game hides something."""
-        game, state = self._game, self._state
+        if player is None:
+            return Frame.encoded_view(
+                self.epoch,
+                self.tick,
+                self._clock.wall_ms(),
+                acks,
+                self._game.encode_view(self._state),
+                self._game.View,
+            )
         return Frame(
             epoch=self.epoch,
             tick=self.tick,
             server_ms=self._clock.wall_ms(),
             acks=acks,
-            view=game.view(state) if player is None else game.view_for(state, player),
+            view=self._game.view_for(self._state, player),
         )
 
     @property

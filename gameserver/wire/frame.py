@@ -162,6 +162,23 @@ class Frame:
         self._begin()
 
     @classmethod
+    def encoded_view(
+        cls,
+        epoch: int,
+        tick: int,
+        server_ms: int,
+        acks: list[int],
+        whole: bytes,
+        view_type: type[msgspec.Struct],
+    ) -> Frame:
+        """Of a view that is msgpack already."""
+        made = cls.__new__(cls)
+        made.epoch, made.tick, made.server_ms, made._acks = epoch, tick, server_ms, acks.copy()
+        made._cut = Cut(whole, tables_of(view_type))
+        made._begin()
+        return made
+
+    @classmethod
     def unpacked(cls, data: bytes, view_type: type[msgspec.Struct]) -> Frame:
         """What ``packed`` gave. Raises ``msgspec.DecodeError``."""
         made = cls.__new__(cls)
