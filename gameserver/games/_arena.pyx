@@ -1,53 +1,60 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The compiled form of ``arena_body`` and ``arena_plain``: the same functions, in C.
 
-What happens now and then (a return, a kill, a pickup) is done by ``arena_plain`` here as well.
+What happens now and then (a return, a kill, a pickup) is done by ``arena_plain`` here as well. A body
+is borrowed from the dict that holds it: nothing that is called here takes one out.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_Next
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_GetItemWithError, PyDict_Next
+from cpython.long cimport PyLong_AsLongLong, PyLong_CheckExact
 from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport free, malloc
 
-from gameserver.game.fields cimport offset_of, read, read_bool, read_int, write, write_int
+from gameserver.game.fields cimport offset_of, read, read_bool, read_int, write
+from gameserver.games._arena_state cimport FIRED, FIRES, Body, Bullet
 from gameserver.hot._fast cimport Given
+from gameserver.wire.packing cimport (
+    HEADER_MAX,
+    INT_MAX,
+    write_array,
+    write_encoded,
+    write_int,
+    write_map,
+)
+
+import msgspec
 
 from gameserver.games import arena_body, arena_plain
-from gameserver.games.arena_maps import MAPS
-from gameserver.games.arena_state import ArenaState, Body, Bullet
-from gameserver.games.arena_types import Fighter, Move, Shot
+from gameserver.games.arena_maps import CELLS, MAPS, Map
+from gameserver.games.arena_state import ArenaState
+from gameserver.games.arena_types import Move
 
 cdef enum:
     TARGETS_MAX = 128  # with more fighters ``arena_plain`` takes over
+    DIRECTIONS = 1024
+    TICKS_MAX = 2_147_000_000  # what lies a little ahead of it still fits a field
+    VIEW_BYTES = 4096  # of a usual view
 
 cdef long SPEED = arena_body.SPEED, SPEED_DIAGONAL = arena_body.SPEED_DIAGONAL
 cdef long HOLD_TICKS = arena_body.HOLD_TICKS, FORGET_TICKS = arena_body.FORGET_TICKS
 cdef long EARLY_TICKS = arena_body.EARLY_TICKS, SPARE_TICKS = arena_body.SPARE_TICKS
 cdef long BULLET_TICKS = arena_plain.BULLET_TICKS, RELOAD_TICKS = arena_plain.RELOAD_TICKS
 cdef long RELOAD_TICKS_RAPID = arena_plain.RELOAD_TICKS_RAPID
-cdef tuple HEADINGS = arena_plain.HEADINGS
 cdef long HIT_RADIUS = arena_plain.HIT_RADIUS, DAMAGE = arena_plain.DAMAGE
+cdef short[DIRECTIONS] HEADINGS_X = [x for x, _ in arena_plain.HEADINGS]
+cdef short[DIRECTIONS] HEADINGS_Y = [y for _, y in arena_plain.HEADINGS]
 
+cdef object INPUT = Move
 cdef Py_ssize_t DX = offset_of(Move, "dx"), DY = offset_of(Move, "dy")
 cdef Py_ssize_t AIM = offset_of(Move, "aim"), FIRE = offset_of(Move, "fire")
 
-cdef Py_ssize_t X = offset_of(Body, "x"), Y = offset_of(Body, "y")
-cdef Py_ssize_t MOVE = offset_of(Body, "move"), FIRED = offset_of(Body, "fired")
-cdef Py_ssize_t HEALTH = offset_of(Body, "health"), KILLS = offset_of(Body, "kills")
-cdef Py_ssize_t DEATHS = offset_of(Body, "deaths")
-cdef Py_ssize_t HELD_UNTIL = offset_of(Body, "held_until")
-cdef Py_ssize_t RELOAD_UNTIL = offset_of(Body, "reload_until")
-cdef Py_ssize_t SHIELD_UNTIL = offset_of(Body, "shield_until")
-cdef Py_ssize_t RAPID_UNTIL = offset_of(Body, "rapid_until")
-cdef Py_ssize_t DEAD_UNTIL = offset_of(Body, "dead_until")
-cdef Py_ssize_t AHEAD_X = offset_of(Body, "ahead_x"), AHEAD_Y = offset_of(Body, "ahead_y")
-cdef Py_ssize_t AHEAD = offset_of(Body, "ahead"), LATE = offset_of(Body, "late")
-cdef Py_ssize_t PAID_TICK = offset_of(Body, "paid_tick")
-
-cdef Py_ssize_t BULLETS = offset_of(ArenaState, "bullets"), SHOTS = offset_of(ArenaState, "shots")
-cdef Py_ssize_t SHOT = offset_of(Bullet, "shot")
-cdef Py_ssize_t AT_X = offset_of(Bullet, "x"), AT_Y = offset_of(Bullet, "y")
-cdef Py_ssize_t BY_X = offset_of(Bullet, "dx"), BY_Y = offset_of(Bullet, "dy")
-cdef Py_ssize_t SHOT_TICK = offset_of(Shot, "tick"), SHOT_SEAT = offset_of(Shot, "seat")
+cdef Py_ssize_t MAP = offset_of(ArenaState, "map"), BODIES = offset_of(ArenaState, "bodies")
+cdef Py_ssize_t BULLETS = offset_of(ArenaState, "bullets"), NOW = offset_of(ArenaState, "now")
+cdef Py_ssize_t PICKUPS = offset_of(ArenaState, "pickups"), SHOTS = offset_of(ArenaState, "shots")
+cdef Py_ssize_t ENDS_TICK = offset_of(ArenaState, "ends_tick")
+cdef Py_ssize_t KILLS = offset_of(ArenaState, "kills")
 
 cdef struct Grid:
     const char *cells
@@ -60,9 +67,39 @@ cdef struct Target:
     long seat
     PyObject *body
 
+cdef struct Wish:
+    long seat, dx, dy, aim
+    bint fire
 
-cdef inline Grid _grid(bytes cells, long width) noexcept:
-    return Grid(PyBytes_AS_STRING(cells), PyBytes_GET_SIZE(cells), width)
+
+cdef inline int _must_be(PyObject *value, type kind) except -1:
+    if type(<object> value) is not kind:
+        raise TypeError(f"a state of the arena holds a {type(<object> value).__name__}")
+    return 0
+
+
+cdef inline long long _number(PyObject *key) except? -1:
+    """A seat, or a bullet's number."""
+    if not PyLong_CheckExact(<object> key):
+        raise TypeError("a key must be an int")
+    return PyLong_AsLongLong(<object> key)
+
+
+cdef inline int _checked(long long value) except? -1:
+    """``value``, which a field must hold."""
+    if value != <int> value:
+        raise OverflowError("a number of the arena has 32 bits")
+    return <int> value
+
+
+cdef Py_ssize_t WIDTH_AT = Map._fields.index("width")
+cdef Py_ssize_t FIGHTERS_AT = Map._fields.index("solid_for_fighters")
+cdef Py_ssize_t BULLETS_AT = Map._fields.index("solid_for_bullets")
+
+
+cdef inline Grid _grid(plan, Py_ssize_t at):
+    cdef bytes cells = (<tuple> plan)[at]
+    return Grid(PyBytes_AS_STRING(cells), PyBytes_GET_SIZE(cells), (<tuple> plan)[WIDTH_AT])
 
 
 cdef inline int _is_solid(Grid *grid, long x, long y) except -1:
@@ -81,174 +118,229 @@ cdef inline int _step(Grid *grid, long *x, long *y, long dx, long dy, long speed
     return 0
 
 
-def walk(dict bodies, plan, inputs, long now):
+cdef inline int _hear(given, Wish *wish) except -1:
+    """What an input says, and whose it is: the one place that knows how inputs are made."""
+    if type(given) is Given:
+        wish.seat, move = (<Given> given).seat, (<Given> given).data
+    else:
+        wish.seat, move = given.seat, given.data
+    if type(move) is not INPUT and not isinstance(move, Move):
+        raise TypeError("an input must be a Move")
+    wish.dx, wish.dy, wish.aim = read_int(move, DX), read_int(move, DY), read_int(move, AIM)
+    wish.fire = read_bool(move, FIRE)
+    return 0
+
+
+def walk(dict bodies, plan, inputs, long long now):
     """See ``arena_body.walk``."""
-    cdef Grid grid = _grid(plan.solid_for_fighters, plan.width)
-    cdef long long paid
-    cdef long x, y, dx, dy
-    for each in inputs:
-        if type(each) is Given:
-            seat, move = (<Given> each).seat, (<Given> each).data
-        else:
-            seat, move = each.seat, each.data
-        body = bodies.get(seat)
-        if body is None:
-            continue
-        write(body, MOVE, move)
-        if read_bool(move, FIRE):
-            write(body, FIRED, True)
-        paid = read_int(body, PAID_TICK)
-        if read_int(body, HELD_UNTIL) <= now:
-            paid = now - 1
-        write_int(body, HELD_UNTIL, now + FORGET_TICKS)
-        if paid >= now + EARLY_TICKS:
-            continue
-        write_int(body, PAID_TICK, paid + 1)
-        dx, dy = read_int(move, DX), read_int(move, DY)
-        if (dx or dy) and read_int(body, HEALTH) > 0:
-            x, y = read_int(body, X), read_int(body, Y)
-            _step(&grid, &x, &y, dx, dy, SPEED_DIAGONAL if dx and dy else SPEED)
-            write_int(body, X, x)
-            write_int(body, Y, y)
+    cdef Grid grid = _grid(plan, FIGHTERS_AT)
+    cdef PyObject *value
+    cdef Wish wish
+    _check_tick(now)
+    for given in inputs:
+        _hear(given, &wish)
+        value = PyDict_GetItemWithError(bodies, wish.seat)
+        if value != NULL:
+            _must_be(value, Body)
+            _walk(<Body> value, &wish, &grid, now)
 
 
-cdef int _go_ahead(Grid *grid, body, move, long now) except -1:
-    """See ``arena_body.go_ahead``."""
-    cdef long x, y, ahead = 0, dx = read_int(move, DX), dy = read_int(move, DY)
-    cdef long speed = SPEED_DIAGONAL if dx and dy else SPEED
-    cdef long long paid = read_int(body, PAID_TICK), late = read_int(body, LATE) + 1
-    if paid >= now:
-        write_int(body, LATE, 0)
-        write_int(body, AHEAD, 0)
-        write_int(body, AHEAD_X, 0)
-        write_int(body, AHEAD_Y, 0)
+cdef int _check_tick(long long now) except -1:
+    if not 0 <= now < TICKS_MAX:
+        raise OverflowError("a match of the arena has too many ticks")
+    return 0
+
+
+cdef inline int _walk(Body body, Wish *wish, Grid *grid, long now) except -1:
+    cdef long x = body.x, y = body.y, paid = body.paid_tick
+    if not (-1 <= wish.dx <= 1 and -1 <= wish.dy <= 1 and 0 <= wish.aim < 0x10000):
+        raise OverflowError("a Move is out of bounds")
+    body.dx, body.dy, body.aim = wish.dx, wish.dy, wish.aim
+    body.trigger = FIRES | FIRED if wish.fire else body.trigger & FIRED
+    if body.held_until <= now:
+        paid = now - 1
+    body.held_until = now + FORGET_TICKS
+    if paid >= now + EARLY_TICKS:
         return 0
-    x, y = read_int(body, X), read_int(body, Y)
+    body.paid_tick = paid + 1
+    if (wish.dx or wish.dy) and body.health > 0:
+        _step(grid, &x, &y, wish.dx, wish.dy, SPEED_DIAGONAL if wish.dx and wish.dy else SPEED)
+        body.x, body.y = _checked(x), _checked(y)
+    return 0
+
+
+cdef int _go_ahead(Grid *grid, Body body, long now) except -1:
+    """See ``arena_body.go_ahead``."""
+    cdef long x = body.x, y = body.y, ahead = 0, dx = body.dx, dy = body.dy
+    cdef long speed = SPEED_DIAGONAL if dx and dy else SPEED
+    cdef long paid = body.paid_tick, late = <long> body.late + 1
+    if paid >= now:
+        body.late = body.ahead = body.ahead_x = body.ahead_y = 0
+        return 0
     if now - paid >= FORGET_TICKS:
         _step(grid, &x, &y, dx, dy, speed)
-        write_int(body, X, x)
-        write_int(body, Y, y)
+        body.x, body.y = _checked(x), _checked(y)
         paid = now - FORGET_TICKS + 1
     elif late >= SPARE_TICKS:
         paid += 1
         late = 0
-    write_int(body, PAID_TICK, paid)
-    write_int(body, LATE, late)
+    body.paid_tick, body.late = _checked(paid), _checked(late)
     if dx or dy:
         ahead = min(now - paid, HOLD_TICKS - 1)
-    write_int(body, AHEAD, ahead)
+    body.ahead = ahead
     cdef long from_x = x, from_y = y
     for _ in range(ahead):
         _step(grid, &x, &y, dx, dy, speed)
-    write_int(body, AHEAD_X, x - from_x)
-    write_int(body, AHEAD_Y, y - from_y)
+    body.ahead_x, body.ahead_y = x - from_x, y - from_y
     return 0
 
 
-def act(state, long now, random):
+cdef int _stand(Body body) except -1:
+    """See ``arena_body.stand``; the last input is put in its place, too."""
+    body.x = _checked(<long> body.x + body.ahead_x)
+    body.y = _checked(<long> body.y + body.ahead_y)
+    body.late = body.ahead = body.ahead_x = body.ahead_y = 0
+    body.dx = body.dy = 0
+    body.trigger &= FIRED
+    return 0
+
+
+def act(state, long long now, random):
     """See ``arena_plain.act``."""
-    plan = MAPS[state.map]
-    cdef Grid grid = _grid(plan.solid_for_fighters, plan.width)
-    cdef dict bodies = state.bodies
-    cdef list pickups = state.pickups
-    cdef long late
-    cdef bint still, wants
-    for seat, body in bodies.items():
-        move = read(body, MOVE)
-        late = read_int(body, LATE)
-        still = not (read_int(move, DX) or read_int(move, DY))
-        if read_int(body, HELD_UNTIL) <= now:
-            if not still or read_bool(move, FIRE):
-                move = arena_body.stand(body)
-                write(body, MOVE, move)
-                late, still = 0, True
-        elif late or read_int(body, PAID_TICK) < now:
-            _go_ahead(&grid, body, move, now)
-            late = read_int(body, LATE)
-        if read_int(body, HEALTH) <= 0:
-            write(body, FIRED, False)
-            if now >= read_int(body, DEAD_UNTIL):
-                arena_plain.place(state, body, now, random)
-            continue
-        if pickups and not still:
-            arena_plain.reach(state, plan, body, now)
-        wants = read_bool(body, FIRED)
-        if wants:
-            write(body, FIRED, False)
-        else:
-            wants = late < HOLD_TICKS and read_bool(move, FIRE)
-        if wants and read_int(body, RELOAD_UNTIL) <= now:
-            _shoot(state, seat, body, move, now)
+    cdef dict bodies = read(state, BODIES)
+    plan = MAPS[read(state, MAP)]
+    cdef Grid grid = _grid(plan, FIGHTERS_AT)
+    cdef bint pickups = len(<list> read(state, PICKUPS)) > 0
+    cdef Py_ssize_t at = 0
+    cdef PyObject *key
+    cdef PyObject *value
+    _check_tick(now)
+    while PyDict_Next(bodies, &at, &key, &value):
+        _must_be(value, Body)
+        _turn(state, key, <Body> value, plan, &grid, pickups, now, random)
 
 
-cdef int _shoot(state, seat, body, move, long now) except -1:
-    """See ``arena_plain.shoot``."""
-    cdef bint rapid = read_int(body, RAPID_UNTIL) > now
-    cdef long aim = read_int(move, AIM) >> 6
-    cdef dict bullets = read(state, BULLETS)
-    write_int(body, RELOAD_UNTIL, now + (RELOAD_TICKS_RAPID if rapid else RELOAD_TICKS))
-    write_int(body, SHIELD_UNTIL, 0)
-    dx, dy = HEADINGS[aim]
-    key = (read_int(state, SHOTS) + 1) & 0xFFFF
-    write(state, SHOTS, key)
-    x = read(body, X) + read(body, AHEAD_X)
-    y = read(body, Y) + read(body, AHEAD_Y)
-    bullets[key] = Bullet(Shot(x, y, aim, now, seat), x, y, dx, dy)
+cdef int _turn(
+    state, PyObject *key, Body body, plan, Grid *grid, bint pickups, long now, random
+) except -1:
+    """What one fighter does."""
+    cdef bint wants, still = not (body.dx or body.dy)
+    if body.held_until <= now:
+        if not still or body.trigger & FIRES:
+            _stand(body)
+            still = True
+    elif body.late or body.paid_tick < now:
+        _go_ahead(grid, body, now)
+    if body.health <= 0:
+        body.trigger &= FIRES
+        if now >= body.dead_until:
+            arena_plain.place(state, body, now, random)
+        return 0
+    if pickups and not still:
+        arena_plain.reach(state, plan, body, now)
+    wants = body.trigger & FIRED or (body.trigger & FIRES and body.late < HOLD_TICKS)
+    if wants:
+        body.trigger &= FIRES
+        if body.reload_until <= now:
+            _shoot(state, _number(key), body, now)
     return 0
 
 
-def fly(state, long now, tick):
+cdef int _shoot(state, long long seat, Body body, long now) except -1:
+    """See ``arena_plain.shoot``."""
+    cdef int x = _checked(<long> body.x + body.ahead_x), y = _checked(<long> body.y + body.ahead_y)
+    cdef long aim = body.aim >> 6
+    cdef Bullet bullet = Bullet.__new__(Bullet)
+    if seat != <short> seat:
+        raise OverflowError("a seat of the arena has 16 bits")
+    body.reload_until = now + (RELOAD_TICKS_RAPID if body.rapid_until > now else RELOAD_TICKS)
+    body.shield_until = 0
+    bullet.x = bullet.start_x = x
+    bullet.y = bullet.start_y = y
+    bullet.dx, bullet.dy, bullet.aim = HEADINGS_X[aim], HEADINGS_Y[aim], aim
+    bullet.tick, bullet.seat = now, seat
+    number = (read_int(state, SHOTS) + 1) & 0xFFFF
+    write(state, SHOTS, number)
+    (<dict> read(state, BULLETS))[number] = bullet
+    return 0
+
+
+def fly(state, long long now, tick):
     """See ``arena_plain.fly``."""
-    cdef dict bodies = state.bodies, bullets = state.bullets
+    cdef dict bodies = read(state, BODIES), bullets = read(state, BULLETS)
     if len(bodies) > TARGETS_MAX:
         return arena_plain.fly(state, now, tick)
     cdef Target targets[TARGETS_MAX]
-    cdef Target *target
-    cdef long count = 0, x, y, shooter, health, index, spent_tick = now - BULLET_TICKS
-    cdef long off_x, off_y
-    for seat, body in bodies.items():
-        if read_int(body, HEALTH) > 0 and read_int(body, SHIELD_UNTIL) <= now:
-            target = &targets[count]
-            target.x = read_int(body, X) + read_int(body, AHEAD_X)
-            target.y = read_int(body, Y) + read_int(body, AHEAD_Y)
-            target.seat = seat
-            target.body = <PyObject *> body
-            count += 1
-    plan = MAPS[state.map]
-    cdef Grid grid = _grid(plan.solid_for_bullets, plan.width)
+    cdef long count = _targets(bodies, now, targets)
+    cdef Grid grid = _grid(MAPS[read(state, MAP)], BULLETS_AT)
+    cdef Py_ssize_t at = 0
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef PyObject *hit
+    cdef Bullet bullet
+    cdef long x, y
     gone = None
-    for key, bullet in bullets.items():
-        x = read_int(bullet, AT_X) + read_int(bullet, BY_X)
-        y = read_int(bullet, AT_Y) + read_int(bullet, BY_Y)
-        write_int(bullet, AT_X, x)
-        write_int(bullet, AT_Y, y)
-        shot = read(bullet, SHOT)
-        if read_int(shot, SHOT_TICK) <= spent_tick or _is_solid(&grid, x, y):
-            gone = _noted(gone, key)
-            continue
-        shooter = read_int(shot, SHOT_SEAT)
-        for index in range(count):
-            target = &targets[index]
-            off_x, off_y = target.x - x, target.y - y
-            if (
-                -HIT_RADIUS < off_x < HIT_RADIUS
-                and -HIT_RADIUS < off_y < HIT_RADIUS
-                and off_x * off_x + off_y * off_y < HIT_RADIUS * HIT_RADIUS
-                and target.seat != shooter
-            ):
-                body = <object> target.body
-                health = read_int(body, HEALTH)
-                if health <= 0:
-                    continue
-                gone = _noted(gone, key)
-                health = max(0, health - DAMAGE)
-                write_int(body, HEALTH, health)
-                if not health:
-                    arena_plain.kill(state, bodies[shooter], body, now, tick)
-                break
+    while PyDict_Next(bullets, &at, &key, &value):
+        _must_be(value, Bullet)
+        bullet = <Bullet> value
+        x, y = <long> bullet.x + bullet.dx, <long> bullet.y + bullet.dy
+        bullet.x, bullet.y = _checked(x), _checked(y)
+        hit = NULL
+        if bullet.tick > now - BULLET_TICKS and not _is_solid(&grid, x, y):
+            hit = _hit(targets, count, x, y, bullet.seat)
+            if hit == NULL:
+                continue
+        gone = _noted(gone, <object> key)
+        if hit != NULL:
+            _hurt(state, <Body> hit, bullet.seat, now, tick)
     if gone is not None:
-        for key in <list> gone:
-            del bullets[key]
+        for number in <list> gone:
+            del bullets[number]
+
+
+cdef long _targets(dict bodies, long now, Target *targets) except -1:
+    """Whom a bullet can hit; how many."""
+    cdef Py_ssize_t at = 0
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Target *target
+    cdef Body body
+    cdef long count = 0
+    while PyDict_Next(bodies, &at, &key, &value):
+        _must_be(value, Body)
+        body = <Body> value
+        if body.health > 0 and body.shield_until <= now:
+            target = &targets[count]
+            target.x, target.y = <long> body.x + body.ahead_x, <long> body.y + body.ahead_y
+            target.seat = _number(key)
+            target.body = value
+            count += 1
+    return count
+
+
+cdef PyObject *_hit(Target *targets, long count, long x, long y, long shooter) noexcept:
+    """Who is at ``x``, ``y`` and still lives; NULL for nobody."""
+    cdef Target *target
+    cdef long index, off_x, off_y
+    for index in range(count):
+        target = &targets[index]
+        off_x, off_y = target.x - x, target.y - y
+        if (
+            -HIT_RADIUS < off_x < HIT_RADIUS
+            and -HIT_RADIUS < off_y < HIT_RADIUS
+            and off_x * off_x + off_y * off_y < HIT_RADIUS * HIT_RADIUS
+            and target.seat != shooter
+            and (<Body> target.body).health > 0
+        ):
+            return target.body
+    return NULL
+
+
+cdef int _hurt(state, Body body, long shooter, long now, tick) except -1:
+    body.health = max(0, body.health - DAMAGE)
+    if not body.health:
+        arena_plain.kill(state, (<dict> read(state, BODIES))[shooter], body, now, tick)
+    return 0
 
 
 cdef list _noted(list keys, key):
@@ -258,35 +350,121 @@ cdef list _noted(list keys, key):
     return keys
 
 
-def fighters(dict bodies, long now):
+# ── the view ─────────────────────────────────────────────────────────────────────────────────────
+
+cdef bytes VIEW_HEAD, VIEW_BULLETS, VIEW_PICKUPS, VIEW_ENDS_TICK, VIEW_KILLS
+_names = [msgspec.msgpack.encode(name) for name in (
+    "players", "bullets", "pickups", "ends_tick", "kills"
+)]
+VIEW_HEAD, VIEW_BULLETS, VIEW_PICKUPS, VIEW_ENDS_TICK, VIEW_KILLS = _names
+VIEW_HEAD = b"\x86" + VIEW_HEAD
+cdef dict SEEN = {}
+
+
+cdef class Seen:
+    """What is encoded once of a map: ``tail``, with which a view ends, and the pickups."""
+
+    cdef bytes tail
+    cdef tuple pickups
+
+
+cdef Seen _seen(name):
+    cdef Seen seen = SEEN.get(name)
+    if seen is None:
+        plan = MAPS[name]
+        seen = Seen.__new__(Seen)
+        seen.tail = msgspec.msgpack.encode("map") + msgspec.msgpack.encode(plan.plan)
+        seen.pickups = tuple(msgspec.msgpack.encode(pickup) for pickup in plan.pickups)
+        SEEN[name] = seen
+    return seen
+
+
+def encode_view(state):
+    """See ``arena_plain.encode_view``."""
+    cdef uint8_t[VIEW_BYTES] usual
+    cdef dict bodies = read(state, BODIES), bullets = read(state, BULLETS)
+    cdef list pickups = read(state, PICKUPS)
+    cdef Seen seen = _seen(read(state, MAP))
+    cdef Py_ssize_t room = (
+        256
+        + PyBytes_GET_SIZE(seen.tail)
+        + 8 * INT_MAX * (len(bodies) + len(bullets))
+        + 4 * INT_MAX * len(pickups)
+    )
+    cdef uint8_t *start = usual
+    cdef uint8_t *end
+    if room > VIEW_BYTES:
+        start = <uint8_t *> malloc(room)
+        if start == NULL:
+            raise MemoryError
+    try:
+        end = write_encoded(start, VIEW_HEAD)
+        end = _write_players(end, bodies, read_int(state, NOW))
+        end = _write_bullets(write_encoded(end, VIEW_BULLETS), bullets)
+        end = write_encoded(end, VIEW_PICKUPS)
+        end = _write_pickups(end, pickups, seen.pickups, read_int(state, NOW))
+        end = write_int(write_encoded(end, VIEW_ENDS_TICK), read_int(state, ENDS_TICK))
+        end = write_int(write_encoded(end, VIEW_KILLS), read_int(state, KILLS))
+        end = write_encoded(end, seen.tail)
+        return PyBytes_FromStringAndSize(<char *> start, end - start)
+    finally:
+        if start != usual:
+            free(start)
+
+
+cdef uint8_t *_write_players(uint8_t *out, dict bodies, long long now) except NULL:
     """See ``arena_plain.fighters``."""
-    cdef dict seen = {}
-    cdef long flags, ahead
-    for seat, body in bodies.items():
-        x, y = read(body, X), read(body, Y)
-        ahead = read_int(body, AHEAD)
-        flags = ahead << 2
-        if ahead:
-            x, y = x + read(body, AHEAD_X), y + read(body, AHEAD_Y)
-        if read_int(body, SHIELD_UNTIL) > now:
-            flags |= 1
-        if read_int(body, RAPID_UNTIL) > now:
-            flags |= 2
-        seen[seat] = Fighter(
-            x,
-            y,
-            read_int(read(body, MOVE), AIM) >> 6,
-            read(body, HEALTH),
-            read(body, KILLS),
-            read(body, DEATHS),
-            flags,
-        )
-    return seen
+    cdef Py_ssize_t at = 0
+    cdef PyObject *key
+    cdef PyObject *value
+    out = write_map(out, len(bodies))
+    while PyDict_Next(bodies, &at, &key, &value):
+        _must_be(value, Body)
+        out = write_int(out, _number(key))
+        out = _write_fighter(out, <Body> value, now)
+    return out
 
 
-def shots(dict bullets):
+cdef inline uint8_t *_write_fighter(uint8_t *out, Body body, long long now) noexcept:
+    cdef long flags = (body.shield_until > now) | (body.rapid_until > now) << 1
+    out = write_array(out, 7)
+    out = write_int(out, <long> body.x + body.ahead_x)
+    out = write_int(out, <long> body.y + body.ahead_y)
+    out = write_int(out, body.aim >> 6)
+    out = write_int(out, body.health)
+    out = write_int(out, body.kills)
+    out = write_int(out, body.deaths)
+    return write_int(out, flags | <long> body.ahead << 2)
+
+
+cdef uint8_t *_write_bullets(uint8_t *out, dict bullets) except NULL:
     """See ``arena_plain.shots``."""
-    cdef dict seen = {}
-    for key, bullet in bullets.items():
-        seen[key] = read(bullet, SHOT)
-    return seen
+    cdef Py_ssize_t at = 0
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Bullet bullet
+    out = write_map(out, len(bullets))
+    while PyDict_Next(bullets, &at, &key, &value):
+        _must_be(value, Bullet)
+        bullet = <Bullet> value
+        out = write_array(write_int(out, _number(key)), 5)
+        out = write_int(out, bullet.start_x)
+        out = write_int(out, bullet.start_y)
+        out = write_int(out, bullet.aim)
+        out = write_int(out, bullet.tick)
+        out = write_int(out, bullet.seat)
+    return out
+
+
+cdef uint8_t *_write_pickups(uint8_t *out, list pickups, tuple seen, long long now) except NULL:
+    """Those that are there."""
+    cdef Py_ssize_t index, count = 0
+    for ready in pickups:
+        count += <long long> ready <= now
+    out = write_map(out, count)
+    for index in range(len(pickups)):
+        if <long long> pickups[index] <= now:
+            if index >= len(seen):
+                raise IndexError("the map has fewer pickups")
+            out = write_encoded(write_int(out, index), seen[index])
+    return out

@@ -25,24 +25,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gameserver.game.contract import Game, LeaveReason, Player, PlayerInput, Random, Setup, Tick
 from gameserver.games.arena_maps import MAPS
 from gameserver.games.arena_modes import MODES
-from gameserver.games.arena_plain import TICK_RATE, end, place
+from gameserver.games.arena_plain import TICK_RATE, end, place, view
 from gameserver.games.arena_state import ArenaState, Body
 from gameserver.games.arena_types import ArenaResult, ArenaView, Kill, Lead, Move
 from gameserver.games.bots import ArenaBot
 
 if TYPE_CHECKING:
     from gameserver.games.arena_body import walk
-    from gameserver.games.arena_plain import act, fighters, fly, shots
+    from gameserver.games.arena_plain import act, encode_view, fly
 
     COMPILED: bool
 else:
     try:
-        from gameserver.games._arena import act, fighters, fly, shots, walk
+        from gameserver.games._arena import act, encode_view, fly, walk
 
         COMPILED = True
     except ImportError:
         from gameserver.games.arena_body import walk
-        from gameserver.games.arena_plain import act, fighters, fly, shots
+        from gameserver.games.arena_plain import act, encode_view, fly
 
         COMPILED = False
 
@@ -114,20 +114,10 @@ class Arena(Game[ArenaState, Move, ArenaView]):
         return bot.decide(self.view(state), player.id, player.seat)
 
     def view(self, state: ArenaState) -> ArenaView:
-        now = state.now
-        plan = MAPS[state.map]
-        return ArenaView(
-            fighters(state.bodies, now),
-            shots(state.bullets),
-            {
-                index: plan.pickups[index]
-                for index, ready in enumerate(state.pickups)
-                if ready <= now
-            },
-            state.ends_tick,
-            state.kills,
-            plan.plan,
-        )
+        return view(state)
+
+    def encode_view(self, state: ArenaState) -> bytes:
+        return encode_view(state)
 
     def signal(self, state: ArenaState, message: Any, tick: Tick) -> Any:
         """``{"op": "end"}``, or ``{"op": "add_time", "seconds": 1 to 3600}``."""

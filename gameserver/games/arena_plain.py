@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import math
 
+import msgspec
+
 from gameserver.game.contract import Random, Standing, Tick
 from gameserver.games.arena_body import HOLD_TICKS, go_ahead, stand
 from gameserver.games.arena_maps import MAPS, Map
 from gameserver.games.arena_state import ArenaState, Body, Bullet
-from gameserver.games.arena_types import HEALTH, ArenaResult, Fighter, Kill, Lead, Move, Shot
+from gameserver.games.arena_types import (
+    HEALTH,
+    ArenaResult,
+    ArenaView,
+    Fighter,
+    Kill,
+    Lead,
+    Move,
+    Shot,
+)
 
 TICK_RATE = 20
 BULLET_SPEED = 120
@@ -33,6 +44,8 @@ HEADINGS = tuple(
     )
     for step in range(DIRECTIONS)
 )
+
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def place(state: ArenaState, body: Body, now: int, random: Random) -> None:
@@ -185,3 +198,22 @@ def fighters(bodies: dict[int, Body], now: int) -> dict[int, Fighter]:
 def shots(bullets: dict[int, Bullet]) -> dict[int, Shot]:
     """What is seen of them, by number."""
     return {key: bullet.shot for key, bullet in bullets.items()}
+
+
+def view(state: ArenaState) -> ArenaView:
+    """What everyone may see."""
+    now = state.now
+    plan = MAPS[state.map]
+    return ArenaView(
+        fighters(state.bodies, now),
+        shots(state.bullets),
+        {index: plan.pickups[index] for index, ready in enumerate(state.pickups) if ready <= now},
+        state.ends_tick,
+        state.kills,
+        plan.plan,
+    )
+
+
+def encode_view(state: ArenaState) -> bytes:
+    """The same in msgpack."""
+    return _encode(view(state))

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from gameserver.game import packed
 from gameserver.game.contract import LeaveReason
 from gameserver.games.arena_body import EARLY_TICKS, HOLD_TICKS, SPARE_TICKS, SPEED
 from gameserver.games.arena_maps import MAPS, TILE
@@ -337,7 +338,7 @@ def test_the_same_bots_play_the_same_match() -> None:
         for seat in range(3):
             room.join(seat, bot=True)
         room.play(steps_max=400)
-        histories.append((room.number, room.events, msgspec.msgpack.encode(room.state)))
+        histories.append((room.number, room.events, packed.encode(room.state)))
     assert histories[0] == histories[1]
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from gameserver.game import packed
 from gameserver.game.contract import LeaveReason, Player, Setup
 from gameserver.game.random import SeededRandom
 from gameserver.game.step import StepTick
@@ -24,8 +25,7 @@ PLAIN = {
     "walk": arena_body.walk,
     "act": arena_plain.act,
     "fly": arena_plain.fly,
-    "fighters": arena_plain.fighters,
-    "shots": arena_plain.shots,
+    "encode_view": arena_plain.encode_view,
 }
 
 
@@ -68,8 +68,9 @@ class Played:
         """Everything that one can see of a step."""
         self.tick.reset(number, number * 50)
         self.game.step(self.state, inputs, self.tick)
-        view = self.game.view(self.state)
-        return msgspec.msgpack.encode(
+        view = self.game.encode_view(self.state)
+        assert view == msgspec.msgpack.encode(self.game.view(self.state))
+        return packed.encode(
             (self.state, self.random.state, self.tick.take(), view, self.tick.ended)
         )
 
