@@ -131,23 +131,33 @@ cdef inline int _hear(given, Wish *wish) except -1:
     return 0
 
 
-def walk(dict bodies, plan, inputs, long long now):
-    """See ``arena_body.walk``."""
+def advance(state, inputs, tick):
+    """See ``arena_plain.advance``."""
+    cdef long long now = read_int(state, NOW)
+    cdef dict bodies = read(state, BODIES), bullets = read(state, BULLETS)
+    plan = MAPS[read(state, MAP)]
     cdef Grid grid = _grid(plan, FIGHTERS_AT)
+    if not 0 <= now < TICKS_MAX:
+        raise OverflowError("a match of the arena has too many ticks")
+    _walk_all(bodies, inputs, &grid, now)
+    _act(state, bodies, plan, &grid, now, tick.random)
+    if len(bodies) > TARGETS_MAX:
+        arena_plain.fly(state, now, tick)
+    elif bullets:
+        grid = _grid(plan, BULLETS_AT)
+        _fly(state, bodies, bullets, &grid, now, tick)
+
+
+cdef int _walk_all(dict bodies, inputs, Grid *grid, long now) except -1:
+    """See ``arena_body.walk``."""
     cdef PyObject *value
     cdef Wish wish
-    _check_tick(now)
     for given in inputs:
         _hear(given, &wish)
         value = PyDict_GetItemWithError(bodies, wish.seat)
         if value != NULL:
             _must_be(value, Body)
-            _walk(<Body> value, &wish, &grid, now)
-
-
-cdef int _check_tick(long long now) except -1:
-    if not 0 <= now < TICKS_MAX:
-        raise OverflowError("a match of the arena has too many ticks")
+            _walk(<Body> value, &wish, grid, now)
     return 0
 
 
@@ -205,19 +215,16 @@ cdef int _stand(Body body) except -1:
     return 0
 
 
-def act(state, long long now, random):
+cdef int _act(state, dict bodies, plan, Grid *grid, long now, random) except -1:
     """See ``arena_plain.act``."""
-    cdef dict bodies = read(state, BODIES)
-    plan = MAPS[read(state, MAP)]
-    cdef Grid grid = _grid(plan, FIGHTERS_AT)
     cdef bint pickups = len(<list> read(state, PICKUPS)) > 0
     cdef Py_ssize_t at = 0
     cdef PyObject *key
     cdef PyObject *value
-    _check_tick(now)
     while PyDict_Next(bodies, &at, &key, &value):
         _must_be(value, Body)
-        _turn(state, key, <Body> value, plan, &grid, pickups, now, random)
+        _turn(state, key, <Body> value, plan, grid, pickups, now, random)
+    return 0
 
 
 cdef int _turn(
@@ -265,14 +272,10 @@ cdef int _shoot(state, long long seat, Body body, long now) except -1:
     return 0
 
 
-def fly(state, long long now, tick):
-    """See ``arena_plain.fly``."""
-    cdef dict bodies = read(state, BODIES), bullets = read(state, BULLETS)
-    if len(bodies) > TARGETS_MAX:
-        return arena_plain.fly(state, now, tick)
+cdef int _fly(state, dict bodies, dict bullets, Grid *grid, long now, tick) except -1:
+    """See ``arena_plain.fly``; of at most ``TARGETS_MAX`` fighters."""
     cdef Target targets[TARGETS_MAX]
     cdef long count = _targets(bodies, now, targets)
-    cdef Grid grid = _grid(MAPS[read(state, MAP)], BULLETS_AT)
     cdef Py_ssize_t at = 0
     cdef PyObject *key
     cdef PyObject *value
@@ -286,7 +289,7 @@ def fly(state, long long now, tick):
         x, y = <long> bullet.x + bullet.dx, <long> bullet.y + bullet.dy
         bullet.x, bullet.y = _checked(x), _checked(y)
         hit = NULL
-        if bullet.tick > now - BULLET_TICKS and not _is_solid(&grid, x, y):
+        if bullet.tick > now - BULLET_TICKS and not _is_solid(grid, x, y):
             hit = _hit(targets, count, x, y, bullet.seat)
             if hit == NULL:
                 continue
@@ -296,6 +299,7 @@ def fly(state, long long now, tick):
     if gone is not None:
         for number in <list> gone:
             del bullets[number]
+    return 0
 
 
 cdef long _targets(dict bodies, long now, Target *targets) except -1:

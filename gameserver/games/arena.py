@@ -31,18 +31,16 @@ from gameserver.games.arena_types import ArenaResult, ArenaView, Kill, Lead, Mov
 from gameserver.games.bots import ArenaBot
 
 if TYPE_CHECKING:
-    from gameserver.games.arena_body import walk
-    from gameserver.games.arena_plain import act, encode_view, fly
+    from gameserver.games.arena_plain import advance, encode_view
 
     COMPILED: bool
 else:
     try:
-        from gameserver.games._arena import act, encode_view, fly, walk
+        from gameserver.games._arena import advance, encode_view
 
         COMPILED = True
     except ImportError:
-        from gameserver.games.arena_body import walk
-        from gameserver.games.arena_plain import act, encode_view, fly
+        from gameserver.games.arena_plain import advance, encode_view
 
         COMPILED = False
 
@@ -94,14 +92,9 @@ class Arena(Game[ArenaState, Move, ArenaView]):
 
     def step(self, state: ArenaState, inputs: Sequence[PlayerInput[Move]], tick: Tick) -> None:
         now = state.now = tick.number
-        bodies = state.bodies
-        if not state.ends_tick and state.seconds and len(bodies) > 1:
+        if not state.ends_tick and state.seconds and len(state.bodies) > 1:
             state.ends_tick = now + state.seconds * TICK_RATE
-        if inputs:
-            walk(state.bodies, MAPS[state.map], inputs, now)
-        act(state, now, tick.random)
-        if state.bullets:
-            fly(state, now, tick)
+        advance(state, inputs, tick)
         if state.ends_tick and now >= state.ends_tick:
             end(state, tick, "time")
 

@@ -6,11 +6,12 @@ Complete as it stands. ``_arena`` does the same with the usual case in C: change
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
-from gameserver.game.contract import Random, Standing, Tick
-from gameserver.games.arena_body import HOLD_TICKS, go_ahead, stand
+from gameserver.game.contract import PlayerInput, Random, Standing, Tick
+from gameserver.games.arena_body import HOLD_TICKS, go_ahead, stand, walk
 from gameserver.games.arena_maps import MAPS, Map
 from gameserver.games.arena_state import ArenaState, Body, Bullet
 from gameserver.games.arena_types import (
@@ -63,6 +64,16 @@ def place(state: ArenaState, body: Body, now: int, random: Random) -> None:
     body.move = Move(0, 0, body.move.aim, False)
     body.fired = False
     body.ahead = body.ahead_x = body.ahead_y = 0
+
+
+def advance(state: ArenaState, inputs: Sequence[PlayerInput[Move]], tick: Tick) -> None:
+    """One tick of everybody's."""
+    now = state.now
+    if inputs:
+        walk(state.bodies, MAPS[state.map], inputs, now)
+    act(state, now, tick.random)
+    if state.bullets:
+        fly(state, now, tick)
 
 
 def act(state: ArenaState, now: int, random: Random) -> None:

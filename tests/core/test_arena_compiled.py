@@ -12,7 +12,7 @@ from gameserver.game import packed
 from gameserver.game.contract import LeaveReason, Player, Setup
 from gameserver.game.random import SeededRandom
 from gameserver.game.step import StepTick
-from gameserver.games import arena, arena_body, arena_plain
+from gameserver.games import arena, arena_plain
 from gameserver.games.arena import Arena
 from gameserver.games.arena_state import Body
 from gameserver.games.arena_types import Move
@@ -22,9 +22,7 @@ from tests.conftest import needs_compiled
 
 TICKS = 1_200
 PLAIN = {
-    "walk": arena_body.walk,
-    "act": arena_plain.act,
-    "fly": arena_plain.fly,
+    "advance": arena_plain.advance,
     "encode_view": arena_plain.encode_view,
 }
 
