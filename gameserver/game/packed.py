@@ -73,5 +73,6 @@ encode_json = msgspec.json.Encoder(enc_hook=pack).encode
 
 
 def decode(encoded: bytes | msgspec.Raw, kind: type[T]) -> T:
-    """Raises ``msgspec.DecodeError`` where the bytes are damaged or do not fit ``kind``."""
+    """Raises ``msgspec.DecodeError`` where the bytes are damaged or do not fit ``kind``, and
+    ``UnicodeDecodeError`` for a text that is not UTF-8."""
     return msgspec.msgpack.decode(encoded, type=kind, dec_hook=unpack)

@@ -117,7 +117,7 @@ def decode_state(encoded: msgspec.Raw, state_type: type[msgspec.Struct]) -> msgs
     """Raises ``BadCheckpoint`` where the game's ``State`` does not fit what was stored."""
     try:
         return packed.decode(encoded, state_type)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadCheckpoint(f"state: {error}") from error
 
 
@@ -129,7 +129,7 @@ def decode(encoded: bytes) -> Checkpoint:
     """Raises ``BadCheckpoint``."""
     try:
         checkpoint = _decode(encoded)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadCheckpoint(f"checkpoint: {error}") from error
     if checkpoint.format > FORMAT:
         raise BadCheckpoint(

@@ -147,6 +147,20 @@ def test_a_frame_does_not_change_with_the_game(format: Format) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
+def test_a_view_that_is_encoded_already_makes_the_same_frame(format: Format) -> None:
+    base = a_frame(a_view())
+    view = a_view()
+    view.ships["a"].hp = 1
+    acks = [1, 3]
+    whole = msgspec.msgpack.encode(view)
+    frame = Frame.encoded_view(7, 1, 1001, acks, whole, View)
+    acks[0] = 9
+    for known in (None, base):
+        assert frame.encoded(format, known) == a_frame(view, tick=1).encoded(format, known)
+    assert frame.packed() == a_frame(view, tick=1).packed()
+
+
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize(
     "base",
     [
