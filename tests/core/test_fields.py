@@ -25,6 +25,27 @@ for _ in range(1_000):
     assert both[0] == both[1]
 assert both[0][1].x
 """
+STORED = """
+import msgspec
+from gameserver.game import packed
+from my_game import _balls, _loops, state
+
+here = {1: _balls.Ball(5, -9), 2: _balls.Ball(3, 4)}
+there = {1: state.Ball(5, -9), 2: state.Ball(3, 4)}
+for _ in range(1_000):
+    _balls.fly(here, 100)
+    _loops.fly(there, 100)
+    encoded = packed.encode(here)
+    assert encoded == msgspec.msgpack.encode(there)
+    here = packed.decode(encoded, dict[int, _balls.Ball])
+assert type(here[1]) is _balls.Ball and here[1].x
+for wrong in ([1], [1, 2**31], [1, "x"], {}):
+    try:
+        packed.decode(msgspec.msgpack.encode({1: wrong}), dict[int, _balls.Ball])
+    except msgspec.ValidationError:
+        continue
+    raise SystemExit(f"{wrong} was read")
+"""
 REFUSED = """
 from gameserver.game.fields cimport offset_of, read
 
@@ -113,6 +134,12 @@ def test_the_page_leads_to_loops_that_do_the_same(game: Path) -> None:
     assert command[:3] == ["python", "-m", "gameserver.devstack.compile"]
     compiled(game, *command[3:])
     done = run(game, "-c", PLAYED)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_class_of_ones_own_is_stored_as_its_struct(game: Path) -> None:
+    compiled(game, *parts()["run"].split()[3:], "my_game/_balls.pyx")
+    done = run(game, "-c", STORED)
     assert done.returncode == 0, done.stderr
 
 
