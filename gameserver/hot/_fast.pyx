@@ -10,6 +10,12 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from gameserver.game.fields cimport offset_of, read, read_int
 from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy
+
+import msgspec
+
+from gameserver.hot.numbers import numbers_of
 
 cdef extern from "sys/socket.h" nogil:
     ssize_t recv(int fd, void *buffer, size_t length, int flags)
@@ -29,25 +35,34 @@ cdef enum:
     FIN_BINARY = 0x82
     HEADER = 6  # of a masked frame of up to 125 bytes: RFC 6455, section 5.2
     MASKED = 0x80
+    INPUT = 2  # its number among a client's messages: ``wire.from_client``
+    ROWS_MAX = 256
+    WHOLE = 0
+    REAL = 1
+    TRUTH = 2
+
+cdef long long SEQ_MAX = 2**32 - 1
 
 
 cdef class Line:
     """See ``plain.Line``."""
 
+    # What every tick touches comes first: with the object's head, one line of the cache.
     cdef public int fd
     cdef public bint direct
     cdef public bint fast
     cdef public bint heard
     cdef public bint showing
-    cdef public int usual_max
-    cdef public long prepaid
-    cdef public object decode
-    cdef object kind  # of inputs
-    cdef Py_ssize_t seq_at
-    cdef Py_ssize_t data_at
+    cdef public short usual_max
+    cdef public int prepaid
+    cdef Row row  # of inputs that are rows of numbers
     cdef public object base
+    cdef object kind  # of messages that are inputs
     cdef public object connection
     cdef public object outgoing
+    cdef public object decode
+    cdef Py_ssize_t seq_at
+    cdef Py_ssize_t data_at
 
     def __cinit__(self):
         self.fd = -1
@@ -58,24 +73,29 @@ cdef class Line:
 
     @input_type.setter
     def input_type(self, kind):
+        self.row = None
         if kind is not None:
             self.seq_at, self.data_at = offset_of(kind, "seq"), offset_of(kind, "data")
+            self.row = _row_of(kind)
         self.kind = kind
 
 
+@cython.final
 cdef class Member:
     """See ``plain.Member``."""
 
-    cdef public object player
-    cdef public object player_id
+    # What every tick touches comes first: with the object's head, one line of the cache.
+    cdef public Line line
     cdef public long seat
     cdef public long long input_seq
-    cdef public long queued
     cdef public long long queued_tick
+    cdef public long queued
+    cdef public object player_id
+    cdef public object player
     cdef public object subscriber
     cdef public object handle
     cdef public double gone_until
-    cdef public Line line
+    cdef long long[2] rest  # so that the next object begins with a line, too
 
     def __init__(self, player, *, input_seq=0):
         self.player = player
@@ -84,6 +104,39 @@ cdef class Member:
         self.input_seq = input_seq
         self.queued_tick = -1
         self.gone_until = float("inf")
+
+
+@cython.final
+cdef class Row:
+    """Its fields are in ``_fast.pxd``."""
+
+
+cdef dict _rows = {}  # by type of message
+
+
+cdef Row _row_of(kind):
+    """The row that messages of ``kind`` bear; ``None`` where they bear something else."""
+    cdef Row row
+    cdef long index
+    if kind in _rows:
+        return _rows[kind]
+    row = None
+    (input_type,) = (field.type for field in msgspec.structs.fields(kind) if field.name == "data")
+    fields = numbers_of(input_type)
+    if fields is not None:
+        row = Row()
+        row.input_type = input_type
+        row.count = len(fields)
+        for index, (number, low, high) in enumerate(fields):
+            if number is float:
+                row.kinds[index], row.low[index].real, row.high[index].real = REAL, low, high
+            else:
+                row.kinds[index] = TRUTH if number is bool else WHOLE
+                row.low[index].whole, row.high[index].whole = low, high
+    if len(_rows) >= ROWS_MAX:
+        _rows.clear()
+    _rows[kind] = row
+    return row
 
 
 @cython.final
@@ -97,12 +150,126 @@ cdef class Given:
         self.player_id = player_id
         self.seat = seat
         self.seq = seq
-        self.data = data
+        self.made = data
+
+    @property
+    def data(self):
+        if self.made is None and self.row is not None:
+            self.made = self.row.input_type(*_values(self.row, self.numbers))
+        return self.made
+
+
+cdef list _values(Row row, Number *numbers):
+    cdef list values = []
+    cdef long index
+    for index in range(row.count):
+        if row.kinds[index] == REAL:
+            values.append(numbers[index].real)
+        elif row.kinds[index] == TRUTH:
+            values.append(numbers[index].whole != 0)
+        else:
+            values.append(numbers[index].whole)
+    return values
+
+
+# ── an input, read ───────────────────────────────────────────────────────────────────────────────
+
+
+cdef inline const uint8_t *_read_whole(
+    const uint8_t *at, const uint8_t *end, long long *value
+) noexcept nogil:
+    """Past the whole number of 64 bits at ``at``; NULL if there is none."""
+    cdef uint8_t first
+    cdef unsigned long long bits = 0
+    cdef int size, index
+    if at >= end:
+        return NULL
+    first = at[0]
+    at += 1
+    if first < 0x80:
+        value[0] = first
+        return at
+    if first >= 0xE0:
+        value[0] = <long long> first - 0x100
+        return at
+    if not 0xCC <= first <= 0xD3:
+        return NULL
+    size = 1 << (first & 3)
+    if end - at < size:
+        return NULL
+    for index in range(size):
+        bits = bits << 8 | at[index]
+    if first == 0xCF and bits >> 63:
+        return NULL
+    if first >= 0xD0 and size < 8 and bits >> (8 * size - 1):
+        bits |= ~0ULL << (8 * size)
+    value[0] = <long long> bits
+    return at + size
+
+
+cdef inline const uint8_t *_read_real(
+    const uint8_t *at, const uint8_t *end, double *value
+) noexcept nogil:
+    """Past the float at ``at``; NULL if there is none: a whole number is for msgspec to read."""
+    cdef unsigned long long bits = 0
+    cdef unsigned int half
+    cdef float single
+    cdef int size, index
+    if at >= end or not (at[0] == 0xCA or at[0] == 0xCB):
+        return NULL
+    size = 4 if at[0] == 0xCA else 8
+    at += 1
+    if end - at < size:
+        return NULL
+    for index in range(size):
+        bits = bits << 8 | at[index]
+    if size == 8:
+        memcpy(value, &bits, 8)
+    else:
+        half = <unsigned int> bits
+        memcpy(&single, &half, 4)
+        value[0] = single
+    return at + size
+
+
+cdef bint _read_input(
+    Row row, const uint8_t *at, const uint8_t *end, long long *seq, Number *numbers
+) noexcept:
+    """Whether the message is ``[2, seq, [number, …]]``, each within its bounds: then they are
+    read. Any other message is for msgspec, which takes more forms than this one."""
+    cdef long index
+    cdef Number *number
+    if end - at < 4 or at[0] != 0x93 or at[1] != INPUT:
+        return False
+    at = _read_whole(at + 2, end, seq)
+    if at == NULL or not 1 <= seq[0] <= SEQ_MAX or at >= end or at[0] != (0x90 | row.count):
+        return False
+    at += 1
+    for index in range(row.count):
+        number = &numbers[index]
+        if row.kinds[index] == REAL:
+            at = _read_real(at, end, &number.real)
+            # Not a number is beyond all bounds.
+            if at == NULL or not row.low[index].real <= number.real <= row.high[index].real:
+                return False
+        elif row.kinds[index] == WHOLE:
+            at = _read_whole(at, end, &number.whole)
+            if at == NULL or not row.low[index].whole <= number.whole <= row.high[index].whole:
+                return False
+        else:
+            if at >= end or not (at[0] == 0xC2 or at[0] == 0xC3):
+                return False
+            number.whole = at[0] & 1
+            at += 1
+    return at == end
+
+
+# ── the loops ────────────────────────────────────────────────────────────────────────────────────
 
 
 def collect(tuple present, list inputs, long long tick, long inputs_max, metrics, failed):
     """See ``plain.collect``."""
-    cdef unsigned char buffer[BUFFER]
+    cdef uint8_t[BUFFER] buffer
     cdef Member member
     cdef Line line
     cdef ssize_t size, at, length, total = 0
@@ -137,11 +304,11 @@ def collect(tuple present, list inputs, long long tick, long inputs_max, metrics
                 messages += _take(member, line, buffer + at, length, inputs, tick, inputs_max)
                 at += length
             total += at
-            if line.connection is None:
-                continue
             if at < size or not size:
+                if line.connection is None:
+                    continue
                 line.connection.take(PyBytes_FromStringAndSize(<char *> buffer + at, size - at))
-            if size == BUFFER:
+            if size == BUFFER and line.connection is not None:
                 line.connection.poll()  # There is more.
         except Exception:
             failed()
@@ -153,7 +320,7 @@ def collect(tuple present, list inputs, long long tick, long inputs_max, metrics
 cdef long _take(
     Member member,
     Line line,
-    unsigned char *buffer,
+    uint8_t *buffer,
     ssize_t size,
     list inputs,
     long long tick,
@@ -162,34 +329,43 @@ cdef long _take(
     """One whole frame: an input goes to the step, anything else to the session. How many inputs
     were taken."""
     cdef ssize_t at
-    cdef long long seq
     cdef Given given
     for at in range(HEADER, size):
         buffer[at] ^= buffer[2 + ((at - HEADER) & 3)]
-    payload = PyBytes_FromStringAndSize(<char *> buffer + HEADER, size - HEADER)
-    if line.kind is not None and line.prepaid > 0:
-        try:
-            message = line.decode(payload)
-        except Exception:
-            message = None  # The session finds out what is wrong with it, and answers.
-        if type(message) is line.kind:
+    if (line.row is not None or line.kind is not None) and line.prepaid > 0:
+        given = _given_of(line, buffer + HEADER, buffer + size)
+        if given is not None:
             if member.queued_tick != tick:
                 member.queued_tick = tick
                 member.queued = 0
-            seq = read_int(message, line.seq_at)
-            if seq > member.input_seq and member.queued < inputs_max:
-                given = Given.__new__(Given)
+            if given.seq > member.input_seq and member.queued < inputs_max:
                 given.player_id = member.player_id
                 given.seat = member.seat
-                given.seq = seq
-                given.data = read(message, line.data_at)
                 inputs.append(given)
                 member.queued += 1
-                member.input_seq = seq
+                member.input_seq = given.seq
                 line.prepaid -= 1
                 return 1
-    line.connection.deliver(payload)
+    line.connection.deliver(PyBytes_FromStringAndSize(<char *> buffer + HEADER, size - HEADER))
     return 0
+
+
+cdef Given _given_of(Line line, const uint8_t *at, const uint8_t *end):
+    """The input that a message is, of nobody yet; ``None`` where it is none or not right: the
+    session finds out what is wrong with it, and answers."""
+    cdef Given given = Given.__new__(Given)
+    if line.row is not None and _read_input(line.row, at, end, &given.seq, given.numbers):
+        given.row = line.row
+        return given
+    try:
+        message = line.decode(PyBytes_FromStringAndSize(<const char *> at, end - at))
+    except Exception:
+        return None
+    if type(message) is not line.kind:
+        return None
+    given.seq = read_int(message, line.seq_at)
+    given.made = read(message, line.data_at)
+    return given
 
 
 def acknowledge(list acks not None, inputs):
