@@ -7,6 +7,7 @@ usual is handed over untouched to the same methods that ``plain`` calls for ever
 """
 
 cimport cython
+from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from gameserver.game.fields cimport offset_of, read, read_int
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -368,14 +369,16 @@ cdef Given _given_of(Line line, const uint8_t *at, const uint8_t *end):
     return given
 
 
-def acknowledge(list acks not None, inputs):
+def acknowledge(array.array acks not None, inputs):
     """See ``plain.acknowledge``."""
     cdef Given usual
     cdef Py_ssize_t count = len(acks)
+    if acks.ob_descr.typecode != c"q":
+        raise TypeError("acks have 64 bits")
     for given in inputs:
         if type(given) is Given and 0 <= (<Given> given).seat < count:
             usual = given
-            acks[usual.seat] = usual.seq
+            acks.data.as_longlongs[usual.seat] = usual.seq
         else:
             acks[given.seat] = given.seq
 

@@ -12,6 +12,7 @@ This module states the meaning and is complete. ``_fast`` does the same with the
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -155,8 +156,8 @@ def collect(
                 failed()
 
 
-def acknowledge(acks: list[int], inputs: Sequence[Given]) -> None:
-    """Note by seat the last of ``inputs`` that is in the state now."""
+def acknowledge(acks: array[int], inputs: Sequence[Given]) -> None:
+    """Note by seat, as 64 bits, the last of ``inputs`` that is in the state now."""
     for given in inputs:
         acks[given.seat] = given.seq
 

@@ -6,7 +6,7 @@ through to the caller, which ends the match with ``fail``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from gameserver.match.chronicle import Chronicle
 from gameserver.match.recorder import Recorder
 from gameserver.ports import Clock
 from gameserver.wire import event_record, recording
+from gameserver.wire.cut import tables_of
 from gameserver.wire.frame import Frame
 from gameserver.wire.sensitive import sensitive_fields
 
@@ -176,23 +177,27 @@ class Play:
         """When a match without a rate wants to step, in ms of match time."""
         return self._game.wake_at(self._state)
 
-    def frame(self, acks: list[int], player: Player | None) -> Frame:
+    def frame(self, acks: Iterable[int], player: Player | None) -> Frame:
         """What everyone sees now, or ``player`` where the game hides something."""
-        if player is None:
-            return Frame.encoded_view(
-                self.epoch,
-                self.tick,
-                self._clock.wall_ms(),
-                acks,
-                self._game.encode_view(self._state),
-                self._game.View,
-            )
+        game, state = self._game, self._state
+        if player is not None:
+            return self._frame(acks, game.view_for(state, player))
         return Frame(
+            self.epoch,
+            self.tick,
+            self._clock.wall_ms(),
+            acks,
+            game.encode_view(state),
+            tables_of(game.View),
+        )
+
+    def _frame(self, acks: Iterable[int], view: msgspec.Struct) -> Frame:
+        return Frame.of(
             epoch=self.epoch,
             tick=self.tick,
             server_ms=self._clock.wall_ms(),
             acks=acks,
-            view=self._game.view_for(self._state, player),
+            view=view,
         )
 
     @property
@@ -205,15 +210,9 @@ class Play:
         """What everyone may see."""
         return self._game.view(self._state)
 
-    def public_frame(self, acks: list[int]) -> Frame:
+    def public_frame(self, acks: Iterable[int]) -> Frame:
         """What spectators see of a game that hides something."""
-        return Frame(
-            epoch=self.epoch,
-            tick=self.tick,
-            server_ms=self._clock.wall_ms(),
-            acks=acks,
-            view=self._game.view_public(self._state),
-        )
+        return self._frame(acks, self._game.view_public(self._state))
 
     def abandon(self, time_ms: int, reason: str = "") -> None:
         """Nobody is left, or (``reason``) somebody wants it."""

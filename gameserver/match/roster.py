@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 
 from gameserver.hot import Member
@@ -18,7 +19,7 @@ class Roster:
         self._seats: list[Member | None] = [None] * players_max
         self._by_player: dict[PlayerId, Member] = {}
         self.bots = 0
-        self.acks: list[int] = []
+        self.acks = array("q")
         self.audience: tuple[Member, ...] = ()
         """Members who are present. Replaced, never changed: it may be iterated while a subscriber
         reacts by leaving."""
@@ -64,7 +65,7 @@ class Roster:
         self._seats[seat] = member
         self._by_player[member.player.id] = member
         self.bots += member.player.is_bot
-        self.acks += [0] * (seat + 1 - len(self.acks))
+        self.acks.extend([0] * (seat + 1 - len(self.acks)))
         self.acks[seat] = member.input_seq
 
     def remove(self, member: Member) -> None:

@@ -1,12 +1,20 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The compiled form of ``cut.PlainCut``: two encoded views are walked side by side as bytes."""
 
+from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
-from gameserver.wire.packing cimport INT_MAX, write_array, write_int, write_map
+import msgspec
+
+from gameserver.wire import to_client
+from gameserver.wire.packing cimport INT_MAX, write_array, write_encoded, write_int, write_map
+
+cdef long long SNAPSHOT = to_client.Snapshot.__struct_config__.tag
+cdef long long DELTA = to_client.Delta.__struct_config__.tag
+cdef object NOBODY = object()
 
 cdef enum:
     DELTA_EXTRA_BYTES = 16  # as in ``cut``
@@ -14,6 +22,8 @@ cdef enum:
     FRAME_HEADER_MAX = 10
     DELTA_VALUES = 9
     FIELDS_TOLD_MAX = 64
+    SMALL_BYTES = 32_768  # what is compared on the stack
+    BASES_MAX = 8  # as in ``shown``; with ``delta``
 
 ctypedef const uint8_t *Bytes
 
@@ -165,32 +175,10 @@ cdef class Cut:
 
     def changes(self, Cut base):
         """See ``cut.PlainCut.changes``. Raises ``ValueError`` for bytes that are not of a view."""
-        return self._compared(base, None, 0, 0, 0, 0, 0)
+        return self._compared(base, None, 0)
 
-    def delta(
-        self,
-        Cut base,
-        long long tag,
-        long long epoch,
-        long long tick,
-        long long server_ms,
-        list acks not None,
-        long long base_tick,
-    ):
-        """See ``cut.PlainCut.delta``. Raises ``ValueError`` for bytes that are not of a view."""
-        return self._compared(base, acks, tag, epoch, tick, server_ms, base_tick)
-
-    cdef object _compared(
-        self,
-        Cut base,
-        list acks,
-        long long tag,
-        long long epoch,
-        long long tick,
-        long long server_ms,
-        long long base_tick,
-    ):
-        """The changes alone, or, with ``acks``, the whole frame."""
+    cdef bytes _compared(self, Cut base, bytes head, long long base_tick):
+        """The changes alone, or, with ``head``, the whole frame."""
         cdef Bytes new = <Bytes> PyBytes_AS_STRING(self.whole)
         cdef Bytes old = <Bytes> PyBytes_AS_STRING(base.whole)
         cdef Bytes new_end = new + PyBytes_GET_SIZE(self.whole)
@@ -204,14 +192,15 @@ cdef class Cut:
             return None
         # An entry takes two bytes at least, so there are at most half as many as bytes.
         cdef Py_ssize_t room = (new_end - new) // 2 + (old_end - old) // 2 + 2
-        cdef Py_ssize_t head = 0
-        if acks is not None:
-            head = FRAME_HEADER_MAX + INT_MAX * (DELTA_VALUES + len(acks))
-        cdef Py_ssize_t capacity = head + 3 * (new_end - new) + (old_end - old) + 64
-        cdef void *memory = malloc(
+        cdef Py_ssize_t before = 0
+        if head is not None:
+            before = FRAME_HEADER_MAX + 2 + PyBytes_GET_SIZE(head) + INT_MAX
+        cdef Py_ssize_t size = (
             room * (sizeof(Span) + sizeof(Entry)) + (count + 1) * (sizeof(Span) + sizeof(Table))
-            + capacity
+            + before + 3 * (new_end - new) + (old_end - old) + 64
         )
+        cdef char[SMALL_BYTES] small
+        cdef void *memory = small if size <= SMALL_BYTES else malloc(size)
         if memory == NULL:
             raise MemoryError
         cdef Entry *entries = <Entry *> memory
@@ -219,30 +208,26 @@ cdef class Cut:
         cdef Span *fields = spans + room
         cdef Table *tables = <Table *> (fields + count + 1)
         cdef uint8_t *out = <uint8_t *> (tables + count + 1)
-        cdef uint8_t *start = out + (FRAME_HEADER_MAX if head else 0)
+        cdef uint8_t *start = out + (FRAME_HEADER_MAX if before else 0)
         cdef uint8_t *at = start
         cdef uint8_t *end
         try:
-            if head:
+            if before:
                 at[0] = 0x90 | DELTA_VALUES
-                at = write_int(at + 1, tag)
-                at = write_int(at, epoch)
-                at = write_int(at, tick)
-                at = write_int(at, server_ms)
-                at = write_array(at, len(acks))
-                for ack in acks:
-                    at = write_int(at, ack)
+                at = write_int(at + 1, DELTA)
+                at = write_encoded(at, head)
                 at = write_int(at, base_tick)
             end = self._changes(
                 base, new, new_end, old, old_end, count, entries, spans, fields, tables, at
             )
             if end == NULL:
                 return None
-            if head:
+            if before:
                 start = _frame_before(start, end - start)
             return PyBytes_FromStringAndSize(<char *> start, end - start)
         finally:
-            free(memory)
+            if memory != <void *> small:
+                free(memory)
 
     cdef uint8_t *_changes(
         self,
@@ -327,6 +312,107 @@ cdef class Cut:
         if at - out + DELTA_EXTRA_BYTES >= PyBytes_GET_SIZE(self.whole):
             return NULL
         return at
+
+
+cdef class Shown(Cut):
+    """See ``shown.PlainShown``."""
+
+    cdef readonly long long epoch
+    cdef readonly long long tick
+    cdef readonly long long server_ms
+    cdef readonly bytes usual
+    cdef readonly object usual_base
+    cdef public object json
+    cdef bytes head  # what all its messages have after their tag: epoch, tick, server_ms, acks
+    cdef bytes snapshot
+    cdef long long delta_tick  # the base of ``delta``
+    cdef bytes delta
+    cdef dict deltas  # for other bases
+
+    def __init__(self, long long epoch, long long tick, long long server_ms, acks, whole, tables):
+        self.epoch, self.tick, self.server_ms = epoch, tick, server_ms
+        self.whole, self.tables = whole, tables
+        self.head = _head_of(epoch, tick, server_ms, acks)
+        self.usual, self.usual_base = b"", NOBODY
+
+    @property
+    def acks(self):
+        return msgspec.msgpack.decode(b"\x94" + self.head)[3]
+
+    def expect(self, base):
+        """See ``shown.PlainShown``."""
+        self.usual = self.packed_for(base)
+        self.usual_base = base
+
+    def expect_nothing(self):
+        """See ``shown.PlainShown``."""
+        self.usual_base = NOBODY
+
+    cpdef bytes packed_for(self, Shown base):
+        """See ``shown.PlainShown``."""
+        if base is None or base.epoch != self.epoch or base.tables is not self.tables:
+            return self._snapshot()
+        if self.delta is not None and self.delta_tick == base.tick:
+            return self.delta
+        encoded = None if self.deltas is None else self.deltas.get(base.tick)
+        if encoded is not None:
+            return encoded
+        encoded = self._compared(base, self.head, base.tick)
+        if encoded is None:
+            encoded = self._snapshot()
+        if self.delta is None:
+            self.delta, self.delta_tick = encoded, base.tick
+            return encoded
+        if self.deltas is None:
+            self.deltas = {}
+        if len(self.deltas) < BASES_MAX - 1:
+            self.deltas[base.tick] = encoded
+        return encoded
+
+    cdef bytes _snapshot(self):
+        cdef Py_ssize_t whole = PyBytes_GET_SIZE(self.whole), head = PyBytes_GET_SIZE(self.head)
+        cdef uint8_t *memory
+        cdef uint8_t *start
+        cdef uint8_t *at
+        if self.snapshot is None:
+            memory = <uint8_t *> malloc(FRAME_HEADER_MAX + 2 + head + whole)
+            if memory == NULL:
+                raise MemoryError
+            at = start = memory + FRAME_HEADER_MAX
+            at[0], at[1] = 0x96, <uint8_t> SNAPSHOT
+            at = write_encoded(write_encoded(at + 2, self.head), self.whole)
+            start = _frame_before(start, at - start)
+            try:
+                self.snapshot = PyBytes_FromStringAndSize(<char *> start, at - start)
+            finally:
+                free(memory)
+        return self.snapshot
+
+
+cdef bytes _head_of(long long epoch, long long tick, long long server_ms, acks):
+    cdef Py_ssize_t count = len(acks), index
+    cdef uint8_t[512] small
+    cdef uint8_t *memory = small
+    cdef uint8_t *at
+    if INT_MAX * (4 + count) > 512:
+        memory = <uint8_t *> malloc(INT_MAX * (4 + count))
+        if memory == NULL:
+            raise MemoryError
+    try:
+        at = write_int(memory, epoch)
+        at = write_int(at, tick)
+        at = write_int(at, server_ms)
+        at = write_array(at, count)
+        if type(acks) is array.array and (<array.array> acks).ob_descr.typecode == c"q":
+            for index in range(count):
+                at = write_int(at, (<array.array> acks).data.as_longlongs[index])
+        else:
+            for ack in acks:
+                at = write_int(at, ack)
+        return PyBytes_FromStringAndSize(<char *> memory, at - memory)
+    finally:
+        if memory != small:
+            free(memory)
 
 
 cdef Py_ssize_t _compare(

@@ -17,15 +17,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import inspect
 
-from gameserver.wire.ws_frame import server_frame
-
 _encode = msgspec.msgpack.Encoder().encode
 _Key = int | str
 _decode_whole = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
 _decode_table = msgspec.msgpack.Decoder(dict[_Key, msgspec.Raw]).decode
 
-# A delta is an array of its first values and of what `changes` gives.
-_ARRAY_OF_9 = b"\x99"
 DELTA_EXTRA_BYTES = 16
 """More than a delta has on top of its parts: the number of its base, and three maps' headers."""
 
@@ -62,24 +58,6 @@ class PlainCut:
                 removed[name] = gone
         made = _encode(fields) + _encode(entities) + _encode(removed)
         return made if len(made) + DELTA_EXTRA_BYTES < len(self.whole) else None
-
-    def delta(
-        self,
-        base: PlainCut,
-        tag: int,
-        epoch: int,
-        tick: int,
-        server_ms: int,
-        acks: list[int],
-        base_tick: int,
-    ) -> bytes | None:
-        """A ``Delta`` against ``base`` as a complete WebSocket frame; ``None`` and errors as of
-        ``changes``."""
-        changes = self.changes(base)
-        if changes is None:
-            return None
-        head = _encode((tag, epoch, tick, server_ms, acks, base_tick))
-        return server_frame(_ARRAY_OF_9 + head[1:] + changes, text=False)
 
     def _parts(self) -> tuple[Mapping[str, msgspec.Raw], Mapping[str, Mapping[_Key, msgspec.Raw]]]:
         if self._plain is None:

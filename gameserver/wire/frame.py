@@ -7,18 +7,16 @@ msgpack; JSON, which is for people and tools, is made from the msgpack of the sa
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Annotated, Any, cast
 
 import msgspec
 
 from gameserver.wire import to_client
 from gameserver.wire.codec import Format, decode_server, encode, encode_value
-from gameserver.wire.cut import Cut, tables_of
-from gameserver.wire.ws_frame import server_frame
-
-BASES_MAX = 8
-"""Deltas kept per frame and format. Players who keep up share one base; those further behind than
-this many bases get theirs computed each time."""
+from gameserver.wire.cut import tables_of
+from gameserver.wire.shown import BASES_MAX, DELTA, SNAPSHOT, Shown
+from gameserver.wire.ws_frame import server_frame, server_payload
 
 PlainToClient = (
     to_client.Welcome
@@ -40,9 +38,11 @@ PlainToClient = (
 """Messages without values of the game, which read the same in both formats."""
 
 _MSGPACK = Format.MSGPACK
-_NOBODY: Any = object()
 _encode = msgspec.msgpack.Encoder().encode
-_decode_packed = msgspec.msgpack.Decoder(tuple[int, int, int, list[int], msgspec.Raw]).decode
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_decode_packed = msgspec.msgpack.Decoder(
+    tuple[_Whole, _Whole, _Whole, list[_Whole], msgspec.Raw]
+).decode
 
 
 class Broadcast:
@@ -121,156 +121,60 @@ class Broadcast:
 
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────
 
-_SNAPSHOT = cast(int, to_client.Snapshot.__struct_config__.tag)
-_DELTA = cast(int, to_client.Delta.__struct_config__.tag)
-# A message is put together from an array's header, its first values, and what a `Cut` has encoded.
-_ARRAY_OF_6, _ARRAY_OF_9 = b"\x96", b"\x99"
 _JSON_FIELDS = {
-    _SNAPSHOT: ("type", *to_client.Snapshot.__struct_fields__),
-    _DELTA: ("type", *to_client.Delta.__struct_fields__),
+    SNAPSHOT: ("type", *to_client.Snapshot.__struct_fields__),
+    DELTA: ("type", *to_client.Delta.__struct_fields__),
 }
 
 
-class Frame:
-    """One tick's view, for all who see the same.
+class Frame(Shown):
+    """One tick's view, for all who see the same; made of its msgpack, or by ``of``."""
 
-    The constructor raises what msgspec raises for a view that cannot be encoded: a defect of the
-    game (``OverflowError`` over 64 bits, ``TypeError`` for a type that no format knows).
-    """
-
-    __slots__ = (
-        "_acks",
-        "_cut",
-        "_deltas",
-        "_json",
-        "_snapshot",
-        "epoch",
-        "server_ms",
-        "tick",
-        "usual",
-        "usual_base",
-    )
-
-    def __init__(
-        self, *, epoch: int, tick: int, server_ms: int, acks: list[int], view: msgspec.Struct
-    ) -> None:
-        self.epoch = epoch
-        self.tick = tick
-        self.server_ms = server_ms
-        self._acks = acks.copy()
-        self._cut = Cut(_encode(view), tables_of(type(view)))
-        self._begin()
+    __slots__ = ()
 
     @classmethod
-    def encoded_view(
-        cls,
-        epoch: int,
-        tick: int,
-        server_ms: int,
-        acks: list[int],
-        whole: bytes,
-        view_type: type[msgspec.Struct],
+    def of(
+        cls, *, epoch: int, tick: int, server_ms: int, acks: Iterable[int], view: msgspec.Struct
     ) -> Frame:
-        """Of a view that is msgpack already."""
-        made = cls.__new__(cls)
-        made.epoch, made.tick, made.server_ms, made._acks = epoch, tick, server_ms, acks.copy()
-        made._cut = Cut(whole, tables_of(view_type))
-        made._begin()
-        return made
+        """Raises what msgspec raises for a view that cannot be encoded: a defect of the game
+        (``OverflowError`` over 64 bits, ``TypeError`` for a type that no format knows)."""
+        return cls(epoch, tick, server_ms, acks, _encode(view), tables_of(type(view)))
 
     @classmethod
     def unpacked(cls, data: bytes, view_type: type[msgspec.Struct]) -> Frame:
         """What ``packed`` gave. Raises ``msgspec.DecodeError``."""
-        made = cls.__new__(cls)
-        made.epoch, made.tick, made.server_ms, made._acks, whole = _decode_packed(data)
-        made._cut = Cut(bytes(whole), tables_of(view_type))
-        made._begin()
-        return made
+        epoch, tick, server_ms, acks, whole = _decode_packed(data)
+        return cls(epoch, tick, server_ms, acks, bytes(whole), tables_of(view_type))
 
     @property
     def view_bytes(self) -> int:
         """The size of the view, encoded."""
-        return len(self._cut.whole)
+        return len(self.whole)
 
     def packed(self) -> bytes:
         """For another node, which makes the deltas for its own receivers."""
-        whole = msgspec.Raw(self._cut.whole)
-        return _encode((self.epoch, self.tick, self.server_ms, self._acks, whole))
-
-    def _begin(self) -> None:
-        self.usual = b""
-        self.usual_base: Any = _NOBODY
-        self._snapshot = b""
-        self._deltas: dict[int, bytes] | None = None
-        self._json: dict[int | None, bytes] | None = None
-
-    def expect(self, base: Frame | None) -> None:
-        """Have the bytes for receivers of msgpack with ``base`` ready in ``usual``, so that each of
-        them costs one comparison. To be undone by ``expect_nothing``: a frame that keeps its base
-        would keep all frames before it."""
-        self.usual = self.encoded(_MSGPACK, base)
-        self.usual_base = base
-
-    def expect_nothing(self) -> None:
-        """``usual`` is for nobody any more."""
-        self.usual_base = _NOBODY
+        return _encode((self.epoch, self.tick, self.server_ms, self.acks, msgspec.Raw(self.whole)))
 
     def encoded(self, format: Format, base: Frame | None) -> bytes:
-        """A complete WebSocket frame for a receiver whose last frame was ``base``.
-
-        A ``Delta`` against it; a ``Snapshot`` where there is none, or it is of another epoch or
-        type of view, or the delta would be larger.
-        """
-        if base is not None and (
-            base.epoch != self.epoch or base._cut.tables is not self._cut.tables
-        ):
+        """A complete WebSocket frame for a receiver whose last frame was ``base``: see
+        ``packed_for``."""
+        if format is _MSGPACK:
+            return self.packed_for(base)
+        if base is not None and (base.epoch != self.epoch or base.tables is not self.tables):
             base = None
-        if format is not _MSGPACK:
-            return self._encoded_json(base)
-        if base is None:
-            if not self._snapshot:
-                self._snapshot = server_frame(self._snapshot_payload(), text=False)
-            return self._snapshot
-        return (self._deltas and self._deltas.get(base.tick)) or self._encoded_delta(base)
-
-    def _encoded_delta(self, base: Frame) -> bytes:
-        encoded = self._cut.delta(
-            base._cut, _DELTA, self.epoch, self.tick, self.server_ms, self._acks, base.tick
-        )
-        if encoded is None:
-            return self.encoded(_MSGPACK, None)
-        if self._deltas is None:
-            self._deltas = {}
-        if len(self._deltas) < BASES_MAX:
-            self._deltas[base.tick] = encoded
-        return encoded
-
-    def _encoded_json(self, base: Frame | None) -> bytes:
-        if self._json is None:
-            self._json = {}
         key = None if base is None else base.tick
-        encoded = self._json.get(key)
+        if self.json is None:
+            self.json = {}
+        encoded: bytes | None = self.json.get(key)
         if encoded is None:
-            payload = None if base is None else self._delta_payload(base)
-            encoded = server_frame(_json_of(payload or self._snapshot_payload()), text=True)
-            if len(self._json) < BASES_MAX:
-                self._json[key] = encoded
+            encoded = server_frame(_json_of(server_payload(self.packed_for(base))), text=True)
+            if len(self.json) < BASES_MAX:
+                self.json[key] = encoded
         return encoded
-
-    def _snapshot_payload(self) -> bytes:
-        head = _encode((_SNAPSHOT, self.epoch, self.tick, self.server_ms, self._acks))
-        return _ARRAY_OF_6 + head[1:] + self._cut.whole
-
-    def _delta_payload(self, base: Frame) -> bytes | None:
-        changes = self._cut.changes(base._cut)
-        if changes is None:
-            return None
-        head = _encode((_DELTA, self.epoch, self.tick, self.server_ms, self._acks, base.tick))
-        return _ARRAY_OF_9 + head[1:] + changes
 
 
 def _json_of(payload: bytes) -> bytes:
     """The same Snapshot or Delta in JSON."""
     tag, *values = msgspec.msgpack.decode(payload, type=list[Any])
-    kind = "snapshot" if tag == _SNAPSHOT else "delta"
+    kind = "snapshot" if tag == SNAPSHOT else "delta"
     return msgspec.json.encode(dict(zip(_JSON_FIELDS[tag], (kind, *values), strict=True)))

@@ -29,6 +29,7 @@ __all__ = (
     "frame_size",
     "parse_small",
     "server_frame",
+    "server_payload",
 )
 
 TEXT = 0x1
@@ -45,6 +46,12 @@ Buffer = bytes | bytearray | memoryview
 def server_frame(payload: bytes, *, text: bool) -> bytes:
     """A complete unmasked frame."""
     return _header(_FIN | (TEXT if text else BINARY), len(payload), 0) + payload
+
+
+def server_payload(frame: bytes) -> bytes:
+    """What ``server_frame`` was given."""
+    length = frame[1]
+    return frame[2 if length < 126 else 4 if length == 126 else 10 :]
 
 
 def client_frame(payload: bytes, mask: bytes, *, text: bool) -> bytes:

@@ -198,7 +198,7 @@ class Room:
         acks = [0] * (1 + max((p.player.seat for p in self.places.values()), default=-1))
         for place in self.places.values():
             acks[place.player.seat] = place.ack
-        return Frame(
+        return Frame.of(
             epoch=self.epoch,
             tick=self.tick,
             server_ms=WallClock().wall_ms(),

@@ -39,8 +39,8 @@ async def test_quick_join_fills_the_match_of_another_node_and_it_is_played_there
         assert there.events[2:] == here.events != []
         assert rises(here) and len(here.frames) >= 19
         runner = one.house.runner(first.joined.match)
-        assert runner.attendance.roster.acks == [0, 1]
-        assert [frame._acks for frame in here.frames][-1] == [0, 1]
+        assert runner.attendance.roster.acks.tolist() == [0, 1]
+        assert [frame.acks for frame in here.frames][-1] == [0, 1]
         second.handle.leave(LeaveReason.LEFT)
         await asyncio.sleep(0.1)
         assert runner.players == 1
@@ -79,7 +79,7 @@ async def test_hidden_views_reach_only_their_player() -> None:
         _, b = await two.join("b", match=seated.joined.match)
         _, c = await two.join("c", match=seated.joined.match)
         await asyncio.sleep(1)
-        views = [watcher.frames[-1]._cut.whole for watcher in (own, b, c)]
+        views = [watcher.frames[-1].whole for watcher in (own, b, c)]
         assert len(set(views)) == 3
 
 

@@ -352,7 +352,7 @@ def test_the_benchmark_modes_send_what_the_workload_says() -> None:
         for number in range(200):
             decided = {s: b.decide(room.seen_by(s), f"p{s}", s) for s, b in room.bots.items()}
             room.step(*((seat, data) for seat, data in decided.items() if data is not None))
-            frame = Frame(
+            frame = Frame.of(
                 epoch=1_800_000_000_000,
                 tick=1_000 + number,
                 server_ms=1_800_000_000_000 + 50 * number,

@@ -106,7 +106,7 @@ async def test_a_match_goes_on_by_the_new_rules_from_the_same_state() -> None:
         assert isinstance(house.runner(other.joined.match).game, NewCount)
         after = watcher.frames[-1]
         assert after.epoch == before.epoch
-        assert msgspec.msgpack.decode(after._cut.whole) == {"total": 27, "wind": 7}
+        assert msgspec.msgpack.decode(after.whole) == {"total": 27, "wind": 7}
         # What is committed is the new state: another node of the new rules could go on from it.
         await asyncio.sleep(2)
         lease = await house.store.acquire(
@@ -166,7 +166,7 @@ async def test_hidden_views_are_made_by_the_new_rules() -> None:
         _, watcher = await house.join("a", "secret")
         house.service.exchange(NewSecret(), end_unfit=False)
         await asyncio.sleep(0.2)
-        view = msgspec.msgpack.decode(watcher.frames[-1]._cut.whole)
+        view = msgspec.msgpack.decode(watcher.frames[-1].whole)
         assert view["total"] == 200
 
 

@@ -256,9 +256,9 @@ async def test_inputs_are_bounded_per_step_and_must_grow() -> None:
         assert give(4, Do()) is ErrorCode.TOO_MANY_INPUTS
         await asyncio.sleep(0.06)
         assert give(4, Do()) is None
-        assert house.runner(seated.joined.match).attendance.roster.acks == [3]
+        assert house.runner(seated.joined.match).attendance.roster.acks.tolist() == [3]
         await asyncio.sleep(0.06)
-        assert house.runner(seated.joined.match).attendance.roster.acks == [4]
+        assert house.runner(seated.joined.match).attendance.roster.acks.tolist() == [4]
         assert watcher.frames
         assert house.metrics.inputs_received == 4
 

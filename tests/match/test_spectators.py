@@ -141,8 +141,8 @@ async def test_of_a_hidden_game_the_public_view_is_shown() -> None:
         watching, eve = await watch(house.service, seated.joined.match)
         await asyncio.sleep(0.3)
         public = msgspec.msgpack.encode(State(total=7))
-        assert {frame._cut.whole for frame in (watching.frame, *eve.frames) if frame} == {public}
-        assert player.frames[-1]._cut.whole != public
+        assert {frame.whole for frame in (watching.frame, *eve.frames) if frame} == {public}
+        assert player.frames[-1].whole != public
 
 
 @in_virtual_time
@@ -271,8 +271,8 @@ async def test_spectators_elsewhere_see_the_public_view_and_share_one_stream() -
         public = msgspec.msgpack.encode(State(total=7))
         for _, eve in watching:
             assert len(eve.frames) >= 15
-            assert {frame._cut.whole for frame in eve.frames} == {public}
-        assert public not in {frame._cut.whole for frame in b.frames}
+            assert {frame.whole for frame in eve.frames} == {public}
+        assert public not in {frame.whole for frame in b.frames}
         handle = watching[0][0].handle
         handle.input(1, Do("add", 5))
         await asyncio.sleep(0.2)

@@ -35,7 +35,7 @@ class Other(msgspec.Struct):
 
 
 def frame(tick: int, view: msgspec.Struct) -> Frame:
-    return Frame(epoch=1, tick=tick, server_ms=0, acks=[0], view=view)
+    return Frame.of(epoch=1, tick=tick, server_ms=0, acks=[0], view=view)
 
 
 @pytest.mark.parametrize("format", [Format.MSGPACK, Format.JSON])

@@ -44,7 +44,7 @@ def echo_frame_view() -> object:
 
 
 def frame(tick: int) -> Frame:
-    return Frame(epoch=1, tick=tick, server_ms=0, acks=[0], view=echo_frame_view())
+    return Frame.of(epoch=1, tick=tick, server_ms=0, acks=[0], view=echo_frame_view())
 
 
 @pytest.mark.parametrize("format", FORMATS)

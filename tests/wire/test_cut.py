@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import msgspec
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from gameserver.wire import cut
 from gameserver.wire.cut import Cut, PlainCut, tables_of
-from gameserver.wire.ws_frame import frame_size
+from gameserver.wire.shown import BASES_MAX, PlainShown, Shown
+from gameserver.wire.ws_frame import frame_size, server_payload
 from tests.conftest import needs_compiled
 
 encode = msgspec.msgpack.Encoder().encode
@@ -112,34 +114,70 @@ whole_numbers = st.one_of(
 )
 
 
-@given(successive(), st.tuples(*[whole_numbers] * 5), st.lists(whole_numbers, max_size=40))
-def test_both_make_the_same_frame_of_a_delta(
-    pair: tuple[View, View], numbers: tuple[int, ...], acks: list[int]
+@given(
+    successive(),
+    st.tuples(*[whole_numbers] * 4),
+    st.lists(whole_numbers, max_size=80),
+    st.booleans(),
+)
+def test_both_make_the_same_messages(
+    pair: tuple[View, View], numbers: tuple[int, ...], acks: list[int], packed: bool
 ) -> None:
-    needs_compiled(Cut is not PlainCut)
+    needs_compiled(Shown is not PlainShown)
     base, view = pair
     tables = tables_of(View)
-    tag, epoch, tick, server_ms, base_tick = numbers
+    epoch, tick, server_ms, base_tick = numbers
+    told = array("q", acks) if packed else acks
     plain, compiled = (
-        kind(encode(view), tables).delta(
-            kind(encode(base), tables), tag, epoch, tick, server_ms, acks, base_tick
+        (
+            kind(epoch, base_tick, 0, [], encode(base), tables),
+            kind(epoch, tick, server_ms, told, encode(view), tables),
         )
-        for kind in (PlainCut, Cut)
+        for kind in (PlainShown, Shown)
     )
-    assert plain == compiled
-    assert (plain is None) == (plain_and_compiled(base, view)[0] is None)
+    assert plain[1].acks == compiled[1].acks == acks
+    assert plain[1].packed_for(None) == compiled[1].packed_for(None)
+    assert plain[1].packed_for(plain[0]) == compiled[1].packed_for(compiled[0])
+    is_delta = plain_and_compiled(base, view)[0] is not None
+    assert is_delta is (plain[1].packed_for(plain[0]) != plain[1].packed_for(None))
 
 
 @pytest.mark.parametrize("length", [10, 125, 126, 65_000, 66_000])
-@pytest.mark.parametrize("kind", [PlainCut, Cut], ids=["plain", "as_shipped"])
+@pytest.mark.parametrize("kind", [PlainShown, Shown], ids=["plain", "as_shipped"])
 def test_the_frame_of_a_delta_says_how_long_it_is(kind: Any, length: int) -> None:
     view = encode(View(1, "x" * length, {1: Entity(1, "y" * 300)}, {}))
     base = encode(View(1, "", {1: Entity(1, "y" * 300)}, {}))
-    frame = kind(view, tables_of(View)).delta(kind(base, tables_of(View)), 4, 1, 2, 3, [4], 1)
-    assert frame is not None
+    tables = tables_of(View)
+    frame = kind(1, 2, 3, [4], view, tables).packed_for(kind(1, 1, 2, [3], base, tables))
     assert frame_size(frame, 0) == len(frame)
-    payload = frame[2 if length < 90 else 4 if length < 65_530 else 10 :]
-    assert msgspec.msgpack.decode(payload)[:7] == [4, 1, 2, 3, [4], 1, {"note": "x" * length}]
+    payload = server_payload(frame)
+    assert len(payload) == len(frame) - (2 if length < 90 else 4 if length < 65_530 else 10)
+    assert msgspec.msgpack.decode(payload)[1:7] == [1, 2, 3, [4], 1, {"note": "x" * length}]
+
+
+@pytest.mark.parametrize("kind", [PlainShown, Shown], ids=["plain", "as_shipped"])
+def test_a_delta_is_kept_for_some_bases(kind: Any) -> None:
+    tables = tables_of(View)
+    many = {number: Entity(number) for number in range(30)}
+    made = [kind(1, tick, 0, [], encode(View(tick, None, many, {})), tables) for tick in range(14)]
+    first = [made[-1].packed_for(base) for base in made[:-1]]
+    again = [made[-1].packed_for(base) for base in made[:-1]]
+    assert first == again
+    kept = [one is other for one, other in zip(first, again, strict=True)]
+    assert kept == [True] * BASES_MAX + [False] * (13 - BASES_MAX)
+
+
+@pytest.mark.parametrize("kind", [PlainShown, Shown], ids=["plain", "as_shipped"])
+def test_what_is_expected_is_at_hand(kind: Any) -> None:
+    tables = tables_of(View)
+    base = kind(1, 1, 0, [], encode(View(1, None, {}, {})), tables)
+    shown = kind(1, 2, 0, [], encode(View(2, None, {}, {})), tables)
+    assert shown.usual_base is not None
+    shown.expect(base)
+    assert shown.usual_base is base
+    assert shown.usual == shown.packed_for(base)
+    shown.expect_nothing()
+    assert shown.usual_base not in (None, base)
 
 
 def test_a_large_table_in_reverse_order_is_compared_in_reasonable_steps() -> None:
@@ -171,13 +209,14 @@ def test_views_of_two_kinds_have_no_delta(kind: Any) -> None:
 def test_bytes_that_are_cut_short_or_damaged_never_crash(view: View, data: st.DataObject) -> None:
     """They may come from another node, so they must not be trusted with memory."""
     whole = bytearray(encode(view))
-    good = Cut(bytes(whole), tables_of(View))
+    tables = tables_of(View)
+    good = Shown(1, 2, 3, [5], bytes(whole), tables)
     for _ in range(data.draw(st.integers(0, 3))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     del whole[data.draw(st.integers(0, len(whole))) :]
-    bad = Cut(bytes(whole), tables_of(View))
+    bad = Shown(1, 1, 3, [5], bytes(whole), tables)
     for one, other in ((good, bad), (bad, good), (bad, bad)):
-        for make in (one.changes, lambda base, cut=one: cut.delta(base, 4, 1, 2, 3, [5], 1)):
+        for make in (one.changes, one.packed_for):
             try:
                 made = make(other)
             except ValueError:

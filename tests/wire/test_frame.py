@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from gameserver.wire import to_client
 from gameserver.wire.codec import Format, decode_server
+from gameserver.wire.cut import tables_of
 from gameserver.wire.delta import DeltaGap, ViewTracker
-from gameserver.wire.frame import BASES_MAX, Broadcast, Frame
+from gameserver.wire.frame import Broadcast, Frame
+from gameserver.wire.shown import BASES_MAX
 from tests.wire import values
 from tests.wire.values import FORMATS, Flag, Move, OtherView, Ship, View, payload_of, unhurried
 
@@ -28,7 +30,7 @@ def a_view(**changes: Any) -> View:
 
 
 def a_frame(view: msgspec.Struct, *, epoch: int = 7, tick: int = 0) -> Frame:
-    return Frame(epoch=epoch, tick=tick, server_ms=1000 + tick, acks=[tick, 3], view=view)
+    return Frame.of(epoch=epoch, tick=tick, server_ms=1000 + tick, acks=[tick, 3], view=view)
 
 
 # ── any history ──────────────────────────────────────────────────────────────────────────────────
@@ -137,7 +139,7 @@ def test_a_table_that_was_emptied_stays_a_table() -> None:
 def test_a_frame_does_not_change_with_the_game(format: Format) -> None:
     view = a_view()
     acks = [0, 3]
-    frame = Frame(epoch=7, tick=0, server_ms=1000, acks=acks, view=view)
+    frame = Frame.of(epoch=7, tick=0, server_ms=1000, acks=acks, view=view)
     expected = a_frame(a_view()).encoded(format, None)
     view.ships["a"].hp = 1
     view.scores["a"] = 99
@@ -153,7 +155,7 @@ def test_a_view_that_is_encoded_already_makes_the_same_frame(format: Format) -> 
     view.ships["a"].hp = 1
     acks = [1, 3]
     whole = msgspec.msgpack.encode(view)
-    frame = Frame.encoded_view(7, 1, 1001, acks, whole, View)
+    frame = Frame(7, 1, 1001, acks, whole, tables_of(View))
     acks[0] = 9
     for known in (None, base):
         assert frame.encoded(format, known) == a_frame(view, tick=1).encoded(format, known)

@@ -171,7 +171,7 @@ def views() -> Iterator[dict[str, Any]]:
         base: Frame | None = None
         sent: list[str] = []
         for tick, view in enumerate(history()):
-            frame = Frame(epoch=EPOCH, tick=tick, server_ms=NOW_MS, acks=[tick], view=view)
+            frame = Frame.of(epoch=EPOCH, tick=tick, server_ms=NOW_MS, acks=[tick], view=view)
             payload = payload_of(frame.encoded(format, base), format)
             sent += _shown(payload, format).values()
             base = frame
