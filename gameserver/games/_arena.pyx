@@ -47,6 +47,8 @@ cdef short[DIRECTIONS] HEADINGS_X = [x for x, _ in arena_plain.HEADINGS]
 cdef short[DIRECTIONS] HEADINGS_Y = [y for _, y in arena_plain.HEADINGS]
 
 cdef object INPUT = Move
+if Move.__struct_fields__ != ("dx", "dy", "aim", "fire"):
+    raise TypeError("rules and inputs of the arena do not belong together")
 cdef Py_ssize_t DX = offset_of(Move, "dx"), DY = offset_of(Move, "dy")
 cdef Py_ssize_t AIM = offset_of(Move, "aim"), FIRE = offset_of(Move, "fire")
 
@@ -120,10 +122,17 @@ cdef inline int _step(Grid *grid, long *x, long *y, long dx, long dy, long speed
 
 cdef inline int _hear(given, Wish *wish) except -1:
     """What an input says, and whose it is: the one place that knows how inputs are made."""
+    cdef Given usual
     if type(given) is Given:
-        wish.seat, move = (<Given> given).seat, (<Given> given).data
+        usual = given
+        wish.seat = usual.seat
+        if usual.row is not None and usual.row.input_type is INPUT:
+            wish.dx, wish.dy = usual.numbers[0].whole, usual.numbers[1].whole
+            wish.aim, wish.fire = usual.numbers[2].whole, usual.numbers[3].whole != 0
+            return 0
     else:
-        wish.seat, move = given.seat, given.data
+        wish.seat = given.seat
+    move = given.data
     if type(move) is not INPUT and not isinstance(move, Move):
         raise TypeError("an input must be a Move")
     wish.dx, wish.dy, wish.aim = read_int(move, DX), read_int(move, DY), read_int(move, AIM)

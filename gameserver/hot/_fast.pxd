@@ -1,9 +1,10 @@
-"""What compiled rules may know of the hot path: an input, to read it without a call.
+"""What compiled rules may know of the hot path: an input, to read it without a call or an object.
 
-    dx = whole_of(given, 0, offset_of(Move, "dx"))    # the first field of the game's ``Input``
+    if given.row is not None and given.row.input_type is Move:
+        dx = given.numbers[0].whole    # the first field of the game's ``Input``
+    else:
+        dx = given.data.dx
 """
-
-from gameserver.game.fields cimport read_bool, read_int
 
 cdef enum:
     NUMBERS_MAX = 8  # as in ``numbers``
@@ -25,8 +26,8 @@ cdef class Row:
 
 
 cdef class Given:
-    """An input. With ``row`` its fields are ``numbers``, and a struct is made when it is asked
-    for; else ``made`` is the struct."""
+    """An input. Where it has a ``row``, its fields are ``numbers`` in the order of the row, within
+    their bounds, and ``data`` makes a struct of them when it is first asked for."""
 
     cdef readonly object player_id
     cdef readonly long seat
@@ -34,17 +35,3 @@ cdef class Given:
     cdef object made
     cdef Row row
     cdef Number[NUMBERS_MAX] numbers
-
-
-cdef inline long long whole_of(Given given, long index, Py_ssize_t offset) except? -1:
-    """The ``index``-th field of an input, which lies at ``offset`` and holds whole numbers."""
-    if given.row is not None:
-        return given.numbers[index].whole
-    return read_int(given.made, offset)
-
-
-cdef inline bint truth_of(Given given, long index, Py_ssize_t offset) except -1:
-    """The ``index``-th field of an input, which lies at ``offset`` and is true or false."""
-    if given.row is not None:
-        return given.numbers[index].whole != 0
-    return read_bool(given.made, offset)
