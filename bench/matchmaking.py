@@ -100,7 +100,8 @@ async def over_store(url: str, rules: Rules, tickets: list[Ticket]) -> dict[str,
 
         async def take() -> None:
             for ticket in coming:
-                if await store.enqueue(QUEUE, ticket, tickets_max=1_000_000) is not Taken.TAKEN:
+                taken = await store.enqueue(QUEUE, ticket, tickets_max=1_000_000)
+                if taken not in (Taken.TAKEN, Taken.FIRST):
                     raise RuntimeError("a ticket was not taken")
 
         await asyncio.gather(*(take() for _ in range(AT_ONCE)))

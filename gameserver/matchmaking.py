@@ -225,6 +225,7 @@ class Taken(StrEnum):
     """The answer to an enqueue."""
 
     TAKEN = "taken"  # now, or by an earlier try
+    FIRST = "first"  # now, and the queue was empty: whoever looks at it seldom should be told
     FULL = "full"
     OVER = "over"  # the ticket has ended already
 

@@ -16,6 +16,18 @@ def about(every_s: float, entropy: Entropy, *, spread: float = 0.2) -> Callable[
     return lambda: every_s * (0.9 + entropy.jitter() * spread)
 
 
+def shared(every_s: float) -> Callable[[], float]:
+    """A wait until the next moment that all rounds of a node with this ``every_s`` share, about so
+    long: what they ask of the store there goes in one call. Other machines have other moments,
+    because their clocks began at other times."""
+
+    def wait_s() -> float:
+        now = asyncio.get_running_loop().time()
+        return round(now / every_s + 1) * every_s - now
+
+    return wait_s
+
+
 class Rounds:
     """Calls ``turn`` again and again, ``wait_s()`` after the last one; see ``about``.
 

@@ -21,7 +21,8 @@ from msgspec.structs import replace
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_client import Client
-from gameserver.adapters.redis_script import Argument, Script
+from gameserver.adapters.redis_script import Script
+from gameserver.adapters.redis_together import Argument
 from gameserver.metrics import Metrics
 from gameserver.operating import AuditRecord
 from gameserver.wire.envelope import BadEnvelope, Place

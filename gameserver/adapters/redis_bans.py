@@ -20,7 +20,8 @@ from gameserver.adapters.ban_words import ban_told
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_client import Client
-from gameserver.adapters.redis_script import Argument, Script
+from gameserver.adapters.redis_script import Script
+from gameserver.adapters.redis_together import Argument, Together
 from gameserver.errors import KeysUnavailable, StoreUnavailable
 from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
@@ -39,9 +40,17 @@ class RedisBans:
     """Implements ``operating.BanStore``; without ``keys`` nothing is sealed."""
 
     def __init__(
-        self, client: Client, *, prefix: str, metrics: Metrics, keys: DataKeys | None = None
+        self,
+        client: Client,
+        *,
+        prefix: str,
+        metrics: Metrics,
+        keys: DataKeys | None = None,
+        together: Together | None = None,
     ) -> None:
+        """``together``: what is asked every so often goes by it."""
         self._client = client
+        self._together = together or Together(client)
         self._all = f"{prefix}:{{bans}}:all"
         self._version = f"{prefix}:{{bans}}:version"
         self._call = RedisCalls(metrics, "bans cannot be read or written")
@@ -64,7 +73,7 @@ class RedisBans:
     async def version(self) -> int:
         """See ``BanStore``."""
         with self._call():
-            return int(await cast(Any, self._client.get(self._version)) or 0)
+            return int(await self._together.call("GET", self._version) or 0)
 
     async def read(self, *, now_ms: int) -> tuple[int, list[Ban]]:
         """See ``BanStore``. One that cannot be read counts as none, and stays where it is."""

@@ -23,7 +23,8 @@ from gameserver.adapters import redis_client
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.redis_calls import OwnClient, RedisCalls
 from gameserver.adapters.redis_client import Client
-from gameserver.adapters.redis_script import Argument, Script
+from gameserver.adapters.redis_script import Script
+from gameserver.adapters.redis_together import Argument
 from gameserver.config import Config
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import PlayerId, SessionId

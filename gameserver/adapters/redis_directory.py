@@ -22,6 +22,7 @@ from gameserver.adapters import redis_client
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.redis_calls import OwnClient, RedisCalls
 from gameserver.adapters.redis_client import Client
+from gameserver.adapters.redis_together import Together
 from gameserver.config import Config
 from gameserver.errors import KeysUnavailable, StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
@@ -61,8 +62,11 @@ class RedisDirectory(OwnClient):
         clock: Clock,
         metrics: Metrics,
         keys: DataKeys | None = None,
+        together: Together | None = None,
     ) -> None:
+        """``together``: what is asked every so often goes by it."""
         super().__init__(client, RedisCalls(metrics, "the directory did not answer"))
+        self._together = together or Together(client)
         self._nodes = f"{prefix}:nodes"
         self._seat = f"{prefix}:seat:"
         self._list = f"{prefix}:list:"
@@ -72,21 +76,35 @@ class RedisDirectory(OwnClient):
 
     @classmethod
     def connect(
-        cls, config: Config, *, clock: Clock, metrics: Metrics, keys: DataKeys | None = None
+        cls,
+        config: Config,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        keys: DataKeys | None = None,
+        together: Together | None = None,
     ) -> Self:
         """A directory with a connection of its own, to be used as ``async with``."""
         client = redis_client.connect(
             config, name="gameserver-directory", connections_max=CONNECTIONS_MAX
         )
-        return cls(client, prefix=config.redis_prefix, clock=clock, metrics=metrics, keys=keys)
+        return cls(
+            client,
+            prefix=config.redis_prefix,
+            clock=clock,
+            metrics=metrics,
+            keys=keys,
+            together=together,
+        )
 
     async def beat(self, info: NodeInfo, *, ttl_ms: int) -> list[NodeInfo]:
         """See ``ports.Directory``. Nodes long gone are taken out by whoever sees them."""
         now_ms = self._clock.wall_ms()
         with self._call():
             entry = _encode(_Entry(now_ms + ttl_ms, info))
-            await cast(Any, self._client.hset(self._nodes, info.name, entry))
-            stored = await cast(Any, self._client.hgetall(self._nodes))
+            _, stored = await self._together.in_order(
+                ("HSET", self._nodes, info.name, entry), ("HGETALL", self._nodes)
+            )
         infos: list[NodeInfo] = []
         stale: list[bytes] = []
         for name, data in stored.items():
@@ -173,7 +191,7 @@ class RedisDirectory(OwnClient):
     async def maintenance(self) -> Maintenance | None:
         """See ``ports.Directory``. What cannot be read counts as no answer."""
         with self._call():
-            stored = cast(bytes | None, await self._client.get(self._maintenance))
+            stored = cast(bytes | None, await self._together.call("GET", self._maintenance))
         if stored is None:
             return None
         try:

@@ -31,6 +31,7 @@ from gameserver.adapters import redis_client
 from gameserver.adapters.redis_calls import RedisCalls
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_script import Script
+from gameserver.adapters.redis_together import Together
 from gameserver.config import Config
 from gameserver.ids import MatchId, PlayerId
 from gameserver.matchmaking import (
@@ -72,7 +73,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _ticket = msgspec.msgpack.Decoder(Ticket).decode
 _proposal = msgspec.msgpack.Decoder(Proposal).decode
 _vacancy = msgspec.msgpack.Decoder(Vacancy).decode
-_TAKEN = {1: Taken.TAKEN, 2: Taken.FULL, 3: Taken.OVER}
+_TAKEN = {1: Taken.TAKEN, 2: Taken.FULL, 3: Taken.OVER, 4: Taken.FIRST}
 _SCRIPTS = (
     "hold", "unhold", "enqueue", "standing", "end", "answer", "lead", "renew", "news", "claim",
     "settle", "offer",
@@ -82,14 +83,25 @@ _SCRIPTS = (
 class RedisMatchmaking:
     """Implements ``matchmaking_ports.MatchmakingStore``."""
 
-    def __init__(self, client: Client, *, prefix: str, timeout_ms: int, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        prefix: str,
+        timeout_ms: int,
+        metrics: Metrics,
+        together: Together | None = None,
+    ) -> None:
+        """``together``: what is asked every so often goes by it."""
         self._client = client
+        self._together = together or Together(client)
         self._prefix = prefix
-        self._call = partial(RedisCalls(metrics, "Redis").within, timeout_ms / 1000)
+        self._calls = RedisCalls(metrics, "Redis")
+        self._call = partial(self._calls.within, timeout_ms / 1000)
         self._scripts = {name: Script(f"mm_{name}") for name in _SCRIPTS}
 
     @classmethod
-    def connect(cls, config: Config, *, metrics: Metrics) -> Self:
+    def connect(cls, config: Config, *, metrics: Metrics, together: Together | None = None) -> Self:
         """A store with connections of its own, to be used as ``async with``."""
         return cls(
             redis_client.connect(
@@ -98,6 +110,7 @@ class RedisMatchmaking:
             prefix=config.redis_prefix,
             timeout_ms=config.redis_timeout_ms,
             metrics=metrics,
+            together=together,
         )
 
     async def __aenter__(self) -> Self:
@@ -184,7 +197,7 @@ class RedisMatchmaking:
 
     async def renew(self, queue: Queue, fence: int, *, lease_ttl_ms: int, notes: bytes) -> bool:
         keys = self._keys(queue, "fl")
-        return bool(await self._run("renew", keys, [fence, lease_ttl_ms, notes]))
+        return bool(await self._run_together("renew", keys, [fence, lease_ttl_ms, notes]))
 
     async def release(self, queue: Queue, fence: int) -> None:
         await self._run("renew", self._keys(queue, "fl"), [fence, 0, b""])
@@ -216,7 +229,7 @@ class RedisMatchmaking:
         return None if stored is None else _asked(stored)
 
     async def news(self, queue: Queue, fence: int, cursor: str, *, vacancies: bool) -> News | None:
-        answer = await self._run(
+        answer = await self._run_together(
             "news",
             self._keys(queue, "cezfv"),
             [fence, cursor, NEWS_MAX, ENDS_FORGOTTEN, int(vacancies)],
@@ -327,6 +340,12 @@ class RedisMatchmaking:
     ) -> Any:
         async with self._call():
             return await self._scripts[name].call(self._client, keys, arguments)
+
+    async def _run_together(
+        self, name: str, keys: Sequence[str], arguments: Sequence[bytes | str | int]
+    ) -> Any:
+        with self._calls():
+            return await self._scripts[name].call(self._together, keys, arguments)
 
 
 def _readable(read: Callable[[StoredT], FoundT], values: Iterable[StoredT]) -> list[FoundT]:

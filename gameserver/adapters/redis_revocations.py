@@ -61,8 +61,7 @@ class RedisRevocations(OwnClient):
             ),
             prefix=config.redis_prefix,
             player_kept_ms=config.revocation_days * DAY_MS,
-            # Well below the time after which a connection is taken for dead.
-            wait_max_ms=max(1, config.redis_timeout_ms // 5),
+            wait_max_ms=max(1, int(config.redis_timeout_ms * _wait_share(config))),
             metrics=metrics,
         )
 
@@ -90,6 +89,11 @@ class RedisRevocations(OwnClient):
                 places[stream.decode()] = entry_id.decode()
                 found += _decoded(fields.get(b"r", b""))
         return found, f"{places[self._sessions]} {places[self._players]}"
+
+
+def _wait_share(config: Config) -> float:
+    """Half of the time after which a connection is taken for dead."""
+    return (redis_client.CLUSTER_PATIENCE if config.redis_cluster else 1) / 2
 
 
 def _decoded(data: bytes) -> list[Revocation]:

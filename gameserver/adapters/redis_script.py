@@ -23,9 +23,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gameserver.adapters import redis_client
 from gameserver.adapters.redis_client import Client
+from gameserver.adapters.redis_together import Argument, Together
 from gameserver.config import Config
-
-Argument = bytes | str | int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,9 @@ class Script:
         self._text = (resources.files(__package__) / "lua" / f"{name}.lua").read_text()
         self._sha = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
-    async def call(self, client: Client, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+    async def call(
+        self, client: Client | Together, keys: Sequence[str], arguments: Sequence[Argument]
+    ) -> Any:
         """The script's answer. A server that was restarted has forgotten it: send it again."""
         try:
             return await cast(Any, client.evalsha(self._sha, len(keys), *keys, *arguments))

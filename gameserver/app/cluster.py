@@ -13,6 +13,7 @@ from gameserver.adapters.redis_bans import RedisBans
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_codes import RedisCodes
 from gameserver.adapters.redis_directory import RedisDirectory
+from gameserver.adapters.redis_together import Together
 from gameserver.cluster.bans import BanWatch
 from gameserver.cluster.bulletin import ClusterBulletin
 from gameserver.cluster.host import ClusterHost
@@ -29,8 +30,9 @@ from gameserver.ports import Clock, Entropy, MatchStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """What the parts are built on. ``redis``: a client that does not hold up commits; ``keys``:
-    what is stored is sealed with, if it is."""
+    """What the parts are built on. ``redis``: a client that does not hold up commits;
+    ``together``: for what is asked every so often; ``keys``: what is stored is sealed with, if it
+    is."""
 
     config: Config
     node: str
@@ -39,6 +41,7 @@ class Basis:
     store: MatchStore
     directory: RedisDirectory
     redis: Client
+    together: Together
     keys: DataKeys | None
     clock: Clock
     entropy: Entropy
@@ -77,10 +80,15 @@ async def build_cluster(
     await bulletin.start()
     stack.push_async_callback(bulletin.stop)
     bans = BanWatch(
-        RedisBans(basis.redis, prefix=prefix, metrics=metrics, keys=basis.keys),
+        RedisBans(
+            basis.redis,
+            prefix=prefix,
+            metrics=metrics,
+            keys=basis.keys,
+            together=basis.together,
+        ),
         calls=cluster.calls,
         clock=basis.clock,
-        entropy=basis.entropy,
         metrics=metrics,
     )
     desk = basis.matches.operations

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from gameserver.adapters.redis_client import Client
 from gameserver.adapters.redis_matchmaking import RedisMatchmaking
 from gameserver.adapters.redis_parties import RedisParties
+from gameserver.adapters.redis_together import Together
 from gameserver.app.parts import Base
 from gameserver.cluster.matches import ClusterMatches
 from gameserver.cluster.venue import ClusterVenue
@@ -32,12 +33,15 @@ async def build_matchmaking(
     local: LocalMatches,
     cluster: ClusterMatches,
     ratings: Ratings,
+    together: Together,
     deliver: Deliver,
 ) -> tuple[Matchmaker, Lobby]:
     """The node's side and the players'; ``stack`` stops them. ``deliver``: tells a player on this
     node. Raises ``StoreUnavailable``."""
     config, metrics = base.config, base.metrics
-    store = await stack.enter_async_context(RedisMatchmaking.connect(config, metrics=metrics))
+    store = await stack.enter_async_context(
+        RedisMatchmaking.connect(config, metrics=metrics, together=together)
+    )
     matchmaker = Matchmaker(
         node=base.node,
         games=local.games,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from gameserver.adapters.data_keys import DataKeys
 from gameserver.adapters.redis_bus import RedisBus
 from gameserver.adapters.redis_directory import RedisDirectory
+from gameserver.adapters.redis_together import Together
 from gameserver.adapters.wall_clock import process_cpu_s
 from gameserver.app.parts import Base
 from gameserver.cluster.maintenance import MaintenanceWatch
@@ -31,6 +32,7 @@ async def join_nodes(
     local: MatchService,
     store: MatchStore,
     keys: DataKeys | None,
+    together: Together,
 ) -> Nodes:
     """Start to hear the others and be heard; ``stack`` ends it. Raises ``StoreUnavailable``."""
     config, metrics = base.config, base.metrics
@@ -38,7 +40,9 @@ async def join_nodes(
         RedisBus(config, node=base.node, entropy=base.entropy, metrics=metrics)
     )
     directory = await stack.enter_async_context(
-        RedisDirectory.connect(config, clock=base.clock, metrics=metrics, keys=keys)
+        RedisDirectory.connect(
+            config, clock=base.clock, metrics=metrics, keys=keys, together=together
+        )
     )
     matches = ClusterMatches(
         config,
@@ -56,7 +60,6 @@ async def join_nodes(
         local=local,
         directory=directory,
         clock=base.clock,
-        entropy=base.entropy,
         metrics=metrics,
     )
     await maintenance.start()

@@ -24,6 +24,7 @@ from gameserver.adapters.recordings import PostgresRecordings
 from gameserver.adapters.redis_cache import RedisCacheStore
 from gameserver.adapters.redis_revocations import DAY_MS, RedisRevocations
 from gameserver.adapters.redis_store import RedisMatchStore
+from gameserver.adapters.redis_together import Together
 from gameserver.adapters.sealing import ProfileSealer, SealedMatchStore, SealedRecordings
 from gameserver.cache.shared import SharedCache
 from gameserver.cluster.revocations import RevocationWatch
@@ -36,6 +37,7 @@ from gameserver.ports import Clock, Entropy, MatchStore, Recordings
 logger = logging.getLogger(__name__)
 
 _API_CONNECTIONS_MAX = 16
+_ROUNDS_CONNECTIONS_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,15 @@ class Base:
         await watch.start()
         stack.push_async_callback(watch.stop)
         return watch
+
+    async def redis_for_rounds(self, stack: AsyncExitStack) -> Together:
+        """One of its own, so that no storm of calls makes a node look dead."""
+        client = redis_client.connect(
+            self.config, name="gameserver-rounds", connections_max=_ROUNDS_CONNECTIONS_MAX
+        )
+        stack.push_async_callback(client.aclose)
+        await redis_client.begin(client)
+        return Together(client)
 
     async def redis_for_api(self, stack: AsyncExitStack) -> redis_client.Client:
         """A few connections of the API's own, so that a storm of tickets never delays a commit."""

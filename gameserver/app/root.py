@@ -212,7 +212,10 @@ class App:
         )
         await self._matches.start()
         stack.push_async_callback(self._matches.stop)
-        nodes = await join_nodes(stack, base, local=self._matches, store=store, keys=keys)
+        together = await base.redis_for_rounds(stack)
+        nodes = await join_nodes(
+            stack, base, local=self._matches, store=store, keys=keys, together=together
+        )
         cluster = nodes.matches
         cache = await base.cache(stack)
         profiles, recorder = await base.players(stack, cache, keys)
@@ -224,6 +227,7 @@ class App:
             local=self._matches,
             cluster=cluster,
             ratings=records.ratings,
+            together=together,
             deliver=lambda player, news: self._gate.tell(player, news),
         )
         parts = await build_cluster(
@@ -236,6 +240,7 @@ class App:
                 store=store,
                 directory=nodes.directory,
                 redis=redis,
+                together=together,
                 keys=keys,
                 clock=clock,
                 entropy=entropy,

@@ -17,8 +17,8 @@ from gameserver.ids import PlayerId
 from gameserver.matchmaking_ports import NodeCalls
 from gameserver.metrics import Metrics
 from gameserver.operating import Ban, BanStore, OnBan
-from gameserver.ports import Clock, Entropy
-from gameserver.rounds import Rounds, about
+from gameserver.ports import Clock
+from gameserver.rounds import Rounds, shared
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,6 @@ class BanWatch:
         *,
         calls: NodeCalls,
         clock: Clock,
-        entropy: Entropy,
         metrics: Metrics,
     ) -> None:
         self._store = store
@@ -49,7 +48,7 @@ class BanWatch:
         self._listeners: list[OnBan] = []
         self._lock = asyncio.Lock()
         self._rounds = Rounds(
-            self._look, wait_s=about(LOOK_S, entropy), logger=logger, failed="bans not known"
+            self._look, wait_s=shared(LOOK_S), logger=logger, failed="bans not known"
         )
         metrics.gauge("bans", "Players who are kept out", lambda: float(len(self._bans)))
         calls.serve(TOPIC, self._noted)

@@ -10,13 +10,13 @@ import logging
 
 from gameserver.maintenance import Maintenance, Notice, begun
 from gameserver.metrics import Metrics
-from gameserver.ports import Clock, Directory, Entropy, LocalMatches
-from gameserver.rounds import Rounds, about
+from gameserver.ports import Clock, Directory, LocalMatches
+from gameserver.rounds import Rounds, shared
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 0.5
-"""How often a node looks; every one knows of a change after that, jitter and one call."""
+"""How often a node looks; every one knows of a change after that and one call."""
 
 
 class MaintenanceWatch:
@@ -30,7 +30,6 @@ class MaintenanceWatch:
         local: LocalMatches,
         directory: Directory,
         clock: Clock,
-        entropy: Entropy,
         metrics: Metrics,
     ) -> None:
         self._node = node
@@ -40,7 +39,7 @@ class MaintenanceWatch:
         self._changes = 0
         self._rounds = Rounds(
             self._look,
-            wait_s=about(LOOK_S, entropy),
+            wait_s=shared(LOOK_S),
             logger=logger,
             failed="maintenance mode not known",
             on_defect=local.fail,

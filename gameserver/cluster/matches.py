@@ -98,7 +98,6 @@ class ClusterMatches:
             local=local,
             directory=directory,
             peers=self.peers,
-            entropy=entropy,
             sessions=lambda: len(self._links),
             cpu_s=cpu_s,
             region=config.region,

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from gameserver.cluster.peers import READY, Peers
 from gameserver.errors import StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
-from gameserver.ports import Directory, Entropy, LocalMatches, NodeInfo, Vitals
+from gameserver.ports import Directory, LocalMatches, NodeInfo, Vitals
+from gameserver.rounds import shared
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,6 @@ class Pulse:
         local: LocalMatches,
         directory: Directory,
         peers: Peers,
-        entropy: Entropy,
         sessions: Callable[[], int],
         cpu_s: Callable[[], float],
         region: str = "",
@@ -45,7 +45,6 @@ class Pulse:
         self._local = local
         self._directory = directory
         self._peers = peers
-        self._entropy = entropy
         self._sessions = sessions
         self._cpu_s = cpu_s
         self._region = region
@@ -59,8 +58,9 @@ class Pulse:
 
     async def run(self) -> None:
         """Beat until cancelled."""
+        wait_s = shared(BEAT_S)
         while True:
-            await asyncio.sleep(BEAT_S * (0.9 + self._entropy.jitter() / 5))
+            await asyncio.sleep(wait_s())
             try:
                 await self.beat()
             except StoreUnavailable as error:

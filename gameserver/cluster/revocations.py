@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 KeyT = TypeVar("KeyT")
 
-WAIT_MS = 200
+WAIT_MS = 500
 RETRY_S = 0.2
 SESSION_KEPT_MS = 86_400_000
 """The longest life of an access or ID token (AWS: "Using tokens with user pools"): the refresh

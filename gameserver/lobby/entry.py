@@ -18,7 +18,7 @@ from gameserver.game.contract import AnyGame
 from gameserver.game.matchmaking import Rules
 from gameserver.ids import PlayerId
 from gameserver.lobby import estimate
-from gameserver.lobby.matchmaker import WHY, Question, queues_of
+from gameserver.lobby.matchmaker import FIRST, WHY, Question, queues_of
 from gameserver.lobby.rules import check_ticket, skill_of
 from gameserver.matchmaking import (
     ACTIVE,
@@ -101,6 +101,8 @@ class Lobby:
             taken = await self._store.enqueue(queue, ticket, tickets_max=rules.tickets_max)
             if taken is Taken.FULL:
                 raise TicketRefused("queue_full", f"{queue} is full; try again later")
+            if taken is Taken.FIRST:
+                self._calls.tell_all(FIRST, _encode(queue))
         except TicketRefused:
             await self._let_go(queue, ticket.id, held)
             raise

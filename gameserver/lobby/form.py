@@ -97,6 +97,8 @@ def form(pool: Pool, now_ms: int, new_id: NewId) -> Iterator[Proposal | None]:
     something else in between. The tickets of a proposal leave the pool; it must not be changed
     otherwise while this runs, except between two answers. Whoever breaks a pass off lets the next
     one go on where it ended, so that every ticket has its turn."""
+    if not pool.rows:
+        return  # No vacancy is tried in vain: the first ticket finds all of them open.
     pool.tried = {match: last for match, last in pool.tried.items() if match in pool.vacancies}
     for vacancy in list(pool.vacancies.values()):
         retry_ms, failures = pool.tried.get(vacancy.match, (0, 0))

@@ -26,6 +26,8 @@ from gameserver.ports import Entropy
 logger = logging.getLogger(__name__)
 
 WHY = "why"
+FIRST = "first"
+"""The topic of notes that an empty queue has got a ticket."""
 OFFER_S = 1.0
 OFFER_TTL_MS = 4_000
 
@@ -39,6 +41,7 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_question = msgspec.msgpack.Decoder(Question).decode
+_decode_queue = msgspec.msgpack.Decoder(Queue).decode
 
 
 def queues_of(games: Mapping[str, AnyGame]) -> dict[Queue, Rules]:
@@ -80,6 +83,7 @@ class Matchmaker:
         self._tables: dict[Queue, Table] = {}
         self._tasks: list[asyncio.Task[None]] = []
         calls.serve(WHY, self._why)
+        calls.serve(FIRST, self._first)
         metrics.gauge(
             "queues_led", "Queues of which this node is the master", lambda: len(self._tables)
         )
@@ -173,6 +177,12 @@ class Matchmaker:
         table = self._tables.get(asked.queue)
         found = None if table is None else explain(table.pool, asked.ticket, table.now_ms)
         return b"" if found is None else _encode(found)
+
+    async def _first(self, body: bytes) -> bytes:
+        table = self._tables.get(_decode_queue(body))
+        if table is not None:
+            table.notice()
+        return b""
 
     def _waiting(self) -> float:
         return float(sum(len(table.pool) for table in self._tables.values()))

@@ -40,10 +40,14 @@ from gameserver.matchmaking import (
 from gameserver.matchmaking_ports import MatchmakingStore, TicketUpdates, Venue
 from gameserver.metrics import Metrics
 from gameserver.ports import Entropy
+from gameserver.rounds import shared
 
 logger = logging.getLogger(__name__)
 
 ROUND_S = 0.25
+IDLE_S = 1.0
+"""Between the rounds of an empty queue. Its first ticket is told by the node that takes it
+(``notice``), so that it waits for so long only where that message is lost."""
 SLICE_S = 0.002
 """A matchmaker shares its loop with matches: after so long it lets them go first."""
 FRUITLESS_S = 0.05
@@ -109,6 +113,10 @@ class Table:
         """Matches that were just asked for seats: what they offer now may be older than that."""
         self._cursor = ""
         self._round = 0
+        self._noticed = False
+        self._wake = asyncio.Event()
+        # A short lease has to be renewed sooner.
+        self._idle_s = shared(min(IDLE_S, max(ROUND_S, lease_ttl_ms / 2000)))
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────
 
@@ -117,7 +125,7 @@ class Table:
         try:
             await self._load()
             while True:
-                await asyncio.sleep(ROUND_S * (0.9 + self._entropy.jitter() / 5))
+                await self._pause()
                 try:
                     await self._turn()
                 except StoreUnavailable as error:
@@ -129,19 +137,42 @@ class Table:
         finally:
             await self._openings.cancel()
 
+    @property
+    def idle(self) -> bool:
+        """Whether all is known here, nobody waits and nothing is under way."""
+        return not (self.pool.rows or self._asked) and self._cursor != ""
+
+    def notice(self) -> None:
+        """The first ticket has come to an empty queue: look soon."""
+        self._noticed = True
+        self._wake.set()
+
+    async def _pause(self) -> None:
+        """Until the next round."""
+        if not self.idle:
+            await asyncio.sleep(ROUND_S * (0.9 + self._entropy.jitter() / 5))
+            return
+        if not self._noticed:
+            timer = self._loop.call_later(self._idle_s(), self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                timer.cancel()
+        self._wake.clear()
+        if self._noticed:
+            self._noticed = False
+            await asyncio.sleep(ROUND_S / 2)  # Whoever comes with the first is seen with the first.
+
     async def _turn(self) -> None:
         """One round. Raises ``Lost``, ``StoreUnavailable``."""
         if self._openings.lost:
             raise Lost
-        await self._renew()
         if not self._cursor:
+            await self._renew()  # To read everything may take a while.
             await self._load()
         began = self._loop.time()
         self._round += 1
-        with_vacancies = self._round % VACANCIES_EVERY == 0
-        news = await self._store.news(
-            self.queue, self.fence, self._cursor, vacancies=with_vacancies
-        )
+        news = await self._news(vacancies=self.idle or self._round % VACANCIES_EVERY == 0)
         if news is None:
             raise Lost
         self.now_ms = news.now_ms
@@ -156,10 +187,16 @@ class Table:
         await self._form()
         self._metrics.form_ms.observe((self._loop.time() - began) * 1000)
 
+    async def _news(self, *, vacancies: bool) -> News | None:
+        asked = self._store.news(self.queue, self.fence, self._cursor, vacancies=vacancies)
+        if self._loop.time() < self._renewed_at + self._ttl_ms / 3000:
+            return await asked
+        # At once, so that both go in one call.
+        news, _ = await asyncio.gather(asked, self._renew())
+        return news
+
     async def _renew(self) -> None:
         now = self._loop.time()
-        if now < self._renewed_at + self._ttl_ms / 3000:
-            return
         notes = estimate.encode(self._estimator.notes())
         if not await self._store.renew(
             self.queue, self.fence, lease_ttl_ms=self._ttl_ms, notes=notes

@@ -60,13 +60,16 @@ class LeaseKeeper:
     async def run(self) -> None:
         """Renew until cancelled. A round without an answer is followed by the next one: the
         rounds are as far apart as a retry should be."""
-        loop = asyncio.get_running_loop()
+        loop, held = asyncio.get_running_loop(), False
         while True:
             jitter = 0.75 + self._entropy.jitter() / 2
-            await asyncio.sleep(self._ttl_s / _ROUNDS_PER_TTL * jitter)
-            now = loop.time()
+            # What is taken while there was nothing is looked at before it is due.
+            rounds = _ROUNDS_PER_TTL if held else _ROUNDS_PER_TTL / 3
+            await asyncio.sleep(self._ttl_s / rounds * jitter)
+            now, held = loop.time(), False
             due: list[Leased] = []
             for one in self._held():
+                held = True
                 age_s = now - one.confirmed_at
                 if age_s > self._ttl_s * LEASE_TRUSTED:
                     one.lapse()

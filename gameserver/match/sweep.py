@@ -1,6 +1,7 @@
 """Matches that nobody owns are looked for by nodes in turn.
 
     take_turn ──► orphans, page after page ──► end_turn ──► adopt
+        │                              └── all looked at in one turn: it runs out by itself
         └── another node has it, or all was looked at a moment ago: asked again later
 
 All open matches are looked at once in half a lease, by all nodes together: one node at a time, a
@@ -67,7 +68,8 @@ class Sweep:
             found = [one for one in page.orphans if not self._registry.answers_for(one)]
             if found or not place:
                 break
-        await self._store.end_turn(turn, place=place, turn_ms=self._turn_ms)
+        if turn.place or place:  # A whole walk in one turn: the turn runs out when the next is due.
+            await self._store.end_turn(turn, place=place, turn_ms=self._turn_ms)
         return await self._adopt(found)
 
     async def _adopt(self, found: Sequence[MatchId]) -> bool:

@@ -44,7 +44,6 @@ class TownHouse:
             local=self.house.service,
             directory=town.directory,
             clock=LoopClock(asyncio.get_running_loop().time),
-            entropy=SeededEntropy(8, int(name[1:])),
             metrics=self.house.metrics,
         )
         self.bulletin = ClusterBulletin(
@@ -58,7 +57,6 @@ class TownHouse:
             town.bans,
             calls=self.cluster.calls,
             clock=LoopClock(asyncio.get_running_loop().time),
-            entropy=SeededEntropy(10, int(name[1:])),
             metrics=self.house.metrics,
         )
         self.cluster.door.banned = self.bans.of

@@ -59,7 +59,8 @@ async def enqueue(store: MatchmakingStore, *names: str, size: int = 1) -> list[T
     """Taken, in this order, as the store has them."""
     found = []
     for name in names:
-        assert await store.enqueue(Q, ticket(name, size=size), tickets_max=100) is Taken.TAKEN
+        taken = await store.enqueue(Q, ticket(name, size=size), tickets_max=100)
+        assert taken in (Taken.TAKEN, Taken.FIRST)
         standing = await store.standing(Q, TicketId(name))
         assert standing.stage is Stage.WAITING and standing.ticket is not None
         found.append(standing.ticket)
@@ -97,7 +98,7 @@ async def test_a_ticket_waits_as_it_is_with_the_stores_time(store: MatchmakingSt
     wanted = ticket(
         "a", 1234.5, size=2, roles=("healer",), latency_ms={"eu": 3}, ranges={"stake": (1, 2.5)}
     )
-    assert await store.enqueue(Q, wanted, tickets_max=10) is Taken.TAKEN
+    assert await store.enqueue(Q, wanted, tickets_max=10) is Taken.FIRST
     standing = await store.standing(Q, wanted.id)
     assert standing.ticket is not None and standing.ticket.enqueued_ms > 1_600_000_000_000
     assert 0 <= standing.now_ms - standing.ticket.enqueued_ms < 60_000

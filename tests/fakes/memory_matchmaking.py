@@ -102,11 +102,12 @@ class MemoryMatchmaking:
             return Taken.TAKEN
         if ticket.id in line.ended:
             return Taken.OVER
-        if len(line.waiting) + len(line.busy) >= tickets_max:
+        others = len(line.waiting) + len(line.busy)
+        if others >= tickets_max:
             return Taken.FULL
         stored = msgspec.structs.replace(ticket, enqueued_ms=int(self._now_ms()))
         self._wait(line, stored)
-        return Taken.TAKEN
+        return Taken.TAKEN if others else Taken.FIRST
 
     async def standing(self, queue: Queue, ticket: TicketId) -> Standing:
         line, now_ms = self.line(queue), int(self._now_ms())

@@ -93,7 +93,6 @@ class Node:
             local=self.service,
             directory=directory,
             clock=LoopClock(loop.time),
-            entropy=entropy,
             metrics=self.metrics,
         )
         self.cluster = ClusterMatches(
