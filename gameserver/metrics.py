@@ -9,7 +9,7 @@ are ms in here, and seconds for Prometheus, as is its custom: ``step_ms`` is sho
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -141,6 +141,14 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.count += 1
         self.total += value
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """``observe`` for each: many at once find what they touch in the caches."""
+        bounds, counts = self.bounds, self.counts
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+        self.count += len(values)
+        self.total += sum(values)
 
     def quantile(self, share: float) -> float:
         """An upper bound of the ``share`` quantile: the bound of the bucket that holds it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
 from gameserver.errors import StoreUnavailable
@@ -17,13 +18,13 @@ def about(every_s: float, entropy: Entropy, *, spread: float = 0.2) -> Callable[
 
 
 def shared(every_s: float) -> Callable[[], float]:
-    """A wait until the next moment that all rounds of a node with this ``every_s`` share, about so
-    long: what they ask of the store there goes in one call. Other machines have other moments,
-    because their clocks began at other times."""
+    """A wait until a moment that all rounds of a node with this ``every_s`` share: what they ask of
+    the store there goes in one call. It is ``every_s`` long, the first one 0.25 to 1.25 of that.
+    Other machines have other moments, because their clocks began at other times."""
 
     def wait_s() -> float:
         now = asyncio.get_running_loop().time()
-        return round(now / every_s + 1) * every_s - now
+        return math.floor(now / every_s + 1.25) * every_s - now
 
     return wait_s
 

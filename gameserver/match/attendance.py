@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gameserver.config import Config
 from gameserver.errors import JoinRefused
 from gameserver.game.contract import LeaveReason, Player
-from gameserver.hot import Given, Member, acknowledge, collect, spread
+from gameserver.hot import Member, collect, spread
 from gameserver.ids import PlayerId
 from gameserver.match.admission import Admission
 from gameserver.match.checkpoint import Checkpoint, SeatHolder
@@ -39,6 +39,22 @@ not an input (a ping, a close), and an input is not used before the tick anyway.
 class Attendance:
     """The players' side of a ``Runner``."""
 
+    __slots__ = (
+        "_admission",
+        "_config",
+        "_gallery",
+        "_metrics",
+        "_on_failure",
+        "_polling",
+        "_polls",
+        "_runner",
+        "_shown",
+        "_watcher",
+        "patience",
+        "reserved",
+        "roster",
+    )
+
     def __init__(
         self,
         runner: Runner,
@@ -60,6 +76,7 @@ class Attendance:
         self._polls = runner.game.tick_rate >= POLL_RATE_MIN
         self._polling = False
         self._shown: Frame | None = None
+        self._on_failure = self._failed  # Bound once, for every step hands it over.
         self._config = config
         self._gallery: Gallery | None = None
         for holder in origin.seats:
@@ -248,7 +265,7 @@ class Attendance:
                 runner.play.tick,
                 runner.inputs_max,
                 self._metrics,
-                self._failed,
+                self._on_failure,
             )
 
     def polling(self, running: bool) -> None:
@@ -262,22 +279,19 @@ class Attendance:
 
     # ── telling ──────────────────────────────────────────────────────────────────────────────
 
-    def acknowledge(self, inputs: Sequence[Given]) -> None:
-        """These inputs are in the state now. Those of a player who has left are not among them."""
-        acknowledge(self.roster.acks, inputs)
-
     def show(self) -> None:
         """One frame for all present, or one each where the game hides something."""
-        if self._runner.game.hidden:
-            for member in self.roster.audience:
+        runner, roster = self._runner, self.roster
+        if runner.game.hidden:
+            for member in roster.audience:
                 if member.subscriber is not None:
                     self._tell(member.subscriber.frame, self.frame_for(member))
             return
-        frame = self._runner.play.frame(self.roster.acks, None)
+        frame = runner.play.frame(roster.acks, None)
         frame.expect(self._shown)
         self._shown = frame
-        spread(self.roster.lines, frame, frame.usual, frame.usual_base, self._metrics, self._failed)
-        for member in self.roster.guests:
+        spread(roster.lines, frame, frame.usual, frame.usual_base, self._metrics, self._on_failure)
+        for member in roster.guests:
             if member.subscriber is not None:
                 self._tell(member.subscriber.frame, frame)
         frame.expect_nothing()

@@ -40,7 +40,7 @@ class Bots:
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────
 
-    def step(self) -> None:
+    def step(self, now: float) -> None:
         """Fill seats, let the bots act, and step; called by the pacer."""
         runner = self._runner
         if runner.has_lapsed():
@@ -52,7 +52,7 @@ class Bots:
         except Exception as error:
             runner.fail(error)
         if not runner.over:
-            runner.step()
+            runner.step(now)
 
     def wake_at(self) -> int | None:
         """When a match without a rate wants to step: for the game, or for a bot."""

@@ -36,6 +36,25 @@ logger = logging.getLogger(__name__)
 class Commits:
     """Implements ``committer.Committed`` for a ``Runner``."""
 
+    __slots__ = (
+        "_committer",
+        "_loop",
+        "_metrics",
+        "_play",
+        "_recorded_max",
+        "_recorder",
+        "_runner",
+        "_seen_seq",
+        "_services",
+        "_stopped",
+        "_uncommitted_max",
+        "_watcher",
+        "chronicle",
+        "ledger",
+        "match_id",
+        "outbox",
+    )
+
     def __init__(
         self,
         runner: Runner,

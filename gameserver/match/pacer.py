@@ -15,6 +15,10 @@ PAST_WAKE_S = 0.01
 """A game that asks to be woken in the past is stepped at most this often."""
 
 
+Step = Callable[[float], None]
+"""Given the loop's time in s."""
+
+
 class Pacer(Protocol):
     """Calls a match's ``step``. Stopped at first, and restartable."""
 
@@ -93,18 +97,24 @@ class Slot:
         self._number += 1
         # Armed before the steps, which may stop the last pacer.
         self._handle = self._loop.call_at(self._due, self._fire)
-        observe = metrics.tick_lateness_ms.observe
+        # One look at the clock a step: where one ends, the next begins. Counted once for all.
+        late_ms: list[float] = []
+        took_ms: list[float] = []
+        now = loop_time()
         for pacer in tuple(self._pacers):
             if pacer in self._pacers:
-                late = loop_time() - due
-                observe(late * 1000 if late > 0 else 0.0)
+                late_ms.append((now - due) * 1000 if now > due else 0.0)
                 try:
-                    pacer.step()
+                    pacer.step(now)
                 except Exception as error:
                     # A defect of ours in one match must not hold up those after it.
                     self._loop.call_exception_handler(
                         {"message": "a step has failed", "exception": error}
                     )
+                began, now = now, loop_time()
+                took_ms.append((now - began) * 1000)
+        metrics.tick_lateness_ms.observe_all(late_ms)
+        metrics.step_ms.observe_all(took_ms)
 
 
 class Slots:
@@ -113,8 +123,8 @@ class Slots:
     share of the loop."""
 
     def __init__(self, *, behind_max: int, metrics: Metrics) -> None:
+        self.metrics = metrics
         self._behind_max = behind_max
-        self._metrics = metrics
         self._slots: dict[tuple[int, int], Slot] = {}
 
     def at(self, rate: int, phase: float) -> Slot:
@@ -128,7 +138,7 @@ class Slots:
                 period=period,
                 origin=index * period / count,
                 behind_max=self._behind_max,
-                metrics=self._metrics,
+                metrics=self.metrics,
             )
         return slot
 
@@ -138,7 +148,7 @@ class FixedPacer:
 
     __slots__ = ("_rate", "_slot", "step")
 
-    def __init__(self, step: Callable[[], None], *, rate: int, slot: Slot) -> None:
+    def __init__(self, step: Step, *, rate: int, slot: Slot) -> None:
         self.step = step
         self._rate = rate
         self._slot = slot
@@ -163,10 +173,20 @@ class FixedPacer:
 class OnDemandPacer:
     """Steps once for everything that arrives in one turn of the loop, or when woken."""
 
-    __slots__ = ("_base_ms", "_handle", "_loop", "_requested", "_running", "_since", "_step")
+    __slots__ = (
+        "_base_ms",
+        "_handle",
+        "_loop",
+        "_metrics",
+        "_requested",
+        "_running",
+        "_since",
+        "_step",
+    )
 
-    def __init__(self, step: Callable[[], None], *, time_ms: int) -> None:
+    def __init__(self, step: Step, *, time_ms: int, metrics: Metrics) -> None:
         self._step = step
+        self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._base_ms = time_ms
         self._since = 0.0
@@ -211,7 +231,9 @@ class OnDemandPacer:
     def _fire(self) -> None:
         self._requested = False
         self._handle = None
-        self._step()
+        began = self._loop.time()
+        self._step(began)
+        self._metrics.step_ms.observe((self._loop.time() - began) * 1000)
 
     def _cancel(self) -> None:
         if self._handle is not None:
@@ -219,10 +241,8 @@ class OnDemandPacer:
             self._handle = None
 
 
-def make_pacer(
-    step: Callable[[], None], *, rate: int, phase: float, time_ms: int, slots: Slots
-) -> Pacer:
+def make_pacer(step: Step, *, rate: int, phase: float, time_ms: int, slots: Slots) -> Pacer:
     """The pacer for a game of ``rate`` steps a second, 0 = on demand; ``time_ms``: match time."""
     if rate:
         return FixedPacer(step, rate=rate, slot=slots.at(rate, phase))
-    return OnDemandPacer(step, time_ms=time_ms)
+    return OnDemandPacer(step, time_ms=time_ms, metrics=slots.metrics)

@@ -18,7 +18,16 @@ class Tenure:
     """Implements ``lease.Leased`` for a ``Runner``: while the lease cannot be trusted, its match
     stands still."""
 
-    __slots__ = ("_ledger", "_loop", "_metrics", "_runner", "_trusted_s", "confirmed_at", "doubted")
+    __slots__ = (
+        "_ledger",
+        "_loop",
+        "_metrics",
+        "_runner",
+        "_trusted_s",
+        "confirmed_at",
+        "doubted",
+        "trusted_until",
+    )
 
     def __init__(
         self, runner: Runner, ledger: Ledger, services: Services, *, confirmed_at: float
@@ -32,6 +41,8 @@ class Tenure:
         self._metrics = services.metrics
         self._loop = asyncio.get_running_loop()
         self._trusted_s = services.config.lease_ttl_ms / 1000 * LEASE_TRUSTED
+        self.trusted_until = confirmed_at + self._trusted_s
+        """By the loop's time in s: after that the lease may have run out."""
 
     @property
     def lease(self) -> Lease:
@@ -40,13 +51,14 @@ class Tenure:
     def confirm(self, sent_at: float) -> None:
         """The store has prolonged the lease, asked at ``sent_at``."""
         self.confirmed_at = max(self.confirmed_at, sent_at)
-        if not self.doubted and self._loop.time() <= self.confirmed_at + self._trusted_s:
+        self.trusted_until = self.confirmed_at + self._trusted_s
+        if not self.doubted and self._loop.time() <= self.trusted_until:
             self._runner.resume(Pause.LEASE)
 
     def has_lapsed(self) -> bool:
         """Whether the lease has run out, as far as this node can know; then the match stands still.
         To be asked whenever the process may have been asleep."""
-        lapsed = self._loop.time() > self.confirmed_at + self._trusted_s
+        lapsed = self._loop.time() > self.trusted_until
         if lapsed:
             self.lapse()
         return lapsed

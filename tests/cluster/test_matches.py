@@ -307,6 +307,6 @@ async def test_who_joins_a_node_that_has_just_slept_through_its_lease_is_told_so
     async with Town(1) as (one,):
         seated, _ = await one.join("a")
         runner = one.house.runner(seated.joined.match)
-        runner.tenure.confirmed_at -= 60  # As if the process had stood still.
+        runner.tenure.trusted_until -= 60  # As if the process had stood still.
         await one.join("b", match=seated.joined.match)
         assert runner.state == "paused"

@@ -12,6 +12,7 @@ from gameserver.errors import JoinRefused, NodeSilent, StoreUnavailable
 from gameserver.ids import MatchId, PlayerId
 from gameserver.listing import FRESH_S, Query
 from gameserver.operating import NOT_SEATED, SIGNAL_REFUSED, UNKNOWN_MATCH, Ban, OperationRefused
+from gameserver.rounds import shared
 from gameserver.wire.to_client import ErrorCode
 from tests.cluster.town import Town
 from tests.contract.test_operating import ban
@@ -237,6 +238,7 @@ async def test_a_note_that_is_lost_is_made_up_for() -> None:
     town = Town(2)
     async with town as (one, two):
         town.hub.cut.add(frozenset(("n1", "n2")))
+        await asyncio.sleep(shared(LOOK_S)() + 0.01)
         await one.bans.ban(ban("ann"))
         await asyncio.sleep(0.05)
         assert two.bans.of(ANN) is None

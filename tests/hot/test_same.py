@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from gameserver import hot
 from gameserver.hot import plain
-from gameserver.match import attendance
+from gameserver.match import attendance, runner
 from gameserver.metrics import COUNTERS
 from gameserver.wire import from_client
 from gameserver.wire.codec import Format, encode_client
@@ -73,7 +73,7 @@ async def play(
 ) -> Told:
     patch = pytest.MonkeyPatch()
     patch.setattr(attendance, "collect", module.collect)
-    patch.setattr(attendance, "acknowledge", module.acknowledge)
+    patch.setattr(runner, "acknowledge", module.acknowledge)
     patch.setattr(attendance, "spread", module.spread)
     told = Told([bytearray() for _ in formats])
     players: list[Player] = []
@@ -232,7 +232,7 @@ def test_who_is_gone_is_noticed() -> None:
     async def gone(module: ModuleType) -> tuple[int, bool]:
         patch = pytest.MonkeyPatch()
         patch.setattr(attendance, "collect", module.collect)
-        patch.setattr(attendance, "acknowledge", module.acknowledge)
+        patch.setattr(runner, "acknowledge", module.acknowledge)
         patch.setattr(attendance, "spread", module.spread)
         try:
             async with House() as house:

@@ -63,7 +63,7 @@ async def test_a_late_step_does_not_move_the_next_and_far_behind_is_skipped() ->
     loop = asyncio.get_running_loop()
     metrics, times = Metrics(), []
 
-    def step() -> None:
+    def step(now: float) -> None:
         times.append(round(loop.time() * 1000))
         if len(times) == 3:
             loop.pass_time(0.125)  # type: ignore[attr-defined]
@@ -97,7 +97,7 @@ async def test_matches_of_a_slot_step_together_and_one_that_fails_holds_up_none(
     steps: list[tuple[str, int]] = []
 
     def pacer(name: str, phase: float) -> FixedPacer:
-        def step() -> None:
+        def step(now: float) -> None:
             steps.append((name, round(loop.time() * 1000)))
             if name == "bad":
                 raise RuntimeError("a defect")
