@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import pairwise
 
 import pytest
 
 from gameserver.errors import StoreUnavailable
-from gameserver.rounds import Rounds, about
+from gameserver.rounds import Rounds, about, shared
 from tests.fakes.clock import SeededEntropy
 from tests.match.house import in_virtual_time
 
@@ -98,3 +99,23 @@ async def test_a_defect_that_somebody_hears_of_ends_them() -> None:
     await rounds.stop()
     assert turns.took == 1
     assert turns.defects == [turns.error]
+
+
+@in_virtual_time
+async def test_rounds_share_their_moments_whenever_they_began() -> None:
+    loop = asyncio.get_running_loop()
+    moments: list[list[float]] = [[], []]
+
+    async def go(number: int, begin_s: float) -> None:
+        await asyncio.sleep(begin_s)
+        wait_s = shared(0.5)
+        for _ in range(4):
+            wait = wait_s()
+            assert 0.12 <= wait <= 0.63
+            await asyncio.sleep(wait)
+            moments[number].append(round(loop.time(), 3))
+
+    await asyncio.gather(go(0, 0.13), go(1, 0.31))
+    assert moments[0] == moments[1]
+    steps = [after - before for before, after in pairwise(moments[0])]
+    assert steps == pytest.approx([0.5] * 3)

@@ -120,6 +120,22 @@ async def test_a_queue_has_its_most(store: MatchmakingStore) -> None:
     assert await store.enqueue(Q, ticket("a"), tickets_max=2) is Taken.TAKEN, "it is in already"
 
 
+async def test_the_first_ticket_of_an_empty_queue_is_known_as_such(
+    store: MatchmakingStore,
+) -> None:
+    async def take(name: str) -> Taken:
+        return await store.enqueue(Q, ticket(name), tickets_max=9)
+
+    assert [await take("a"), await take("a"), await take("b")] == ["first", "taken", "taken"]
+    fence = await lead(store)
+    both = proposal("p", *[(await store.contents(Q)).waiting[n] for n in (0, 1)])
+    assert await store.claim(Q, fence, [both], ready_ms=0) == [True]
+    assert await take("c") is Taken.TAKEN, "those of a proposal may come back"
+    assert await store.assign(Q, fence, [both])
+    assert await store.cancel(Q, TicketId("c")) is Stage.CANCELLED
+    assert await take("d") is Taken.FIRST
+
+
 async def test_a_cancelled_ticket_does_not_come_back(store: MatchmakingStore) -> None:
     await enqueue(store, "a")
     assert await store.cancel(Q, TicketId("a")) is Stage.CANCELLED

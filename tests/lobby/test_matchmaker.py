@@ -125,6 +125,43 @@ async def test_a_master_that_slept_beyond_its_lease_is_fenced() -> None:
 
 
 @in_virtual_time
+async def test_an_empty_queue_is_looked_at_seldom_and_its_first_ticket_is_told() -> None:
+    hall = Hall(2)
+    async with hall as desks:
+        looks: list[float] = []
+        news, loop = hall.store.news, asyncio.get_running_loop()
+
+        async def counted(queue: Queue, *given: Any, **named: Any) -> Any:
+            if queue == DUEL:
+                looks.append(loop.time())
+            return await news(queue, *given, **named)
+
+        hall.store.news = counted  # type: ignore[method-assign]
+        await asyncio.sleep(10)
+        assert len(looks) <= 11
+        [other] = [desk for desk in desks if DUEL not in desk.matchmaker.leads]
+        for _ in range(3):
+            await asyncio.sleep(0.7)
+            came = loop.time()
+            await other.enter("a", key=str(came))
+            await asyncio.sleep(0.2)
+            assert came < looks[-1], "whatever the moment, and though another node leads the queue"
+            await other.lobby.cancel(PlayerId("a"))
+            await asyncio.sleep(3)
+
+
+@in_virtual_time
+async def test_a_first_ticket_of_which_the_note_is_lost_is_found_by_the_next_look() -> None:
+    hall = Hall(2)
+    async with hall as (one, two):
+        hall.town.hub.cut.add(frozenset((one.name, two.name)))
+        [other] = [desk for desk in (one, two) if DUEL not in desk.matchmaker.leads]
+        await other.enter("a")
+        await other.enter("b")
+        await other.match("a", 3)
+
+
+@in_virtual_time
 async def test_the_same_key_is_the_same_ticket_and_a_player_has_one() -> None:
     async with Hall(2) as (one, two):
         first = await one.enter("a", key="x")
