@@ -25,6 +25,7 @@ from gameserver.adapters.redis_client import FAILURES, Address
 from gameserver.config import Config
 from gameserver.metrics import Metrics
 from gameserver.ports import Entropy
+from gameserver.rounds import shared
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class _Server:
         self._address = address
         self._loop = asyncio.get_running_loop()
         self._ended = False
+        self._pause_s = shared(PROBE_S)
         self.task = self._loop.create_task(self._run())
 
     def end(self) -> None:
@@ -184,7 +186,8 @@ class _Server:
             self.primaries = _primaries(answer, self._address)
             tracking.learned()
         self.heard_s = asked_s
-        while (left_s := asked_s + PROBE_S - loop.time()) > 0:
+        until_s = asked_s + self._pause_s()
+        while (left_s := until_s - loop.time()) > 0:
             await self._answer(connection, left_s)
 
     async def _reply(self, connection: Any, seconds: float) -> Any:

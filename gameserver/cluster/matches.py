@@ -43,6 +43,7 @@ from gameserver.ports import (
     Subscriber,
     Vitals,
 )
+from gameserver.rounds import shared
 from gameserver.wire import from_client
 from gameserver.wire.frame import Broadcast, Frame
 from gameserver.wire.to_client import ErrorCode
@@ -312,8 +313,9 @@ class ClusterMatches:
 
     async def _keep_watching(self) -> None:
         """Silence of a node that one has to do with is the first sign of its loss."""
+        pause_s = shared(ALIVE_S)
         while True:
-            await asyncio.sleep(ALIVE_S)
+            await asyncio.sleep(pause_s())
             now = self._loop.time()
             owners = {link.owner for link in self._links.values() if link.owner}
             guests_of = self._guests.nodes

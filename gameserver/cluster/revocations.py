@@ -18,12 +18,13 @@ from gameserver.ids import PlayerId
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock, Entropy, Identity, TokenVerifier
 from gameserver.revocation import OnRevoked, Revocation, RevocationLog, Revocations, revoked
+from gameserver.rounds import shared
 
 logger = logging.getLogger(__name__)
 
 KeyT = TypeVar("KeyT")
 
-WAIT_MS = 500
+WAIT_S = 0.5
 RETRY_S = 0.2
 SESSION_KEPT_MS = 86_400_000
 """The longest life of an access or ID token (AWS: "Using tokens with user pools"): the refresh
@@ -106,9 +107,10 @@ class RevocationWatch:
             await asyncio.wait([task])
 
     async def _keep_reading(self) -> None:
+        wait_s = shared(WAIT_S)
         while True:
             try:
-                await self._read(wait_ms=WAIT_MS)
+                await self._read(wait_ms=max(1, int(wait_s() * 1000)))
             except StoreUnavailable as error:
                 if not self._silent:
                     logger.warning("revocations not known", extra={"error": str(error)})

@@ -22,6 +22,7 @@ from gameserver.matchmaking import (
 from gameserver.matchmaking_ports import MatchmakingStore, NodeCalls, TicketUpdates, Venue
 from gameserver.metrics import Metrics
 from gameserver.ports import Entropy
+from gameserver.rounds import shared
 
 logger = logging.getLogger(__name__)
 
@@ -163,8 +164,9 @@ class Matchmaker:
 
     async def _offer(self) -> None:
         """Tell the masters of free seats in this node's matches."""
+        pause_s = shared(OFFER_S)
         while True:
-            await asyncio.sleep(OFFER_S * (0.9 + self._entropy.jitter() / 5))
+            await asyncio.sleep(pause_s())
             try:
                 for queue, vacancies in self._venue.vacancies().items():
                     for vacancy in vacancies:

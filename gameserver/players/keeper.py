@@ -27,6 +27,7 @@ from gameserver.ids import PlayerId, SessionId
 from gameserver.matchmaking_ports import NodeCalls
 from gameserver.metrics import Metrics
 from gameserver.ports import Clock, Entropy, Identity
+from gameserver.rounds import shared
 from gameserver.whereabouts import (
     Claim,
     Claimed,
@@ -213,8 +214,9 @@ class Keeper:
                 await asyncio.sleep(RETRY_S)
 
     async def _keep_renewing(self) -> None:
+        pause_s = shared(CHANGES_S)
         while True:
-            await asyncio.sleep(CHANGES_S * (0.9 + self._entropy.jitter() / 5))
+            await asyncio.sleep(pause_s())
             try:
                 while await self._renew() == AT_ONCE:
                     pass

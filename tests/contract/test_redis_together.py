@@ -73,22 +73,23 @@ async def test_calls_of_one_turn_share_a_round_trip(
 ) -> None:
     config = Config(redis_url=valkey_url, redis_timeout_ms=PATIENT_MS)
     client = redis_client.connect(config, name="together", connections_max=2)
-    together, pipelines = Together(client), []
-    pipeline = client.pipeline
+    together, taken = Together(client), []
+    pool = client.connection_pool
+    get_connection = pool.get_connection
 
-    def counted(*given: object, **named: object) -> object:
-        pipelines.append(given)
-        return pipeline(*given, **named)  # type: ignore[arg-type]
+    async def counted() -> object:
+        taken.append(1)
+        return await get_connection()
 
-    monkeypatch.setattr(client, "pipeline", counted)
+    monkeypatch.setattr(pool, "get_connection", counted)
 
     async def ask(name: str) -> object:
         return await together.call("GET", f"{redis_prefix}:{name}")
 
     assert await asyncio.gather(*(ask(name) for name in "abcdef")) == [None] * 6
-    assert len(pipelines) == 1, "also those of tasks that the first one's turn has begun"
+    assert len(taken) == 1, "also those of tasks that the first one's turn has begun"
     await ask("g")
-    assert len(pipelines) == 2
+    assert len(taken) == 2
     await client.aclose()
 
 
