@@ -11,13 +11,16 @@ Redis, so that it hears of an entry as soon as it is there.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 from typing import Any, Self, cast
 
 import msgspec
+from redis.asyncio import RedisCluster
 
 from gameserver.adapters import redis_client
 from gameserver.adapters.redis_calls import OwnClient, RedisCalls
 from gameserver.adapters.redis_client import Client
+from gameserver.adapters.redis_together import Together
 from gameserver.config import Config
 from gameserver.metrics import Metrics
 from gameserver.revocation import Revocation
@@ -47,6 +50,7 @@ class RedisRevocations(OwnClient):
         metrics: Metrics,
     ) -> None:
         super().__init__(client, RedisCalls(metrics, "revocations cannot be read or written"))
+        self._together = Together(client)
         self._sessions = f"{prefix}:{{revoked}}:sessions"
         self._players = f"{prefix}:{{revoked}}:players"
         self._player_kept_ms = player_kept_ms
@@ -75,14 +79,19 @@ class RedisRevocations(OwnClient):
                 stream, {"r": _encode(revocation)}, minid=max(0, revocation.at_ms - kept_ms)
             )
 
+    def _read(self, places: dict[str, str], wait_ms: int) -> Awaitable[Any]:
+        if isinstance(self._client, RedisCluster):
+            return self._client.xread(places, count=READ_MAX, block=wait_ms or None)
+        block = ("BLOCK", wait_ms) if wait_ms else ()
+        streams = ("STREAMS", *places, *places.values())
+        return self._together.call("XREAD", *block, "COUNT", READ_MAX, *streams)
+
     async def since(self, position: str, *, wait_ms: int) -> tuple[list[Revocation], str]:
         """See ``RevocationLog``."""
         of_sessions, _, of_players = (position or f"{_START} {_START}").partition(" ")
         places = {self._sessions: of_sessions, self._players: of_players}
         with self._call():
-            answer = await cast(Any, self._client).xread(
-                places, count=READ_MAX, block=min(wait_ms, self._wait_max_ms) or None
-            )
+            answer = await self._read(places, min(wait_ms, self._wait_max_ms))
         found = []
         for stream, entries in answer or ():
             for entry_id, fields in entries:

@@ -24,7 +24,7 @@ from gameserver.cluster.guests import Guests
 from gameserver.cluster.link import MOVED, Elsewhere, Link
 from gameserver.cluster.peers import Peers
 from gameserver.cluster.placement import Placement
-from gameserver.cluster.pulse import Pulse
+from gameserver.cluster.pulse import BEAT_S, Pulse
 from gameserver.cluster.seeker import Seeker
 from gameserver.config import Config
 from gameserver.errors import JoinRefused, StoreUnavailable
@@ -313,9 +313,9 @@ class ClusterMatches:
 
     async def _keep_watching(self) -> None:
         """Silence of a node that one has to do with is the first sign of its loss."""
-        pause_s = shared(ALIVE_S)
+        pause_s, alone_s = shared(ALIVE_S), shared(BEAT_S)
         while True:
-            await asyncio.sleep(pause_s())
+            await asyncio.sleep(pause_s() if self.peers.names else alone_s())
             now = self._loop.time()
             owners = {link.owner for link in self._links.values() if link.owner}
             guests_of = self._guests.nodes
