@@ -81,7 +81,8 @@ class RedisRevocations(OwnClient):
 
     def _read(self, places: dict[str, str], wait_ms: int) -> Awaitable[Any]:
         if isinstance(self._client, RedisCluster):
-            return self._client.xread(places, count=READ_MAX, block=wait_ms or None)
+            client = cast(Any, self._client)
+            return cast(Awaitable[Any], client.xread(places, count=READ_MAX, block=wait_ms or None))
         block = ("BLOCK", wait_ms) if wait_ms else ()
         streams = ("STREAMS", *places, *places.values())
         return self._together.call("XREAD", *block, "COUNT", READ_MAX, *streams)
