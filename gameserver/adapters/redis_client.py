@@ -14,7 +14,7 @@ import logging
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
@@ -22,7 +22,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from gameserver.adapters.redis_connection import PlainConnection, SharedContext, TlsPool, use_in
+from gameserver.adapters.redis_connection import (
+    DirectRedis,
+    Pool,
+    SharedContext,
+    TlsPool,
+    use_in,
+)
 from gameserver.adapters.redis_iam import IamTokens
 from gameserver.config import Config
 
@@ -169,7 +175,7 @@ def _tokens(config: Config) -> IamTokens | None:
 def _access(config: Config) -> dict[str, Any]:
     """What connections of one purpose have in common."""
     if not _has_tls(config):
-        return {"connection_class": PlainConnection}
+        return {}
     return {"credential_provider": _tokens(config), "shared": SharedContext()}
 
 
@@ -183,7 +189,7 @@ def _connect_one(
     protocol: int = 2,
 ) -> Redis:
     timeout_s = config.redis_timeout_ms / 1000
-    kind = TlsPool if _has_tls(config) else BlockingConnectionPool
+    kind = TlsPool if _has_tls(config) else Pool
     pool = kind.from_url(
         url,
         max_connections=connections_max,
@@ -197,7 +203,7 @@ def _connect_one(
         client_name=name,
         **access,
     )
-    return Redis.from_pool(pool)
+    return DirectRedis.from_pool(pool)
 
 
 def _address(text: str) -> Address:

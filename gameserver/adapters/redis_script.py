@@ -56,7 +56,9 @@ class Script:
     ) -> Any:
         """The script's answer. A server that was restarted has forgotten it: send it again."""
         try:
-            return await cast(Any, client.evalsha(self._sha, len(keys), *keys, *arguments))
+            return await cast(Any, client).execute_command(
+                "EVALSHA", self._sha, len(keys), *keys, *arguments
+            )
         except NoScriptError:
             return await cast(Any, client.eval(self._text, len(keys), *keys, *arguments))
 
