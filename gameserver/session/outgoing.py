@@ -8,7 +8,9 @@ Two kinds of output, two policies:
   slow to be served, and the session closes with SLOW_CONSUMER. The client resumes from the last
   number it saw.
 
-While the socket takes data both are empty and bytes go straight to the transport.
+While the socket takes data both are empty and bytes go straight to the transport. But for events of
+a match that shows a frame at each tick: they wait for the next one and are written together with it
+(``soon``), because a system call costs more than anything else here.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class Outgoing:
         "_line",
         "_metrics",
         "_reliable",
+        "_rides",
         "_room",
         "_stopped",
         "_usual",
@@ -43,6 +46,7 @@ class Outgoing:
         self._room = reliable_max
         # Most never wait, and an empty deque takes 600 bytes.
         self._reliable: deque[bytes] | None = None
+        self._rides = False
         self._frame: Frame | None = None
         self._line = connection.line
         self._line.outgoing = self
@@ -58,13 +62,16 @@ class Outgoing:
         if self._stopped:
             return
         connection = self._connection
-        if connection.writable and not self._reliable:
+        if connection.writable:
             base = self._line.base
             self._line.base = frame
             if base is frame.usual_base and self._usual:
-                connection.write(frame.usual)
+                encoded = frame.usual
             else:
-                connection.write(frame.encoded(self._format, base))
+                encoded = frame.encoded(self._format, base)
+            if self._reliable:
+                encoded = self._take_reliable() + encoded
+            connection.write(encoded)
             self._metrics.snapshots_sent += 1
             return
         if self._frame is not None:
@@ -73,10 +80,25 @@ class Outgoing:
 
     def reliable(self, encoded: bytes) -> bool:
         """Write a complete WebSocket frame in order; false when the queue is full."""
-        if self._connection.writable and not self._reliable:
+        if self._connection.writable:
+            if self._reliable:
+                encoded = self._take_reliable() + encoded
             self._connection.write(encoded)
             self._metrics.reliable_sent += 1
             return True
+        return self._wait(encoded)
+
+    def soon(self, encoded: bytes) -> bool:
+        """The same, together with the next frame where one comes with each tick (``ride``)."""
+        return self._wait(encoded) if self._rides else self.reliable(encoded)
+
+    def ride(self, rides: bool) -> None:
+        """Whether frames come with each tick from now on. If not, what waits for one is written."""
+        self._rides = rides
+        if not rides and self._reliable and self._connection.writable:
+            self._connection.write(self._take_reliable())
+
+    def _wait(self, encoded: bytes) -> bool:
         if self._reliable is not None and len(self._reliable) >= self._room:
             return False
         if self._reliable is None:
@@ -84,6 +106,13 @@ class Outgoing:
         self._reliable.append(encoded)
         self._line.showing = False
         return True
+
+    def _take_reliable(self) -> bytes:
+        """All that waits, to be written now."""
+        waiting, self._reliable = self._reliable or (), None
+        self._metrics.reliable_sent += len(waiting)
+        self._tell_line()
+        return b"".join(waiting)
 
     def flush(self) -> None:
         """The socket takes data again: first what is reliable, then the newest frame."""
@@ -112,6 +141,7 @@ class Outgoing:
         self._stopped = True
         self._frame = None
         self._line.base = None
+        self.ride(False)
         self._tell_line()
 
     def _tell_line(self) -> None:

@@ -145,15 +145,17 @@ class Session:
     def announce(self, message: Broadcast) -> None:
         """A reliable message of the match, the same bytes for all of its players."""
         if self._state is State.SEATED:
-            self._reliable(message.encoded(self._connection.format))
+            encoded = message.encoded(self._connection.format)
+            self._reliable(encoded, soon=message.seq > 0)
 
     def tell_alone(self, message: Broadcast) -> None:
         """The same, for this player alone."""
         self.announce(message)
 
     def polled(self, polled: bool) -> None:
-        """Whether the match polls from now on."""
+        """Whether the match polls from now on. Then it shows a frame with each tick, too."""
         self._connection.polled(polled)
+        self._outgoing.ride(polled)
 
     def plays(self, game: AnyGame) -> None:
         """The match plays by other rules of the same game: its next frame is whole."""
@@ -341,8 +343,9 @@ class Session:
         if self._state is not State.CLOSED:
             self._reliable(Broadcast(message).encoded(self._connection.format))
 
-    def _reliable(self, encoded: bytes) -> None:
-        if not self._outgoing.reliable(encoded):
+    def _reliable(self, encoded: bytes, *, soon: bool = False) -> None:
+        outgoing = self._outgoing
+        if not (outgoing.soon(encoded) if soon else outgoing.reliable(encoded)):
             self._metrics.slow_consumers += 1
             self.close(CloseCode.SLOW_CONSUMER)
 
