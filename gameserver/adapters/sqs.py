@@ -1,4 +1,4 @@
-"""The queue to the persistence worker: Amazon SQS over aiobotocore.
+"""The queue to the persistence worker: Amazon SQS over a client of aiobotocore.
 
 Nothing here retries: ``send`` says what was taken, and the relay decides. Credentials come from
 where botocore finds them: the environment, or the task's role on ECS.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
+import msgspec
 from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
 from gameserver import spans
 from gameserver.adapters.aws_client import AwsClient
+from gameserver.adapters.aws_json import JsonCall, Refused
 from gameserver.config import Config
 from gameserver.errors import QueueUnavailable
 from gameserver.metrics import Metrics
@@ -28,6 +30,28 @@ _CONNECTIONS_MAX = 4  # The relay has one call under way at a time.
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 10.0
 _CALL_TIMEOUT_S = 15.0
+
+_FAILURES = (
+    Refused,
+    BotoCoreError,
+    aiohttp.ClientError,
+    msgspec.MsgspecError,
+    OSError,
+    TimeoutError,
+)
+
+
+class _Taken(msgspec.Struct):
+    id: str = msgspec.field(name="Id")
+
+
+class _Answer(msgspec.Struct):
+    """Of ``SendMessageBatch``, as far as it matters."""
+
+    successful: list[_Taken] = msgspec.field(default_factory=list, name="Successful")
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
 
 
 class SqsQueue(AwsClient):
@@ -49,6 +73,11 @@ class SqsQueue(AwsClient):
             ),
         )
 
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self._send_batch = JsonCall(self._client, "send_message_batch")
+        return self
+
     async def send(self, bodies: Sequence[str], traces: Sequence[str] = ()) -> list[bool]:
         """Send up to 10 bodies; see ``ports.EventQueue``. ``ValueError`` over a limit of SQS."""
         if len(bodies) > BODIES_MAX:
@@ -67,11 +96,13 @@ class SqsQueue(AwsClient):
                 entry["MessageAttributes"] = {spans.ATTRIBUTE: value}
         try:
             async with asyncio.timeout(_CALL_TIMEOUT_S):
-                answer = await self._client.send_message_batch(
-                    QueueUrl=self._config.sqs_queue_url, Entries=entries
+                answer = _decode(
+                    await self._send_batch(
+                        {"QueueUrl": self._config.sqs_queue_url, "Entries": entries}
+                    )
                 )
-        except (BotoCoreError, ClientError, aiohttp.ClientError, OSError, TimeoutError) as error:
+        except _FAILURES as error:
             self._metrics.queue_errors += 1
             raise QueueUnavailable(f"SQS: {type(error).__name__}: {error}") from error
-        taken = {entry["Id"] for entry in answer.get("Successful", ())}
+        taken = {each.id for each in answer.successful}
         return [entry["Id"] in taken for entry in entries]

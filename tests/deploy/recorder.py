@@ -1,6 +1,6 @@
 """Which calls to AWS the programs really make, written down while they make them.
 
-    code of ours ──► client of aiobotocore ──► the recorder ──► moto, the SQS endpoint
+    code of ours ──► client of aiobotocore, or JsonCall ──► the recorder ──► moto, the SQS endpoint
 
 Calls of the tests themselves and of the stand-ins are not ours, and are left out.
 """
@@ -16,6 +16,7 @@ from typing import Any
 
 from aiobotocore.client import AioBaseClient
 
+from gameserver.adapters.aws_json import JsonCall
 from tests.deploy.calls import NOT_SHIPPED, PACKAGES, ROOT, named_in
 
 
@@ -32,7 +33,7 @@ class Call:
 @contextmanager
 def watching(told: Callable[[Call], None]) -> Iterator[None]:
     """Tell of each call of this process before it is made."""
-    made = AioBaseClient._make_api_call
+    made, called = AioBaseClient._make_api_call, JsonCall.__call__
 
     def watched(self: AioBaseClient, operation: str, given: Mapping[str, Any]) -> Any:
         # Not async, so that who calls is still on the stack.
@@ -41,11 +42,18 @@ def watching(told: Callable[[Call], None]) -> Iterator[None]:
             told(Call(module=module, service=service, operation=operation, given=given))
         return made(self, operation, given)
 
+    def watched_call(self: JsonCall, given: Any) -> Any:
+        if (module := _asking()) is not None:
+            told(Call(module=module, service=self.service, operation=self.operation, given=given))
+        return called(self, given)
+
     AioBaseClient._make_api_call = watched
+    JsonCall.__call__ = watched_call  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
         AioBaseClient._make_api_call = made
+        JsonCall.__call__ = called  # type: ignore[method-assign]
 
 
 def check_known(call: Call) -> None:

@@ -96,9 +96,10 @@ def test_every_module_that_opens_a_client_is_known_with_its_calls() -> None:
     silent = {name for name, called in operations().items() if not called}
     assert silent == base
     assert opening | set(SIGNERS) == set(operations()) | set(SIGNERS)
-    # Signed by hand, so that no operation is named: whoever signs must be on the list.
+    # Signed by hand, so that no operation is named: whoever signs must be on the list. Who makes a
+    # ``JsonCall`` names its operation.
     signing = {name for name, _ in sources() if "SigV4" in (ROOT / name).read_text()}
-    assert signing <= set(SIGNERS)
+    assert signing - {"gameserver/adapters/aws_json.py"} <= set(SIGNERS)
 
 
 @pytest.mark.parametrize("role", PROGRAMS)
