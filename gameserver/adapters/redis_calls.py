@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from types import TracebackType
 from typing import Self
 
 from gameserver.adapters import redis_client
@@ -24,26 +23,52 @@ class RedisCalls:
         self._metrics = metrics
         self._failed = failed
 
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self) -> Self:
         """Bounded by the client's own time-outs."""
-        try:
-            yield
-        except FAILURES as error:
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, FAILURES):
             raise self._unavailable(error) from error
 
-    @asynccontextmanager
-    async def within(self, timeout_s: float) -> AsyncIterator[None]:
+    def within(self, timeout_s: float) -> Within:
         """Bounded as a whole."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                yield
-        except FAILURES as error:
-            raise self._unavailable(error) from error
+        return Within(self, asyncio.timeout(timeout_s))
 
     def _unavailable(self, error: BaseException) -> StoreUnavailable:
         self._metrics.store_errors += 1
         return StoreUnavailable(f"{self._failed}: {type(error).__name__}: {error}")
+
+
+class Within:
+    """Calls that are given up when their time is over."""
+
+    __slots__ = ("_calls", "_limit")
+
+    def __init__(self, calls: RedisCalls, limit: asyncio.Timeout) -> None:
+        self._calls = calls
+        self._limit = limit
+
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._calls:
+            await self._limit.__aexit__(kind, error, trace)
+        self._calls.__exit__(kind, error, trace)
 
 
 class OwnClient:

@@ -64,6 +64,8 @@ class SoundConnection(AbstractConnection):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"driver_info": _driver(), **options})
+        self._answer_until = math.inf
+        self._watch: asyncio.TimerHandle | None = None
 
     @property
     def ready(self) -> bool:
@@ -82,23 +84,46 @@ class SoundConnection(AbstractConnection):
         """Write a command and read its answer, on a connection that is ``ready``, within one
         ``socket_timeout``. Raises redis-py's errors: ``ResponseError`` is the server's answer, by
         any other the connection is closed."""
+        self._answer_until = until = self._watched()
         try:
-            async with asyncio.timeout(self.socket_timeout):
-                # No `drain`: who reads the answer knows that all of it was written.
-                cast(Any, self._writer).writelines(self.pack_command(*command))
-                answer = await cast(Any, self._parser).read_response()
+            # No `drain`: who reads the answer knows that all of it was written.
+            cast(Any, self._writer).writelines(self.pack_command(*command))
+            answer = await cast(Any, self._parser).read_response()
         except ResponseError:
             raise
         except BaseException as error:
             await self.disconnect(nowait=True)
-            if isinstance(error, TimeoutError):
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            if asyncio.get_running_loop().time() >= until:
                 raise RedisTimeoutError("no answer in time") from None
             if isinstance(error, OSError):
                 raise RedisConnectionError(f"while asking: {error}") from error
             raise
+        finally:
+            self._answer_until = math.inf
         if isinstance(answer, ResponseError):
             raise answer
         return answer
+
+    def _watched(self) -> float:
+        """Until when an answer must be there, in s of the loop. One timer watches many calls, for
+        one of its own costs each of them more than its bytes do."""
+        if self.socket_timeout is None:
+            return math.inf
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.socket_timeout
+        if self._watch is None:
+            self._watch = loop.call_at(until, self._look, loop)
+        return until
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._watch = None
+        if self._answer_until > loop.time():
+            if self._answer_until < math.inf:
+                self._watch = loop.call_at(self._answer_until, self._look, loop)
+        elif self._writer is not None:
+            self._writer.transport.abort()  # Then the call reads the end.
 
     def pack_command(self, *command: Any) -> list[bytes]:
         """The bytes to be written. Raises ``DataError`` for a value that Redis does not know."""
@@ -137,6 +162,9 @@ class SoundConnection(AbstractConnection):
     async def disconnect(self, nowait: bool = False, *rest: Any, **options: Any) -> None:
         """Close it; unless ``nowait``, wait a while for the server's farewell. One that is late is
         no failure: the connection is gone."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         writer = self._writer
         await super().disconnect(True, *rest, **options)
         if nowait or writer is None:

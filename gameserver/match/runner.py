@@ -370,7 +370,7 @@ class Runner:
 
     def resume(self, why: Pause) -> None:
         """One reason less; with the last one the match goes on."""
-        if not self._paused & why:
+        if not self._paused or not self._paused & why:
             return
         self._paused &= ~why
         if self._paused or self.over:

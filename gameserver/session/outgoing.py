@@ -89,8 +89,11 @@ class Outgoing:
         return self._wait(encoded)
 
     def soon(self, encoded: bytes) -> bool:
-        """The same, together with the next frame where one comes with each tick (``ride``)."""
-        return self._wait(encoded) if self._rides else self.reliable(encoded)
+        """The same, together with the next frame where one comes with each tick (``ride``), and
+        there is room to wait for it."""
+        if self._rides and len(self._reliable or ()) < self._room:
+            return self._wait(encoded)
+        return self.reliable(encoded)
 
     def ride(self, rides: bool) -> None:
         """Whether frames come with each tick from now on. If not, what waits for one is written."""
