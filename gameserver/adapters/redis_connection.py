@@ -24,7 +24,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, ClassVar, cast
 
@@ -81,16 +81,22 @@ class SoundConnection(AbstractConnection):
         )
 
     async def ask(self, command: tuple[Any, ...]) -> Any:
-        """Write a command and read its answer, on a connection that is ``ready``, within one
-        ``socket_timeout``. Raises redis-py's errors: ``ResponseError`` is the server's answer, by
-        any other the connection is closed."""
+        """``ask_all`` with one command, whose ``ResponseError`` is raised."""
+        (answer,) = await self.ask_all((command,))
+        if isinstance(answer, ResponseError):
+            raise answer
+        return answer
+
+    async def ask_all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Write commands and read their answers, on a connection that is ``ready``, within one
+        ``socket_timeout``. A ``ResponseError`` is the server's answer to its command. Raises
+        redis-py's other errors, by which the connection is closed."""
         self._answer_until = until = self._watched()
         try:
-            # No `drain`: who reads the answer knows that all of it was written.
-            cast(Any, self._writer).writelines(self.pack_command(*command))
-            answer = await cast(Any, self._parser).read_response()
-        except ResponseError:
-            raise
+            # No `drain`: who reads the answers knows that all of it was written.
+            packed = [part for command in commands for part in self.pack_command(*command)]
+            cast(Any, self._writer).writelines(packed)
+            return [await self._answer() for _ in commands]
         except BaseException as error:
             await self.disconnect(nowait=True)
             if isinstance(error, asyncio.CancelledError):
@@ -102,9 +108,12 @@ class SoundConnection(AbstractConnection):
             raise
         finally:
             self._answer_until = math.inf
-        if isinstance(answer, ResponseError):
-            raise answer
-        return answer
+
+    async def _answer(self) -> Any:
+        try:
+            return await cast(Any, self._parser).read_response()
+        except ResponseError as error:
+            return error
 
     def _watched(self) -> float:
         """Until when an answer must be there, in s of the loop. One timer watches many calls, for

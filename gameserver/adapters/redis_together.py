@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from gameserver.adapters.redis_client import FAILURES, Client
+from gameserver.adapters.redis_connection import Pool, SoundConnection
 
 Argument = bytes | str | int
 Asked = tuple[Sequence[Argument], asyncio.Future[Any]]
@@ -54,9 +55,9 @@ class Together:
             return await asyncio.gather(*(self.call(*command) for command in commands))
         return [await self.call(*command) for command in commands]
 
-    def evalsha(self, *given: Argument) -> asyncio.Future[Any]:
+    def execute_command(self, *command: Argument) -> asyncio.Future[Any]:
         """For ``Script.call``."""
-        return self.call("EVALSHA", *given)
+        return self.call(*command)
 
     def eval(self, *given: Argument) -> asyncio.Future[Any]:
         """For ``Script.call``."""
@@ -86,26 +87,21 @@ class Together:
     async def _answers(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         """For each its answer or its error. Without redis-py's ``Pipeline``, which costs as much
         again as all the rest."""
-        client = cast(Any, self._client)
-        answers: list[Any] = []
+        pool = cast(Pool, cast(Any, self._client).connection_pool)
         try:
-            connection = await client.connection_pool.get_connection()
+            connection = pool.take()
+            if connection is None:
+                connection = cast(SoundConnection, await cast(Any, pool).get_connection())
             try:
-                await connection.send_packed_command(connection.pack_commands(commands))
-                for command in commands:
-                    answer = await self._read(connection, str(command[0]))
-                    answers.append(answer)
+                answers = await connection.ask_all(commands)
             finally:
-                await client.connection_pool.release(connection)
+                await pool.give_back(connection)
         except FAILURES as error:
-            answers += [error] * (len(commands) - len(answers))
-        return answers
+            return [error] * len(commands)
+        return [self._formed(*pair) for pair in zip(commands, answers, strict=True)]
 
-    async def _read(self, connection: Any, name: str) -> Any:
-        """An error is an answer, as long as the connection holds."""
-        try:
-            answer = await connection.read_response()
-        except ResponseError as error:
-            return error
-        form = cast(Any, self._client).response_callbacks.get(name)
+    def _formed(self, command: Sequence[Argument], answer: Any) -> Any:
+        if isinstance(answer, ResponseError):
+            return answer
+        form = cast(Any, self._client).response_callbacks.get(str(command[0]))
         return answer if form is None else form(answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from hashlib import sha1
 
 import pytest
@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from gameserver.adapters import redis_client
 from gameserver.adapters.redis_client import FAILURES
+from gameserver.adapters.redis_connection import SoundConnection
 from gameserver.adapters.redis_script import Script
 from gameserver.adapters.redis_together import Together
 from gameserver.config import Config
@@ -74,22 +75,23 @@ async def test_calls_of_one_turn_share_a_round_trip(
     config = Config(redis_url=valkey_url, redis_timeout_ms=PATIENT_MS)
     client = redis_client.connect(config, name="together", connections_max=2)
     together, taken = Together(client), []
-    pool = client.connection_pool
-    get_connection = pool.get_connection
+    ask_all = SoundConnection.ask_all
 
-    async def counted() -> object:
-        taken.append(1)
-        return await get_connection()
+    async def counted(
+        connection: SoundConnection, commands: Sequence[Sequence[object]]
+    ) -> list[object]:
+        taken.append(len(commands))
+        return await ask_all(connection, commands)
 
-    monkeypatch.setattr(pool, "get_connection", counted)
+    monkeypatch.setattr(SoundConnection, "ask_all", counted)
 
     async def ask(name: str) -> object:
         return await together.call("GET", f"{redis_prefix}:{name}")
 
     assert await asyncio.gather(*(ask(name) for name in "abcdef")) == [None] * 6
-    assert len(taken) == 1, "also those of tasks that the first one's turn has begun"
+    assert taken == [6], "also those of tasks that the first one's turn has begun"
     await ask("g")
-    assert len(taken) == 2
+    assert taken == [6, 1]
     await client.aclose()
 
 
