@@ -30,7 +30,7 @@ COPY . .
 RUN /tools/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels . && \
     /tools/bin/python -m pip --python /opt/gameserver/bin/python install --quiet \
         --no-deps --no-index /wheels/*.whl && \
-    /opt/gameserver/bin/python -I -c 'import gameserver.games._arena, gameserver.hot._fast, gameserver.wire._cut'
+    /opt/gameserver/bin/python -I -c 'import gameserver.games.arena, gameserver.hot, gameserver.wire._shown; assert gameserver.games.arena.COMPILED and gameserver.hot.COMPILED'
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="gameserver" \

@@ -32,9 +32,7 @@ $(STAMP): requirements-dev.lock
 	@touch $@
 
 # The hot path in C, where there is a compiler; else it runs in Python, and this says so.
-$(COMPILED): $(STAMP) gameserver/hot/_fast.pyx gameserver/wire/_cut.pyx gameserver/games/_arena.pyx \
-  gameserver/games/_arena_state.pyx persistence_worker/_usual.pyx gameserver/game/fields.pxd \
-  gameserver/games/_arena_state.pxd gameserver/hot/_fast.pxd gameserver/wire/packing.pxd
+$(COMPILED): $(STAMP) $(wildcard gameserver/*/*.pyx gameserver/*/*.pxd persistence_worker/*.pyx)
 	@$(PY) -m gameserver.devstack.compile
 	@touch $@
 

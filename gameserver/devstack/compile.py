@@ -22,8 +22,10 @@ ROOT = Path(__file__).parent.parent.parent
 SOURCES = {
     "gameserver/hot/_fast.pyx": "at about 1.4 times the CPU per player",
     "gameserver/wire/_cut.pyx": "at about 1.4 times the CPU per player",
+    "gameserver/wire/_shown.pyx": "at about 1.4 times the CPU per player",
     "gameserver/games/_arena_state.pyx": "the arena's rules at about 5 times the CPU",
     "gameserver/games/_arena.pyx": "the arena's rules at about 5 times the CPU",
+    "gameserver/games/_arena_view.pyx": "the arena's rules at about 5 times the CPU",
     "persistence_worker/_usual.pyx": "at about 1.5 times the worker's CPU per event",
 }
 """What they cost in Python."""
@@ -31,7 +33,9 @@ HEADERS = (
     "gameserver/game/fields.pxd",
     "gameserver/games/_arena_state.pxd",
     "gameserver/hot/_fast.pxd",
+    "gameserver/wire/_cut.pxd",
     "gameserver/wire/packing.pxd",
+    "gameserver/wire/unpacking.pxd",
 )
 """What sources have of each other."""
 _SAFE = ["-O2", "-fPIC", "-fwrapv", "-Wno-unused-function"]

@@ -5,26 +5,13 @@ What happens now and then (a return, a kill, a pickup) is done by ``arena_plain`
 is borrowed from the dict that holds it: nothing that is called here takes one out.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItemWithError, PyDict_Next
-from cpython.long cimport PyLong_AsLongLong, PyLong_CheckExact
 from cpython.object cimport PyObject
-from libc.stdint cimport uint8_t
-from libc.stdlib cimport free, malloc
 
 from gameserver.game.fields cimport offset_of, read, read_bool, read_int, write
-from gameserver.games._arena_state cimport FIRED, FIRES, Body, Bullet
+from gameserver.games._arena_state cimport FIRED, FIRES, Body, Bullet, must_be, number_of
 from gameserver.hot._fast cimport Given
-from gameserver.wire.packing cimport (
-    HEADER_MAX,
-    INT_MAX,
-    write_array,
-    write_encoded,
-    write_int,
-    write_map,
-)
-
-import msgspec
 
 from gameserver.games import arena_body, arena_plain
 from gameserver.games.arena_maps import CELLS, MAPS, Map
@@ -35,7 +22,6 @@ cdef enum:
     TARGETS_MAX = 128  # with more fighters ``arena_plain`` takes over
     DIRECTIONS = 1024
     TICKS_MAX = 2_147_000_000  # what lies a little ahead of it still fits a field
-    VIEW_BYTES = 4096  # of a usual view
 
 cdef long SPEED = arena_body.SPEED, SPEED_DIAGONAL = arena_body.SPEED_DIAGONAL
 cdef long HOLD_TICKS = arena_body.HOLD_TICKS, FORGET_TICKS = arena_body.FORGET_TICKS
@@ -55,8 +41,6 @@ cdef Py_ssize_t AIM = offset_of(Move, "aim"), FIRE = offset_of(Move, "fire")
 cdef Py_ssize_t MAP = offset_of(ArenaState, "map"), BODIES = offset_of(ArenaState, "bodies")
 cdef Py_ssize_t BULLETS = offset_of(ArenaState, "bullets"), NOW = offset_of(ArenaState, "now")
 cdef Py_ssize_t PICKUPS = offset_of(ArenaState, "pickups"), SHOTS = offset_of(ArenaState, "shots")
-cdef Py_ssize_t ENDS_TICK = offset_of(ArenaState, "ends_tick")
-cdef Py_ssize_t KILLS = offset_of(ArenaState, "kills")
 
 cdef struct Grid:
     const char *cells
@@ -72,19 +56,6 @@ cdef struct Target:
 cdef struct Wish:
     long seat, dx, dy, aim
     bint fire
-
-
-cdef inline int _must_be(PyObject *value, type kind) except -1:
-    if type(<object> value) is not kind:
-        raise TypeError(f"a state of the arena holds a {type(<object> value).__name__}")
-    return 0
-
-
-cdef inline long long _number(PyObject *key) except? -1:
-    """A seat, or a bullet's number."""
-    if not PyLong_CheckExact(<object> key):
-        raise TypeError("a key must be an int")
-    return PyLong_AsLongLong(<object> key)
 
 
 cdef inline int _checked(long long value) except? -1:
@@ -165,7 +136,7 @@ cdef int _walk_all(dict bodies, inputs, Grid *grid, long now) except -1:
         _hear(given, &wish)
         value = PyDict_GetItemWithError(bodies, wish.seat)
         if value != NULL:
-            _must_be(value, Body)
+            must_be(value, Body)
             _walk(<Body> value, &wish, grid, now)
     return 0
 
@@ -231,7 +202,7 @@ cdef int _act(state, dict bodies, plan, Grid *grid, long now, random) except -1:
     cdef PyObject *key
     cdef PyObject *value
     while PyDict_Next(bodies, &at, &key, &value):
-        _must_be(value, Body)
+        must_be(value, Body)
         _turn(state, key, <Body> value, plan, grid, pickups, now, random)
     return 0
 
@@ -258,7 +229,7 @@ cdef int _turn(
     if wants:
         body.trigger &= FIRES
         if body.reload_until <= now:
-            _shoot(state, _number(key), body, now)
+            _shoot(state, number_of(key), body, now)
     return 0
 
 
@@ -293,7 +264,7 @@ cdef int _fly(state, dict bodies, dict bullets, Grid *grid, long now, tick) exce
     cdef long x, y
     gone = None
     while PyDict_Next(bullets, &at, &key, &value):
-        _must_be(value, Bullet)
+        must_be(value, Bullet)
         bullet = <Bullet> value
         x, y = <long> bullet.x + bullet.dx, <long> bullet.y + bullet.dy
         bullet.x, bullet.y = _checked(x), _checked(y)
@@ -320,12 +291,12 @@ cdef long _targets(dict bodies, long now, Target *targets) except -1:
     cdef Body body
     cdef long count = 0
     while PyDict_Next(bodies, &at, &key, &value):
-        _must_be(value, Body)
+        must_be(value, Body)
         body = <Body> value
         if body.health > 0 and body.shield_until <= now:
             target = &targets[count]
             target.x, target.y = <long> body.x + body.ahead_x, <long> body.y + body.ahead_y
-            target.seat = _number(key)
+            target.seat = number_of(key)
             target.body = value
             count += 1
     return count
@@ -361,123 +332,3 @@ cdef list _noted(list keys, key):
         return [key]
     keys.append(key)
     return keys
-
-
-# ── the view ─────────────────────────────────────────────────────────────────────────────────────
-
-cdef bytes VIEW_HEAD, VIEW_BULLETS, VIEW_PICKUPS, VIEW_ENDS_TICK, VIEW_KILLS
-_names = [msgspec.msgpack.encode(name) for name in (
-    "players", "bullets", "pickups", "ends_tick", "kills"
-)]
-VIEW_HEAD, VIEW_BULLETS, VIEW_PICKUPS, VIEW_ENDS_TICK, VIEW_KILLS = _names
-VIEW_HEAD = b"\x86" + VIEW_HEAD
-cdef dict SEEN = {}
-
-
-cdef class Seen:
-    """What is encoded once of a map: ``tail``, with which a view ends, and the pickups."""
-
-    cdef bytes tail
-    cdef tuple pickups
-
-
-cdef Seen _seen(name):
-    cdef Seen seen = SEEN.get(name)
-    if seen is None:
-        plan = MAPS[name]
-        seen = Seen.__new__(Seen)
-        seen.tail = msgspec.msgpack.encode("map") + msgspec.msgpack.encode(plan.plan)
-        seen.pickups = tuple(msgspec.msgpack.encode(pickup) for pickup in plan.pickups)
-        SEEN[name] = seen
-    return seen
-
-
-def encode_view(state):
-    """See ``arena_plain.encode_view``."""
-    cdef uint8_t[VIEW_BYTES] usual
-    cdef dict bodies = read(state, BODIES), bullets = read(state, BULLETS)
-    cdef list pickups = read(state, PICKUPS)
-    cdef Seen seen = _seen(read(state, MAP))
-    cdef Py_ssize_t room = (
-        256
-        + PyBytes_GET_SIZE(seen.tail)
-        + 8 * INT_MAX * (len(bodies) + len(bullets))
-        + 4 * INT_MAX * len(pickups)
-    )
-    cdef uint8_t *start = usual
-    cdef uint8_t *end
-    if room > VIEW_BYTES:
-        start = <uint8_t *> malloc(room)
-        if start == NULL:
-            raise MemoryError
-    try:
-        end = write_encoded(start, VIEW_HEAD)
-        end = _write_players(end, bodies, read_int(state, NOW))
-        end = _write_bullets(write_encoded(end, VIEW_BULLETS), bullets)
-        end = write_encoded(end, VIEW_PICKUPS)
-        end = _write_pickups(end, pickups, seen.pickups, read_int(state, NOW))
-        end = write_int(write_encoded(end, VIEW_ENDS_TICK), read_int(state, ENDS_TICK))
-        end = write_int(write_encoded(end, VIEW_KILLS), read_int(state, KILLS))
-        end = write_encoded(end, seen.tail)
-        return PyBytes_FromStringAndSize(<char *> start, end - start)
-    finally:
-        if start != usual:
-            free(start)
-
-
-cdef uint8_t *_write_players(uint8_t *out, dict bodies, long long now) except NULL:
-    """See ``arena_plain.fighters``."""
-    cdef Py_ssize_t at = 0
-    cdef PyObject *key
-    cdef PyObject *value
-    out = write_map(out, len(bodies))
-    while PyDict_Next(bodies, &at, &key, &value):
-        _must_be(value, Body)
-        out = write_int(out, _number(key))
-        out = _write_fighter(out, <Body> value, now)
-    return out
-
-
-cdef inline uint8_t *_write_fighter(uint8_t *out, Body body, long long now) noexcept:
-    cdef long flags = (body.shield_until > now) | (body.rapid_until > now) << 1
-    out = write_array(out, 7)
-    out = write_int(out, <long> body.x + body.ahead_x)
-    out = write_int(out, <long> body.y + body.ahead_y)
-    out = write_int(out, body.aim >> 6)
-    out = write_int(out, body.health)
-    out = write_int(out, body.kills)
-    out = write_int(out, body.deaths)
-    return write_int(out, flags | <long> body.ahead << 2)
-
-
-cdef uint8_t *_write_bullets(uint8_t *out, dict bullets) except NULL:
-    """See ``arena_plain.shots``."""
-    cdef Py_ssize_t at = 0
-    cdef PyObject *key
-    cdef PyObject *value
-    cdef Bullet bullet
-    out = write_map(out, len(bullets))
-    while PyDict_Next(bullets, &at, &key, &value):
-        _must_be(value, Bullet)
-        bullet = <Bullet> value
-        out = write_array(write_int(out, _number(key)), 5)
-        out = write_int(out, bullet.start_x)
-        out = write_int(out, bullet.start_y)
-        out = write_int(out, bullet.aim)
-        out = write_int(out, bullet.tick)
-        out = write_int(out, bullet.seat)
-    return out
-
-
-cdef uint8_t *_write_pickups(uint8_t *out, list pickups, tuple seen, long long now) except NULL:
-    """Those that are there."""
-    cdef Py_ssize_t index, count = 0
-    for ready in pickups:
-        count += <long long> ready <= now
-    out = write_map(out, count)
-    for index in range(len(pickups)):
-        if <long long> pickups[index] <= now:
-            if index >= len(seen):
-                raise IndexError("the map has fewer pickups")
-            out = write_encoded(write_int(out, index), seen[index])
-    return out

@@ -4,6 +4,9 @@ The fields of ``arena_plain_state``, each as wide as the arena needs it, so that
 than one or two lines of the processor's cache: 80 and 48 bytes.
 """
 
+from cpython.long cimport PyLong_AsLongLong, PyLong_CheckExact
+from cpython.object cimport PyObject
+
 cdef enum:
     FIRES = 1  # the last move holds the trigger
     FIRED = 2  # some input of this tick holds it
@@ -29,3 +32,16 @@ cdef class Bullet:
     cdef int start_x, start_y, tick
     cdef unsigned short aim
     cdef short seat
+
+
+cdef inline int must_be(PyObject *value, type kind) except -1:
+    if type(<object> value) is not kind:
+        raise TypeError(f"a state of the arena holds a {type(<object> value).__name__}")
+    return 0
+
+
+cdef inline long long number_of(PyObject *key) except? -1:
+    """A seat, or a bullet's number."""
+    if not PyLong_CheckExact(<object> key):
+        raise TypeError("a key must be an int")
+    return PyLong_AsLongLong(<object> key)

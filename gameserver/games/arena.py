@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     COMPILED: bool
 else:
     try:
-        from gameserver.games._arena import advance, encode_view
+        from gameserver.games._arena import advance
+        from gameserver.games._arena_view import encode_view
 
         COMPILED = True
     except ImportError:

@@ -12,7 +12,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from gameserver.game.fields cimport offset_of, read, read_int
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t
-from libc.string cimport memcpy
+
+from gameserver.wire.unpacking cimport read_real, read_whole
 
 import msgspec
 
@@ -176,63 +177,6 @@ cdef list _values(Row row, Number *numbers):
 # ── an input, read ───────────────────────────────────────────────────────────────────────────────
 
 
-cdef inline const uint8_t *_read_whole(
-    const uint8_t *at, const uint8_t *end, long long *value
-) noexcept nogil:
-    """Past the whole number of 64 bits at ``at``; NULL if there is none."""
-    cdef uint8_t first
-    cdef unsigned long long bits = 0
-    cdef int size, index
-    if at >= end:
-        return NULL
-    first = at[0]
-    at += 1
-    if first < 0x80:
-        value[0] = first
-        return at
-    if first >= 0xE0:
-        value[0] = <long long> first - 0x100
-        return at
-    if not 0xCC <= first <= 0xD3:
-        return NULL
-    size = 1 << (first & 3)
-    if end - at < size:
-        return NULL
-    for index in range(size):
-        bits = bits << 8 | at[index]
-    if first == 0xCF and bits >> 63:
-        return NULL
-    if first >= 0xD0 and size < 8 and bits >> (8 * size - 1):
-        bits |= ~0ULL << (8 * size)
-    value[0] = <long long> bits
-    return at + size
-
-
-cdef inline const uint8_t *_read_real(
-    const uint8_t *at, const uint8_t *end, double *value
-) noexcept nogil:
-    """Past the float at ``at``; NULL if there is none: a whole number is for msgspec to read."""
-    cdef unsigned long long bits = 0
-    cdef unsigned int half
-    cdef float single
-    cdef int size, index
-    if at >= end or not (at[0] == 0xCA or at[0] == 0xCB):
-        return NULL
-    size = 4 if at[0] == 0xCA else 8
-    at += 1
-    if end - at < size:
-        return NULL
-    for index in range(size):
-        bits = bits << 8 | at[index]
-    if size == 8:
-        memcpy(value, &bits, 8)
-    else:
-        half = <unsigned int> bits
-        memcpy(&single, &half, 4)
-        value[0] = single
-    return at + size
-
-
 cdef bint _read_input(
     Row row, const uint8_t *at, const uint8_t *end, long long *seq, Number *numbers
 ) noexcept:
@@ -242,19 +186,19 @@ cdef bint _read_input(
     cdef Number *number
     if end - at < 4 or at[0] != 0x93 or at[1] != INPUT:
         return False
-    at = _read_whole(at + 2, end, seq)
+    at = read_whole(at + 2, end, seq)
     if at == NULL or not 1 <= seq[0] <= SEQ_MAX or at >= end or at[0] != (0x90 | row.count):
         return False
     at += 1
     for index in range(row.count):
         number = &numbers[index]
         if row.kinds[index] == REAL:
-            at = _read_real(at, end, &number.real)
+            at = read_real(at, end, &number.real)
             # Not a number is beyond all bounds.
             if at == NULL or not row.low[index].real <= number.real <= row.high[index].real:
                 return False
         elif row.kinds[index] == WHOLE:
-            at = _read_whole(at, end, &number.whole)
+            at = read_whole(at, end, &number.whole)
             if at == NULL or not row.low[index].whole <= number.whole <= row.high[index].whole:
                 return False
         else:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import partial
 
 from gameserver.errors import StoreUnavailable
 from gameserver.game.matchmaking import Rules
@@ -83,6 +84,7 @@ class Table:
         lease_ttl_ms: int,
     ) -> None:
         self.queue = queue
+        self._news_of = partial(updates_of, queue)
         self.pool = Pool(Compiled(rules))
         self.now_ms = mastery.now_ms
         self.fence = mastery.fence
@@ -257,7 +259,7 @@ class Table:
                 if stage is Stage.DECLINED:
                     self._metrics.tickets_declined += 1
                     self._known.pop(ticket, None)
-                self._tell(mine.proposal, stage, [ticket])
+                self._updates.tell(self._news_of(mine.proposal, stage, [ticket]))
 
     def _wait(self, ticket: Ticket) -> None:
         self._known[ticket.id] = ticket
@@ -313,9 +315,9 @@ class Table:
                 continue  # The last yes has come, or a no: the change says which.
             self._settle(proposal.id)
             self._metrics.tickets_declined += len(declined)
-            self._tell(proposal, Stage.DECLINED, declined)
+            self._updates.tell(self._news_of(proposal, Stage.DECLINED, declined))
             others = [one for one in proposal.tickets if one not in declined]
-            self._tell(proposal, Stage.WAITING, others)
+            self._updates.tell(self._news_of(proposal, Stage.WAITING, others))
             await self._punish(silent)
 
     async def _silent(self, proposal: Proposal) -> list[PlayerId]:
@@ -369,7 +371,11 @@ class Table:
             deadline_ms = self.now_ms + ready_ms if ready_ms else 0
             self._take_up(Asked(proposal=proposal, deadline_ms=deadline_ms, open=not ready_ms))
             if ready_ms:
-                self._tell(proposal, Stage.READY_CHECK, proposal.tickets, deadline_ms=deadline_ms)
+                self._updates.tell(
+                    self._news_of(
+                        proposal, Stage.READY_CHECK, proposal.tickets, deadline_ms=deadline_ms
+                    )
+                )
         return []
 
     # ── what became of it ────────────────────────────────────────────────────────────────────
@@ -381,7 +387,7 @@ class Table:
             self._filled[proposal.match] = self.now_ms + OFFERED_BEFORE_MS
         if not opened:
             metrics.openings_failed += 1
-            self._tell(proposal, Stage.WAITING, proposal.tickets)
+            self._updates.tell(self._news_of(proposal, Stage.WAITING, proposal.tickets))
             return
         metrics.matches_formed += not proposal.is_backfill
         metrics.matches_backfilled += proposal.is_backfill
@@ -393,21 +399,9 @@ class Table:
                 metrics.ticket_wait_ms.observe(waited_ms)
                 skill = sum(each.skill for each in ticket.players) / ticket.size
                 self._estimator.matched(skill, waited_ms / 1000)
-        self._tell(proposal, Stage.MATCHED, proposal.tickets, match=proposal.match)
+        self._updates.tell(
+            self._news_of(proposal, Stage.MATCHED, proposal.tickets, match=proposal.match)
+        )
 
     def _read_anew(self) -> None:
         self._cursor = ""
-
-    def _tell(
-        self,
-        proposal: Proposal,
-        stage: Stage,
-        tickets: Sequence[TicketId],
-        *,
-        match: str = "",
-        deadline_ms: int = 0,
-    ) -> None:
-        made = updates_of(
-            self.queue, proposal, stage, tickets, match=match, deadline_ms=deadline_ms
-        )
-        self._updates.tell(made)

@@ -54,8 +54,8 @@ def updates_of(
     stage: Stage,
     tickets: Sequence[TicketId],
     *,
-    match: str,
-    deadline_ms: int,
+    match: str = "",
+    deadline_ms: int = 0,
 ) -> list[Update]:
     """What has become of these tickets of a proposal."""
     players = iter(proposal.places)

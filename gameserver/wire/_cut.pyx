@@ -1,29 +1,27 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The compiled form of ``cut.PlainCut``: two encoded views are walked side by side as bytes."""
 
-from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
-import msgspec
-
-from gameserver.wire import to_client
-from gameserver.wire.packing cimport INT_MAX, write_array, write_encoded, write_int, write_map
-
-cdef long long SNAPSHOT = to_client.Snapshot.__struct_config__.tag
-cdef long long DELTA = to_client.Delta.__struct_config__.tag
-cdef object NOBODY = object()
+from gameserver.wire.packing cimport (
+    FRAME_HEADER_MAX,
+    INT_MAX,
+    frame_before,
+    write_array,
+    write_encoded,
+    write_int,
+    write_map,
+)
 
 cdef enum:
     DELTA_EXTRA_BYTES = 16  # as in ``cut``
     STEPS_PER_ENTRY = 64
-    FRAME_HEADER_MAX = 10
     DELTA_VALUES = 9
     FIELDS_TOLD_MAX = 64
     SMALL_BYTES = 32_768  # what is compared on the stack
-    BASES_MAX = 8  # as in ``shown``; with ``delta``
 
 ctypedef const uint8_t *Bytes
 
@@ -137,37 +135,12 @@ cdef inline uint8_t *_write(uint8_t *out, Span span) noexcept nogil:
     return out + span.size
 
 
-cdef uint8_t *_frame_before(uint8_t *payload, Py_ssize_t size) noexcept nogil:
-    """Write the header of a binary frame before ``payload``: RFC 6455, section 5.2."""
-    cdef uint8_t *start
-    cdef int index
-    if size < 126:
-        start = payload - 2
-        start[1] = <uint8_t> size
-    elif size < 0x10000:
-        start = payload - 4
-        start[1] = 126
-        start[2], start[3] = <uint8_t> (size >> 8), <uint8_t> size
-    else:
-        start = payload - FRAME_HEADER_MAX
-        start[1] = 127
-        for index in range(8):
-            start[2 + index] = <uint8_t> (size >> (8 * (7 - index)))
-    start[0] = 0x82
-    return start
-
-
 cdef inline bint _same(Span a, Span b) noexcept nogil:
     return a.size == b.size and memcmp(a.at, b.at, a.size) == 0
 
 
 cdef class Cut:
-    """See ``cut.PlainCut``."""
-
-    cdef readonly bytes whole
-    cdef readonly object tables
-    cdef unsigned long long table_bits  # which fields are tables, once compared
-    cdef bint told
+    """See ``cut.PlainCut``; its fields are in ``_cut.pxd``."""
 
     def __init__(self, bytes whole, tables):
         self.whole = whole
@@ -175,10 +148,10 @@ cdef class Cut:
 
     def changes(self, Cut base):
         """See ``cut.PlainCut.changes``. Raises ``ValueError`` for bytes that are not of a view."""
-        return self._compared(base, None, 0)
+        return self.compared(base, None, 0)
 
-    cdef bytes _compared(self, Cut base, bytes head, long long base_tick):
-        """The changes alone, or, with ``head``, the whole frame."""
+    cdef bytes compared(self, Cut base, bytes head, long long base_tick):
+        """The changes alone, or, with ``head``, what a delta has before ``base_tick``, the frame."""
         cdef Bytes new = <Bytes> PyBytes_AS_STRING(self.whole)
         cdef Bytes old = <Bytes> PyBytes_AS_STRING(base.whole)
         cdef Bytes new_end = new + PyBytes_GET_SIZE(self.whole)
@@ -194,7 +167,7 @@ cdef class Cut:
         cdef Py_ssize_t room = (new_end - new) // 2 + (old_end - old) // 2 + 2
         cdef Py_ssize_t before = 0
         if head is not None:
-            before = FRAME_HEADER_MAX + 2 + PyBytes_GET_SIZE(head) + INT_MAX
+            before = FRAME_HEADER_MAX + 1 + PyBytes_GET_SIZE(head) + INT_MAX
         cdef Py_ssize_t size = (
             room * (sizeof(Span) + sizeof(Entry)) + (count + 1) * (sizeof(Span) + sizeof(Table))
             + before + 3 * (new_end - new) + (old_end - old) + 64
@@ -214,205 +187,104 @@ cdef class Cut:
         try:
             if before:
                 at[0] = 0x90 | DELTA_VALUES
-                at = write_int(at + 1, DELTA)
-                at = write_encoded(at, head)
+                at = write_encoded(at + 1, head)
                 at = write_int(at, base_tick)
-            end = self._changes(
-                base, new, new_end, old, old_end, count, entries, spans, fields, tables, at
+            end = _changes(
+                self, base, new, new_end, old, old_end, count, entries, spans, fields, tables, at
             )
             if end == NULL:
                 return None
             if before:
-                start = _frame_before(start, end - start)
+                start = frame_before(start, end - start)
             return PyBytes_FromStringAndSize(<char *> start, end - start)
         finally:
             if memory != <void *> small:
                 free(memory)
 
-    cdef uint8_t *_changes(
-        self,
-        Cut base,
-        Bytes new,
-        Bytes new_end,
-        Bytes old,
-        Bytes old_end,
-        Py_ssize_t count,
-        Entry *entries,
-        Span *spans,
-        Span *fields,
-        Table *tables,
-        uint8_t *out,
-    ) except? NULL:
-        """Write the changes to ``out``; past them, or NULL where a delta is not worth it."""
-        cdef Py_ssize_t field, changed_fields = 0, table_count = 0, used = 0
-        cdef Py_ssize_t tables_changed = 0, tables_gone = 0, index
-        cdef Bytes value, old_value
-        cdef Span name, old_name, both, old_both
-        cdef Table *table
-        cdef bint is_table
-        # Fields of the same names in the same order: looked up once in a view's life.
-        cdef bint told = base.told and base.tables is self.tables
-        cdef unsigned long long bits = 0
-        for field in range(count):
-            value = _skip(new, new_end)
-            old_value = _skip(old, old_end)
-            if value == NULL or old_value == NULL:
-                raise ValueError("a view is cut short")
-            name.at, name.size = new, value - new
-            old_name.at, old_name.size = old, old_value - old
-            if not _same(name, old_name):
-                return NULL
-            new = _skip(value, new_end)
-            old = _skip(old_value, old_end)
-            if new == NULL or old == NULL:
-                raise ValueError("a view is cut short")
-            if told:
-                is_table = base.table_bits >> field & 1
-            else:
-                is_table = PyBytes_FromStringAndSize(<char *> name.at, name.size) in self.tables
-            if is_table and field < FIELDS_TOLD_MAX:
-                bits |= 1ULL << field
-            if not is_table:
-                both.at, both.size = name.at, new - name.at
-                old_both.at, old_both.size = old_name.at, old - old_name.at
-                if not _same(both, old_both):
-                    fields[changed_fields] = both
-                    changed_fields += 1
-                continue
-            table = &tables[table_count]
-            table_count += 1
-            table.name = name
-            table.changed = used
-            used = _compare(value, new, old_value, old, entries, spans, used, table)
-            if used < 0:
-                raise ValueError("a view is cut short")
-            tables_changed += table.changed_end > table.changed
-            tables_gone += table.gone_end > table.gone
 
-        self.told, self.table_bits = count <= FIELDS_TOLD_MAX, bits
-        cdef uint8_t *at = write_map(out, changed_fields)
-        for field in range(changed_fields):
-            at = _write(at, fields[field])
-        at = write_map(at, tables_changed)
-        for field in range(table_count):
-            table = &tables[field]
-            if table.changed_end > table.changed:
-                at = _write(at, table.name)
-                at = write_map(at, table.changed_end - table.changed)
-                for index in range(table.changed, table.changed_end):
-                    at = _write(at, spans[index])
-        at = write_map(at, tables_gone)
-        for field in range(table_count):
-            table = &tables[field]
-            if table.gone_end > table.gone:
-                at = _write(at, table.name)
-                at = write_array(at, table.gone_end - table.gone)
-                for index in range(table.gone, table.gone_end):
-                    at = _write(at, spans[index])
-        if at - out + DELTA_EXTRA_BYTES >= PyBytes_GET_SIZE(self.whole):
+cdef uint8_t *_changes(
+    Cut view,
+    Cut base,
+    Bytes new,
+    Bytes new_end,
+    Bytes old,
+    Bytes old_end,
+    Py_ssize_t count,
+    Entry *entries,
+    Span *spans,
+    Span *fields,
+    Table *tables,
+    uint8_t *out,
+) except? NULL:
+    """Write the changes to ``out``; past them, or NULL where a delta is not worth it."""
+    cdef Py_ssize_t field, changed_fields = 0, table_count = 0, used = 0
+    cdef Py_ssize_t tables_changed = 0, tables_gone = 0, index
+    cdef Bytes value, old_value
+    cdef Span name, old_name, both, old_both
+    cdef Table *table
+    cdef bint is_table
+    # Fields of the same names in the same order: looked up once in a view's life.
+    cdef bint told = base.told and base.tables is view.tables
+    cdef unsigned long long bits = 0
+    for field in range(count):
+        value = _skip(new, new_end)
+        old_value = _skip(old, old_end)
+        if value == NULL or old_value == NULL:
+            raise ValueError("a view is cut short")
+        name.at, name.size = new, value - new
+        old_name.at, old_name.size = old, old_value - old
+        if not _same(name, old_name):
             return NULL
-        return at
-
-
-cdef class Shown(Cut):
-    """See ``shown.PlainShown``."""
-
-    cdef readonly long long epoch
-    cdef readonly long long tick
-    cdef readonly long long server_ms
-    cdef readonly bytes usual
-    cdef readonly object usual_base
-    cdef public object json
-    cdef bytes head  # what all its messages have after their tag: epoch, tick, server_ms, acks
-    cdef bytes snapshot
-    cdef long long delta_tick  # the base of ``delta``
-    cdef bytes delta
-    cdef dict deltas  # for other bases
-
-    def __init__(self, long long epoch, long long tick, long long server_ms, acks, whole, tables):
-        self.epoch, self.tick, self.server_ms = epoch, tick, server_ms
-        self.whole, self.tables = whole, tables
-        self.head = _head_of(epoch, tick, server_ms, acks)
-        self.usual, self.usual_base = b"", NOBODY
-
-    @property
-    def acks(self):
-        return msgspec.msgpack.decode(b"\x94" + self.head)[3]
-
-    def expect(self, base):
-        """See ``shown.PlainShown``."""
-        self.usual = self.packed_for(base)
-        self.usual_base = base
-
-    def expect_nothing(self):
-        """See ``shown.PlainShown``."""
-        self.usual_base = NOBODY
-
-    cpdef bytes packed_for(self, Shown base):
-        """See ``shown.PlainShown``."""
-        if base is None or base.epoch != self.epoch or base.tables is not self.tables:
-            return self._snapshot()
-        if self.delta is not None and self.delta_tick == base.tick:
-            return self.delta
-        encoded = None if self.deltas is None else self.deltas.get(base.tick)
-        if encoded is not None:
-            return encoded
-        encoded = self._compared(base, self.head, base.tick)
-        if encoded is None:
-            encoded = self._snapshot()
-        if self.delta is None:
-            self.delta, self.delta_tick = encoded, base.tick
-            return encoded
-        if self.deltas is None:
-            self.deltas = {}
-        if len(self.deltas) < BASES_MAX - 1:
-            self.deltas[base.tick] = encoded
-        return encoded
-
-    cdef bytes _snapshot(self):
-        cdef Py_ssize_t whole = PyBytes_GET_SIZE(self.whole), head = PyBytes_GET_SIZE(self.head)
-        cdef uint8_t *memory
-        cdef uint8_t *start
-        cdef uint8_t *at
-        if self.snapshot is None:
-            memory = <uint8_t *> malloc(FRAME_HEADER_MAX + 2 + head + whole)
-            if memory == NULL:
-                raise MemoryError
-            at = start = memory + FRAME_HEADER_MAX
-            at[0], at[1] = 0x96, <uint8_t> SNAPSHOT
-            at = write_encoded(write_encoded(at + 2, self.head), self.whole)
-            start = _frame_before(start, at - start)
-            try:
-                self.snapshot = PyBytes_FromStringAndSize(<char *> start, at - start)
-            finally:
-                free(memory)
-        return self.snapshot
-
-
-cdef bytes _head_of(long long epoch, long long tick, long long server_ms, acks):
-    cdef Py_ssize_t count = len(acks), index
-    cdef uint8_t[512] small
-    cdef uint8_t *memory = small
-    cdef uint8_t *at
-    if INT_MAX * (4 + count) > 512:
-        memory = <uint8_t *> malloc(INT_MAX * (4 + count))
-        if memory == NULL:
-            raise MemoryError
-    try:
-        at = write_int(memory, epoch)
-        at = write_int(at, tick)
-        at = write_int(at, server_ms)
-        at = write_array(at, count)
-        if type(acks) is array.array and (<array.array> acks).ob_descr.typecode == c"q":
-            for index in range(count):
-                at = write_int(at, (<array.array> acks).data.as_longlongs[index])
+        new = _skip(value, new_end)
+        old = _skip(old_value, old_end)
+        if new == NULL or old == NULL:
+            raise ValueError("a view is cut short")
+        if told:
+            is_table = base.table_bits >> field & 1
         else:
-            for ack in acks:
-                at = write_int(at, ack)
-        return PyBytes_FromStringAndSize(<char *> memory, at - memory)
-    finally:
-        if memory != small:
-            free(memory)
+            is_table = PyBytes_FromStringAndSize(<char *> name.at, name.size) in view.tables
+        if is_table and field < FIELDS_TOLD_MAX:
+            bits |= 1ULL << field
+        if not is_table:
+            both.at, both.size = name.at, new - name.at
+            old_both.at, old_both.size = old_name.at, old - old_name.at
+            if not _same(both, old_both):
+                fields[changed_fields] = both
+                changed_fields += 1
+            continue
+        table = &tables[table_count]
+        table_count += 1
+        table.name = name
+        table.changed = used
+        used = _compare(value, new, old_value, old, entries, spans, used, table)
+        if used < 0:
+            raise ValueError("a view is cut short")
+        tables_changed += table.changed_end > table.changed
+        tables_gone += table.gone_end > table.gone
+
+    view.told, view.table_bits = count <= FIELDS_TOLD_MAX, bits
+    cdef uint8_t *at = write_map(out, changed_fields)
+    for field in range(changed_fields):
+        at = _write(at, fields[field])
+    at = write_map(at, tables_changed)
+    for field in range(table_count):
+        table = &tables[field]
+        if table.changed_end > table.changed:
+            at = _write(at, table.name)
+            at = write_map(at, table.changed_end - table.changed)
+            for index in range(table.changed, table.changed_end):
+                at = _write(at, spans[index])
+    at = write_map(at, tables_gone)
+    for field in range(table_count):
+        table = &tables[field]
+        if table.gone_end > table.gone:
+            at = _write(at, table.name)
+            at = write_array(at, table.gone_end - table.gone)
+            for index in range(table.gone, table.gone_end):
+                at = _write(at, spans[index])
+    if at - out + DELTA_EXTRA_BYTES >= PyBytes_GET_SIZE(view.whole):
+        return NULL
+    return at
 
 
 cdef Py_ssize_t _compare(

@@ -1,7 +1,8 @@
 """Writing msgpack in C, as short as msgspec has it: for ``_cut``, and for compiled views.
 
 Each function writes at ``out`` and returns the place after it. Room is the caller's business:
-``INT_MAX`` bytes for a whole number, ``HEADER_MAX`` for the header of a map or an array.
+``INT_MAX`` bytes for a whole number, ``HEADER_MAX`` for the header of a map or an array,
+``FRAME_HEADER_MAX`` before a payload.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -11,6 +12,7 @@ from libc.string cimport memcpy
 cdef enum:
     INT_MAX = 9
     HEADER_MAX = 5
+    FRAME_HEADER_MAX = 10
 
 
 cdef inline uint8_t *write_int(uint8_t *out, long long value) noexcept nogil:
@@ -64,3 +66,23 @@ cdef inline uint8_t *write_encoded(uint8_t *out, bytes encoded) noexcept:
     """What is msgpack already. Must not be ``None``."""
     memcpy(out, PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded))
     return out + PyBytes_GET_SIZE(encoded)
+
+
+cdef inline uint8_t *frame_before(uint8_t *payload, Py_ssize_t size) noexcept nogil:
+    """Write the header of a binary frame before ``payload``: RFC 6455, section 5.2."""
+    cdef uint8_t *start
+    cdef int index
+    if size < 126:
+        start = payload - 2
+        start[1] = <uint8_t> size
+    elif size < 0x10000:
+        start = payload - 4
+        start[1] = 126
+        start[2], start[3] = <uint8_t> (size >> 8), <uint8_t> size
+    else:
+        start = payload - FRAME_HEADER_MAX
+        start[1] = 127
+        for index in range(8):
+            start[2 + index] = <uint8_t> (size >> (8 * (7 - index)))
+    start[0] = 0x82
+    return start

@@ -3,7 +3,7 @@
     Snapshot  [tag, epoch, tick, server_ms, acks, view]
     Delta     [tag, epoch, tick, server_ms, acks, base's tick, fields, entities, removed]
 
-This class states the meaning and is complete. ``_cut`` does the same in C.
+This class states the meaning and is complete. ``_shown`` does the same in C.
 """
 
 from __future__ import annotations
@@ -107,6 +107,6 @@ if TYPE_CHECKING:
     Shown = PlainShown
 else:
     try:
-        from gameserver.wire._cut import Shown
+        from gameserver.wire._shown import Shown
     except ImportError:
         Shown = PlainShown
