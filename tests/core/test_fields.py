@@ -91,6 +91,36 @@ assert error(_refused.get, half, at) == "AttributeError"
 """
 
 
+PUSHED = """
+import socket
+from types import SimpleNamespace
+
+import msgspec
+
+from gameserver import hot
+from gameserver.metrics import Metrics
+from gameserver.wire.codec import ClientDecoder, Format
+from gameserver.wire.ws_frame import client_frame
+from my_game._push import pushed
+from my_game.inputs import Push
+
+ours, theirs = socket.socketpair()
+line = hot.Line()
+line.fd, line.direct, line.fast, line.usual_max, line.prepaid = ours.fileno(), True, True, 131, 9
+line.decode, line.input_type = ClientDecoder(Push, Format.MSGPACK).quick
+member = hot.Member(SimpleNamespace(id="p", seat=0))
+member.line = line
+for seq, force in ((1, -7), (2, 100)):
+    payload = msgspec.msgpack.encode([2, seq, Push(force)])
+    theirs.send(client_frame(payload, bytes(4), text=False))
+inputs = []
+hot.collect((member,), inputs, 1, 4, Metrics(), None)
+assert len(inputs) == 2
+assert pushed(inputs) == 93
+assert pushed([*inputs, hot.Given("p", 0, 3, Push(5)), SimpleNamespace(data=Push(2))]) == 100
+"""
+
+
 def parts() -> dict[str, str]:
     """The page's blocks by the file that they are."""
     found = re.findall(r"<!-- compile: (\S+) -->\n```\w+\n(.*?)```\n", PAGE.read_text(), re.DOTALL)
@@ -140,6 +170,12 @@ def test_the_page_leads_to_loops_that_do_the_same(game: Path) -> None:
 def test_a_class_of_ones_own_is_stored_as_its_struct(game: Path) -> None:
     compiled(game, *parts()["run"].split()[3:], "my_game/_balls.pyx")
     done = run(game, "-c", STORED)
+    assert done.returncode == 0, done.stderr
+
+
+def test_inputs_that_are_numbers_are_read_as_such(game: Path) -> None:
+    compiled(game, "my_game/_push.pyx")
+    done = run(game, "-c", PUSHED)
     assert done.returncode == 0, done.stderr
 
 
