@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = {
     "gameserver/hot/_fast.pyx": "at about 1.4 times the CPU per player",
+    "gameserver/hot/_beat.pyx": "at about 1.4 times the CPU per player",
     "gameserver/wire/_cut.pyx": "at about 1.4 times the CPU per player",
     "gameserver/wire/_shown.pyx": "at about 1.4 times the CPU per player",
     "gameserver/games/_arena_state.pyx": "the arena's rules at about 5 times the CPU",

@@ -6,6 +6,8 @@
         dx = given.data.dx
 """
 
+from cpython cimport array
+
 cdef enum:
     NUMBERS_MAX = 8  # as in ``numbers``
 
@@ -35,3 +37,10 @@ cdef class Given:
     cdef object made
     cdef Row row
     cdef Number[NUMBERS_MAX] numbers
+
+
+cpdef collect(
+    tuple present, list inputs, long long tick, long inputs_max, metrics, failed
+)
+cpdef acknowledge(array.array acks, inputs)
+cpdef spread(tuple present, frame, bytes usual, usual_base, metrics, failed)

@@ -212,7 +212,7 @@ cdef bint _read_input(
 # ── the loops ────────────────────────────────────────────────────────────────────────────────────
 
 
-def collect(tuple present, list inputs, long long tick, long inputs_max, metrics, failed):
+cpdef collect(tuple present, list inputs, long long tick, long inputs_max, metrics, failed):
     """See ``plain.collect``."""
     cdef uint8_t[BUFFER] buffer
     cdef Member member
@@ -313,7 +313,7 @@ cdef Given _given_of(Line line, const uint8_t *at, const uint8_t *end):
     return given
 
 
-def acknowledge(array.array acks not None, inputs):
+cpdef acknowledge(array.array acks, inputs):
     """See ``plain.acknowledge``."""
     cdef Given usual
     cdef Py_ssize_t count = len(acks)
@@ -327,7 +327,7 @@ def acknowledge(array.array acks not None, inputs):
             acks[given.seat] = given.seq
 
 
-def spread(tuple present, frame, bytes usual, usual_base, metrics, failed):
+cpdef spread(tuple present, frame, bytes usual, usual_base, metrics, failed):
     """See ``plain.spread``."""
     cdef const char *data = PyBytes_AS_STRING(usual)
     cdef ssize_t size = PyBytes_GET_SIZE(usual)

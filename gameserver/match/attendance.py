@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gameserver.config import Config
 from gameserver.errors import JoinRefused
 from gameserver.game.contract import LeaveReason, Player
-from gameserver.hot import Member, collect, spread
+from gameserver.hot import Member
 from gameserver.ids import PlayerId
 from gameserver.match.admission import Admission
 from gameserver.match.checkpoint import Checkpoint, SeatHolder
@@ -41,14 +41,12 @@ class Attendance:
 
     __slots__ = (
         "_admission",
+        "_beat",
         "_config",
         "_gallery",
         "_metrics",
-        "_on_failure",
-        "_polling",
         "_polls",
         "_runner",
-        "_shown",
         "_watcher",
         "patience",
         "reserved",
@@ -64,7 +62,9 @@ class Attendance:
         watcher: Watcher,
         metrics: Metrics,
     ) -> None:
-        self.roster = Roster(origin.players_max)
+        self._beat = beat = runner.play.beat
+        beat.inputs_max, beat.metrics = config.inputs_per_tick_max, metrics
+        self.roster = Roster(origin.players_max, beat)
         self.reserved = Reserved(origin.booking, runner.game.modes[origin.mode])
         self.patience = Patience(runner, self.roster, self.reserved, config=config)
         self._admission = Admission(
@@ -74,9 +74,6 @@ class Attendance:
         self._metrics = metrics
         self._watcher = watcher
         self._polls = runner.game.tick_rate >= POLL_RATE_MIN
-        self._polling = False
-        self._shown: Frame | None = None
-        self._on_failure = self._failed  # Bound once, for every step hands it over.
         self._config = config
         self._gallery: Gallery | None = None
         for holder in origin.seats:
@@ -133,7 +130,7 @@ class Attendance:
         self.roster.changed()
         if earlier is not None:
             self._tell(earlier.left, "replaced")
-        if self._polling:
+        if self._beat.polling:
             subscriber.polled(True)
         runner.pacer.request()
         return self._admission.seated(request, member, seat, frame)
@@ -222,7 +219,7 @@ class Attendance:
             # The last frame needs a tick of its own: receivers drop what is not newer.
             runner.play.tick += 1
             try:
-                self.show()
+                self._beat.show()
             except Exception as error:
                 runner.fail(error)
 
@@ -255,50 +252,32 @@ class Attendance:
 
     # ── reading at the tick ──────────────────────────────────────────────────────────────────
 
-    def poll(self) -> None:
-        """Before a step: take what the players have sent since the last one."""
-        if self._polling:
-            runner = self._runner
-            collect(
-                self.roster.lines,
-                runner.inputs,
-                runner.play.tick,
-                runner.inputs_max,
-                self._metrics,
-                self._on_failure,
-            )
-
     def polling(self, running: bool) -> None:
         """The match goes on, or stands still: then sockets are read as bytes arrive."""
         polling = running and self._polls
-        if polling != self._polling:
-            self._polling = polling
+        if polling != self._beat.polling:
+            self._beat.polling = polling
             for member in self.roster.audience:
                 if member.subscriber is not None:
                     self._tell(member.subscriber.polled, polling)
 
     # ── telling ──────────────────────────────────────────────────────────────────────────────
 
-    def show(self) -> None:
-        """One frame for all present, or one each where the game hides something."""
-        runner, roster = self._runner, self.roster
-        if runner.game.hidden:
-            for member in roster.audience:
-                if member.subscriber is not None:
-                    self._tell(member.subscriber.frame, self.frame_for(member))
-            return
-        frame = runner.play.frame(roster.acks, None)
-        frame.expect(self._shown)
-        self._shown = frame
-        spread(roster.lines, frame, frame.usual, frame.usual_base, self._metrics, self._on_failure)
-        for member in roster.guests:
+    def show_each(self) -> None:
+        """A frame for each of those present: the game hides something."""
+        for member in self.roster.audience:
+            if member.subscriber is not None:
+                self._tell(member.subscriber.frame, self.frame_for(member))
+
+    def show_guests(self, frame: Frame) -> None:
+        """Show ``frame`` to those whose connection is on another node, and to the gallery."""
+        for member in self.roster.guests:
             if member.subscriber is not None:
                 self._tell(member.subscriber.frame, frame)
-        frame.expect_nothing()
 
     def exchanged(self) -> None:
         """The match plays by other rules: everyone gets a whole view, and sends other inputs."""
-        self._shown = None
+        self._beat.shown = None
         for member in self.roster.audience:
             if member.subscriber is not None:
                 self._tell(member.subscriber.plays, self._runner.game)
@@ -318,17 +297,17 @@ class Attendance:
         """What ``member`` sees now. Raises whatever the game's view does."""
         play = self._runner.play
         if not self._runner.game.hidden:
-            return play.frame(self.roster.acks, None)
+            return play.frame(None)
         if member is self.roster.gallery:
-            return play.public_frame(self.roster.acks)
-        return play.frame(self.roster.acks, member.player)
+            return play.public_frame()
+        return play.frame(member.player)
 
     def _tell(self, tell: Callable[[ToldT], None], what: ToldT) -> None:
         """A defect in one session must not end the match of the others."""
         try:
             tell(what)
         except Exception:
-            self._failed()
+            self.failed()
 
-    def _failed(self) -> None:
+    def failed(self) -> None:
         logger.exception("subscriber failed", extra={"match": self._runner.match_id})

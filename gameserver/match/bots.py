@@ -67,7 +67,7 @@ class Bots:
 
     def _act(self) -> None:
         runner = self._runner
-        if runner.on_demand:
+        if runner.is_on_demand:
             if self._think_ms is None or runner.time_ms < self._think_ms:
                 return
             self._think_ms = None

@@ -73,7 +73,11 @@ class Commits:
             last_seq=acquired.outbox[0].seq - 1 if acquired.outbox else origin.entry_seq,
         )
         self.ledger = Ledger(
-            runner.match_id, acquired=acquired, chronicle=chronicle, outbox=self.outbox
+            runner.match_id,
+            acquired=acquired,
+            chronicle=chronicle,
+            outbox=self.outbox,
+            beat=runner.play.beat,
         )
         self._runner = runner
         self._play = runner.play

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gameserver.hot import Beat
 from gameserver.ids import MatchId
 from gameserver.match.chronicle import Chronicle
 from gameserver.match.outbox import Outbox
@@ -19,19 +20,26 @@ class Ledger:
     """``version`` is the last one known to be committed."""
 
     __slots__ = (
+        "_beat",
         "_chronicle",
         "_match_id",
         "_outbox",
         "_resend",
-        "dirty",
         "fence",
         "inflight",
         "version",
     )
 
     def __init__(
-        self, match_id: MatchId, *, acquired: Acquired, chronicle: Chronicle, outbox: Outbox
+        self,
+        match_id: MatchId,
+        *,
+        acquired: Acquired,
+        chronicle: Chronicle,
+        outbox: Outbox,
+        beat: Beat,
     ) -> None:
+        self._beat = beat
         self._match_id = match_id
         self._chronicle = chronicle
         self._outbox = outbox
@@ -39,7 +47,15 @@ class Ledger:
         self.fence = acquired.fence
         self.version = acquired.version
         self.inflight: Commit | None = None
-        self.dirty = False
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the state is newer than the last checkpoint that was prepared."""
+        return self._beat.dirty
+
+    @dirty.setter
+    def dirty(self, dirty: bool) -> None:
+        self._beat.dirty = dirty
 
     @property
     def settled(self) -> bool:

@@ -6,15 +6,15 @@ through to the caller, which ends the match with ``fail``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import msgspec
 
 from gameserver.game.contract import AnyGame, LeaveReason, Player, Refused
 from gameserver.game.random import SeededRandom
 from gameserver.game.step import Ended, StepTick
-from gameserver.hot import Given
+from gameserver.hot import Beat, Given
 from gameserver.match import checkpoint
 from gameserver.match.checkpoint import Checkpoint
 from gameserver.match.chronicle import Chronicle
@@ -32,7 +32,8 @@ _MIX = 0xD1342543DE82EF95
 
 
 class Play:
-    """``tick`` is the number of completed steps, ``ended`` the reason once the match is over."""
+    """``ended`` is the reason once the match is over; ``beat`` what its steps touch, of which this
+    keeps the rules' part."""
 
     __slots__ = (
         "_clock",
@@ -41,13 +42,10 @@ class Play:
         "_origin",
         "_random",
         "_recorder",
-        "_state",
-        "_tape",
         "_tick",
+        "beat",
         "chronicle",
         "ended",
-        "epoch",
-        "tick",
     )
 
     def __init__(
@@ -61,19 +59,45 @@ class Play:
         now: Callable[[], float],
         recorder: Recorder | None = None,
     ) -> None:
-        self.tick = origin.tick
         self.ended = origin.ended
         self.chronicle = chronicle
-        self.epoch = chronicle.epoch
         self._origin = origin
-        self._game = game
-        self._state: Any = state
         self._random = SeededRandom(origin.random)
-        self._tick = StepTick.of(game, self._random)
         self._clock = clock
         self._now = now
         self._recorder = recorder
-        self._tape = None if recorder is None else recorder.tape
+        self.beat = beat = Beat()
+        beat.owner = self
+        beat.tick, beat.epoch = origin.tick, chronicle.epoch
+        beat.tape = None if recorder is None else recorder.tape
+        beat.wall_ms, beat.frame_of = clock.wall_ms, Frame
+        self._play_by(game, state)
+
+    def _play_by(self, game: AnyGame, state: Any) -> None:
+        self._game = game
+        self._tick = StepTick.of(game, self._random)
+        beat = self.beat
+        beat.state, beat.moment, beat.rules = state, self._tick, game.step
+        beat.rate, beat.hidden = game.tick_rate, game.hidden
+        beat.encode_view, beat.tables = game.encode_view, tables_of(game.View)
+
+    @property
+    def tick(self) -> int:
+        """Steps completed."""
+        return self.beat.tick
+
+    @tick.setter
+    def tick(self, tick: int) -> None:
+        self.beat.tick = tick
+
+    @property
+    def epoch(self) -> int:
+        """The fence under which the match is owned."""
+        return self.beat.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self.beat.epoch = epoch
 
     def begin(self, node: str) -> None:
         """State that the match has started. The seed is cut to what every JSON reader can hold."""
@@ -92,7 +116,7 @@ class Play:
         self._tick.reset(self.tick, time_ms)
         drawn = self._random.state
         try:
-            self._game.join(self._state, player, self._tick)
+            self._game.join(self.beat.state, player, self._tick)
         except Refused:
             self._random.state = drawn
             raise
@@ -117,7 +141,7 @@ class Play:
         heard = None if recorder is None else msgspec.Raw(msgspec.msgpack.encode(message))
         self._tick.reset(self.tick, time_ms)
         try:
-            answer = self._game.signal(self._state, message, self._tick)
+            answer = self._game.signal(self.beat.state, message, self._tick)
         except Refused:
             self._random.state = drawn
             raise
@@ -135,7 +159,7 @@ class Play:
         if self._recorder is not None:
             self._recorder.left(player, reason, time_ms)
         self._tick.reset(self.tick, time_ms)
-        self._game.leave(self._state, player, reason, self._tick)
+        self._game.leave(self.beat.state, player, reason, self._tick)
         self._fact(
             event_record.PLAYER_LEFT,
             player.id,
@@ -144,75 +168,64 @@ class Play:
         self._collect(time_ms)
 
     def step(self, inputs: Sequence[Given], time_ms: int) -> None:
-        """One step. Events of the step bear the number of the completed one."""
-        tick = self._tick
-        if self._tape is not None:
-            self._tape.step(inputs, time_ms)
-        tick.reset(self.tick, time_ms)
-        self._game.step(self._state, inputs, tick)
-        self.tick += 1
-        if tick.events or tick.ended is not None:
-            self._collect(time_ms)
+        """One step of the rules alone."""
+        self.beat.advance(inputs, time_ms)
+
+    def stated(self, time_ms: int) -> None:
+        """The step has stated events, or the end."""
+        self._collect(time_ms)
 
     def exchange(self, game: AnyGame, state: msgspec.Struct) -> None:
         """Go on by the rules of ``game``, from ``state``."""
-        self._game = game
-        self._state = state
-        ended, self._tick = self._tick.ended, StepTick.of(game, self._random)
+        ended = self._tick.ended
+        self._play_by(game, state)
         self._tick.ended = ended
 
     def bot(self, player: Player) -> msgspec.Struct | None:
         """What a bot does now; the match's own generator stays where it is."""
         mixed = (self.tick * 1024 + player.seat + 1) * _MIX
-        data = self._game.bot(self._state, player, SeededRandom(self._random.state ^ mixed))
+        data = self._game.bot(self.beat.state, player, SeededRandom(self._random.state ^ mixed))
         if data is not None and not isinstance(data, type(self._game).Input):
             raise TypeError(f"bot() gave {type(data).__name__}, which is no Input of the game")
         return data
 
     def team_of(self, player: Player) -> str | None:
         """See ``contract.Game.team_of``."""
-        return self._game.team_of(self._state, player)
+        return self._game.team_of(self.beat.state, player)
 
     def wake_at(self) -> int | None:
         """When a match without a rate wants to step, in ms of match time."""
-        return self._game.wake_at(self._state)
+        return self._game.wake_at(self.beat.state)
 
-    def frame(self, acks: Iterable[int], player: Player | None) -> Frame:
+    def frame(self, player: Player | None) -> Frame:
         """What everyone sees now, or ``player`` where the game hides something."""
-        game, state = self._game, self._state
-        if player is not None:
-            return self._frame(acks, game.view_for(state, player))
-        return Frame(
-            self.epoch,
-            self.tick,
-            self._clock.wall_ms(),
-            acks,
-            game.encode_view(state),
-            tables_of(game.View),
-        )
+        beat = self.beat
+        if player is None:
+            return cast(Frame, beat.frame())
+        return self._frame(self._game.view_for(beat.state, player))
 
-    def _frame(self, acks: Iterable[int], view: msgspec.Struct) -> Frame:
+    def _frame(self, view: msgspec.Struct) -> Frame:
         return Frame.of(
             epoch=self.epoch,
             tick=self.tick,
             server_ms=self._clock.wall_ms(),
-            acks=acks,
+            acks=self.beat.acks,
             view=view,
         )
 
     @property
     def state(self) -> Any:
         """The game's state, to be looked at."""
-        return self._state
+        return self.beat.state
 
     @property
     def view(self) -> Any:
         """What everyone may see."""
-        return self._game.view(self._state)
+        return self._game.view(self.beat.state)
 
-    def public_frame(self, acks: Iterable[int]) -> Frame:
+    def public_frame(self) -> Frame:
         """What spectators see of a game that hides something."""
-        return self._frame(acks, self._game.view_public(self._state))
+        return self._frame(self._game.view_public(self.beat.state))
 
     def abandon(self, time_ms: int, reason: str = "") -> None:
         """Nobody is left, or (``reason``) somebody wants it."""
@@ -233,7 +246,7 @@ class Play:
         """Of a match that is over nothing is kept. Raises msgspec's errors."""
         if self.ended is not None:
             return checkpoint.NO_STATE
-        return checkpoint.encode_state(self._state)
+        return checkpoint.encode_state(self.beat.state)
 
     def digest(self, encoded: msgspec.Raw | None = None) -> bytes:
         """Names the state, also that of a match that is over; ``encoded``: it, if it is at hand.
@@ -242,7 +255,7 @@ class Play:
             return b""
         if encoded is None or self.ended is not None:
             try:
-                encoded = checkpoint.encode_state(self._state)
+                encoded = checkpoint.encode_state(self.beat.state)
             except Exception:  # the game's state may hold anything
                 if self.ended is None:
                     raise

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 
-from gameserver.hot import Member
+from gameserver.hot import Beat, Member
 from gameserver.ids import PlayerId
 from gameserver.wire import to_client
 
@@ -13,22 +12,27 @@ from gameserver.wire import to_client
 class Roster:
     """Seats 0 to ``players_max`` - 1. ``acks[seat]`` is the last input applied for that seat."""
 
-    __slots__ = ("_by_player", "_seats", "acks", "audience", "bots", "gallery", "guests", "lines")
+    __slots__ = ("_beat", "_by_player", "_seats", "acks", "bots", "gallery")
 
-    def __init__(self, players_max: int) -> None:
+    def __init__(self, players_max: int, beat: Beat) -> None:
         self._seats: list[Member | None] = [None] * players_max
         self._by_player: dict[PlayerId, Member] = {}
         self.bots = 0
-        self.acks = array("q")
-        self.audience: tuple[Member, ...] = ()
-        """Members who are present. Replaced, never changed: it may be iterated while a subscriber
-        reacts by leaving."""
+        self.acks = beat.acks
+        self._beat = beat
         self.gallery: Member | None = None
         """Stands for all spectators among those present; it has no seat."""
-        self.lines: tuple[Member, ...] = ()
-        """Those of them whose connection is on this node, for the loops of ``hot``."""
-        self.guests: tuple[Member, ...] = ()
-        """The others."""
+
+    @property
+    def audience(self) -> tuple[Member, ...]:
+        """Members who are present. Replaced, never changed: it may be iterated while a subscriber
+        reacts by leaving."""
+        return self._beat.audience
+
+    @property
+    def guests(self) -> tuple[Member, ...]:
+        """Those of them whose connection is on another node."""
+        return self._beat.guests
 
     def __len__(self) -> int:
         return len(self._by_player)
@@ -83,9 +87,10 @@ class Roster:
         present = [m for m in self._by_player.values() if m.subscriber is not None]
         if self.gallery is not None:
             present.append(self.gallery)
-        self.audience = tuple(present)
-        self.lines = tuple(m for m in self.audience if m.line is not None)
-        self.guests = tuple(m for m in self.audience if m.line is None)
+        beat = self._beat
+        beat.audience = tuple(present)
+        beat.lines = tuple(m for m in present if m.line is not None)
+        beat.guests = tuple(m for m in present if m.line is None)
 
     def shown(self) -> list[to_client.Seat]:
         """The seats as clients see them, by number."""

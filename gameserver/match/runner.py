@@ -16,7 +16,7 @@ import logging
 import msgspec
 
 from gameserver.game.contract import AnyGame, Player
-from gameserver.hot import Given, acknowledge
+from gameserver.hot import Given
 from gameserver.ids import MatchId, PlayerId
 from gameserver.match.attendance import Attendance
 from gameserver.match.bots import Bots
@@ -33,7 +33,7 @@ from gameserver.match.services import Services, Watcher
 from gameserver.match.tenure import Tenure
 from gameserver.ports import Acquired
 from gameserver.wire import to_client
-from gameserver.wire.frame import Broadcast
+from gameserver.wire.frame import Broadcast, Frame
 
 logger = logging.getLogger(__name__)
 
@@ -61,15 +61,15 @@ class Runner:
         "game",
         "guestlist",
         "has_lapsed",
-        "inputs",
         "inputs_max",
+        "is_on_demand",
         "match_id",
         "mode",
-        "on_demand",
         "pacer",
         "play",
         "players_max",
         "refusing_until",
+        "step",
         "tenure",
     )
 
@@ -119,6 +119,8 @@ class Runner:
             now=loop.time,
             recorder=recorder,
         )
+        beat = self.play.beat
+        beat.owner = self
         self.commits = commits = Commits(
             self,
             origin,
@@ -128,6 +130,7 @@ class Runner:
             recorder=recorder,
             confirmed_at=confirmed_at,
         )
+        self.step = beat.step
         self.tenure = Tenure(self, commits.ledger, services, confirmed_at=confirmed_at)
         self.has_lapsed = self.tenure.has_lapsed
         self.changed = commits.changed  # Bound once, for every step asks for it.
@@ -140,9 +143,7 @@ class Runner:
             time_ms=origin.time_ms,
             slots=services.slots,
         )
-        self.inputs: list[Given] = []
-        """What the next step gets; seats append to it, within their limits."""
-        self.on_demand = not game.tick_rate
+        self.is_on_demand = not game.tick_rate
         self.guestlist = Guestlist(origin.terms)
         self.attendance = Attendance(
             self, origin, config=config, watcher=watcher, metrics=services.metrics
@@ -161,6 +162,15 @@ class Runner:
     def tick(self) -> int:
         """Steps completed."""
         return self.play.tick
+
+    @property
+    def inputs(self) -> list[Given]:
+        """What the next step gets; seats append to it, within their limits."""
+        return self.play.beat.inputs
+
+    @inputs.setter
+    def inputs(self, inputs: list[Given]) -> None:
+        self.play.beat.inputs = inputs
 
     @property
     def players(self) -> int:
@@ -302,30 +312,30 @@ class Runner:
             # In place: this may happen while the list is filled by ``hot.collect``.
             self.inputs[:] = [given for given in self.inputs if given.player_id != player_id]
 
-    def step(self, now: float) -> None:
-        """Advance by one tick and show it; called by the pacer. ``now``: the loop's time in s."""
-        if now > self.tenure.trusted_until:
-            self.tenure.lapse()
-            return
-        attendance, play, metrics = self.attendance, self.play, self._metrics
-        attendance.poll()
-        inputs = self.inputs
-        if inputs:
-            self.inputs = []
-            metrics.inputs_received += len(inputs)
-        try:
-            play.step(inputs, self.pacer.time_ms(play.tick))
-            if inputs:
-                acknowledge(attendance.roster.acks, inputs)
-            if attendance.roster.audience:
-                attendance.show()
-            if self.on_demand:
-                self.pacer.wake_at(play.wake_at() if self.bots is None else self.bots.wake_at())
-        except Exception as error:
-            self.fail(error)
-            return
-        self.changed()
-        metrics.ticks += 1
+    def lapsed(self) -> None:
+        """See ``hot.plain.BeatOwner``, as for the next ones."""
+        self.tenure.lapse()
+
+    def failed(self, error: Exception) -> None:
+        self.fail(error)
+
+    def stated(self, time_ms: int) -> None:
+        self.play.stated(time_ms)
+
+    def show_each(self) -> None:
+        self.attendance.show_each()
+
+    def show_guests(self, frame: Frame) -> None:
+        self.attendance.show_guests(frame)
+
+    def on_demand(self) -> int:
+        return self.time_ms
+
+    def wake(self) -> None:
+        self.pacer.wake_at(self.play.wake_at() if self.bots is None else self.bots.wake_at())
+
+    def subscriber_failed(self) -> None:
+        self.attendance.failed()
 
     @property
     def time_ms(self) -> int:

@@ -45,7 +45,7 @@ class Seat:
         member.queued += 1
         member.input_seq = seq
         runner.inputs.append(Given(member.player_id, member.seat, seq, data))
-        if runner.on_demand:
+        if runner.is_on_demand:
             runner.pacer.request()
         return None
 

@@ -19,6 +19,7 @@ class Tenure:
     stands still."""
 
     __slots__ = (
+        "_beat",
         "_ledger",
         "_loop",
         "_metrics",
@@ -26,7 +27,6 @@ class Tenure:
         "_trusted_s",
         "confirmed_at",
         "doubted",
-        "trusted_until",
     )
 
     def __init__(
@@ -41,8 +41,17 @@ class Tenure:
         self._metrics = services.metrics
         self._loop = asyncio.get_running_loop()
         self._trusted_s = services.config.lease_ttl_ms / 1000 * LEASE_TRUSTED
+        self._beat = runner.play.beat
         self.trusted_until = confirmed_at + self._trusted_s
+
+    @property
+    def trusted_until(self) -> float:
         """By the loop's time in s: after that the lease may have run out."""
+        return self._beat.trusted_until
+
+    @trusted_until.setter
+    def trusted_until(self, until: float) -> None:
+        self._beat.trusted_until = until
 
     @property
     def lease(self) -> Lease:

@@ -172,7 +172,7 @@ class Replay:
     def frame(self, viewer: PlayerId | None) -> Frame:
         """What everyone sees now, or, where the game hides something, ``viewer``, if seated."""
         player = next((one for one in self.players.values() if one.id == viewer), None)
-        return self.play.frame([], player if self.game.hidden else None)
+        return self.play.frame(player if self.game.hidden else None)
 
     def told(self) -> Sequence[Broadcast]:
         """The key events that were not asked for yet."""

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from gameserver import hot
 from gameserver.hot import plain
-from gameserver.match import attendance, runner
+from gameserver.match import play as rules
 from gameserver.metrics import COUNTERS
 from gameserver.wire import from_client
 from gameserver.wire.codec import Format, encode_client
@@ -72,9 +72,7 @@ async def play(
     small_buffers: bool,
 ) -> Told:
     patch = pytest.MonkeyPatch()
-    patch.setattr(attendance, "collect", module.collect)
-    patch.setattr(runner, "acknowledge", module.acknowledge)
-    patch.setattr(attendance, "spread", module.spread)
+    patch.setattr(rules, "Beat", module.Beat)
     told = Told([bytearray() for _ in formats])
     players: list[Player] = []
     try:
@@ -231,9 +229,7 @@ def test_who_is_gone_is_noticed() -> None:
 
     async def gone(module: ModuleType) -> tuple[int, bool]:
         patch = pytest.MonkeyPatch()
-        patch.setattr(attendance, "collect", module.collect)
-        patch.setattr(runner, "acknowledge", module.acknowledge)
-        patch.setattr(attendance, "spread", module.spread)
+        patch.setattr(rules, "Beat", module.Beat)
         try:
             async with House() as house:
                 clock = LoopClock(asyncio.get_running_loop().time)

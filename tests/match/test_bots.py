@@ -70,9 +70,9 @@ async def test_bots_fill_seats_after_the_wait_and_play() -> None:
         assert bots(house, match) == ["bot:1", "bot:2"]
         assert (house.runner(match).players, house.service.players) == (1, 1)
         assert house.runner(match).open
-        before = house.runner(match).play._state.total
+        before = house.runner(match).play.state.total
         await asyncio.sleep(1)
-        assert 2 * 18 <= house.runner(match).play._state.total - before <= 2 * 5 * 22
+        assert 2 * 18 <= house.runner(match).play.state.total - before <= 2 * 5 * 22
         assert a.frames[-1].acks[1] > 30
         assert house.runner(match).attendance.roster.shown()[1] == to_client.Seat(
             1, "bot:1", "Bot 2", True
@@ -121,7 +121,7 @@ async def test_bots_without_a_tick_rate_think_for_a_moment() -> None:
         tick = runner.tick
         await asyncio.sleep(7)
         assert 8 <= runner.tick - tick <= 14
-        assert runner.play._state.total > 10
+        assert runner.play.state.total > 10
 
 
 @pytest.mark.parametrize("game", ["filled", "calm"])
@@ -136,9 +136,9 @@ async def test_bots_move_with_their_match(game: str) -> None:
         await one.kill()
         await asyncio.sleep(4)
         assert bots(two.house, seated.joined.match) == ["bot:2"]
-        total = two.house.runner(seated.joined.match).play._state.total
+        total = two.house.runner(seated.joined.match).play.state.total
         await asyncio.sleep(1)
-        assert two.house.runner(seated.joined.match).play._state.total > total
+        assert two.house.runner(seated.joined.match).play.state.total > total
         assert b.reasons == []
 
 

@@ -140,7 +140,7 @@ async def test_another_node_continues_where_the_last_commit_was() -> None:
         assert joined.epoch > epoch
         assert (joined.seat, joined.input_seq, joined.resumed) == (0, 2, True)
         runner = second.runner(match_id)
-        assert runner.play._state.total == 5
+        assert runner.play.state.total == 5
         assert runner.tick >= tick - 21
         again.handle.input(3, Do("emit"))
         await asyncio.sleep(1)

@@ -97,8 +97,8 @@ async def test_a_match_goes_on_by_the_new_rules_from_the_same_state() -> None:
         assert exchanged.carried == [match] and exchanged.kept == []
         seated.handle.input(3, Wish(10))
         await asyncio.sleep(1)
-        assert runner.play._state == Wider(total=27, times=runner.play._state.times)
-        assert runner.play._state.times == [50 * n for n in range(len(watcher.frames))]
+        assert runner.play.state == Wider(total=27, times=runner.play.state.times)
+        assert runner.play.state.times == [50 * n for n in range(len(watcher.frames))]
         assert [frame.tick for frame in watcher.frames] == list(range(1, len(watcher.frames) + 1))
         assert [type(game) for game in watcher.games] == [NewCount]
         # Matches to come begin by the new rules too.
@@ -131,7 +131,7 @@ def test_a_match_that_does_not_fit_keeps_its_rules(game: type[Count], why: str) 
             assert match == seated.joined.match and why in said
             seated.handle.input(1, Do("add", 5))
             await asyncio.sleep(1)
-            assert house.runner(match).play._state.total == 5
+            assert house.runner(match).play.state.total == 5
             assert watcher.games == [] and watcher.reasons == []
             assert type(house.service.games["count"]) is game  # for matches to come
             # Once the rules fit again, it is carried over too.

@@ -25,7 +25,7 @@ async def test_steps_come_at_their_rate_and_frames_rise() -> None:
         assert ticks == list(range(1, len(ticks) + 1))
         assert 199 <= len(ticks) <= 201
         assert {frame.epoch for frame in watcher.frames} == {seated.joined.epoch}
-        state = house.runner(seated.joined.match).play._state
+        state = house.runner(seated.joined.match).play.state
         assert state.times[:4] == [0, 50, 100, 150]
         assert house.metrics.tick_lateness_ms.quantile(1) <= 0.1
 
@@ -149,13 +149,13 @@ async def test_on_demand_steps_take_everything_of_one_turn_and_wake_when_asked()
             seated.handle.input(seq, Do())
         await asyncio.sleep(0.001)
         assert runner.tick == ticks + 1
-        assert runner.play._state.total == 3
+        assert runner.play.state.total == 3
         seated.handle.input(4, Do("wake", 5000))
         await asyncio.sleep(4.9)
         assert runner.tick == ticks + 2
         await asyncio.sleep(0.2)
         assert runner.tick == ticks + 3
-        times = runner.play._state.times
+        times = runner.play.state.times
         assert times[-1] - times[-2] in (5000, 5001)
         assert watcher.frames[-1].tick == runner.tick
         seated.handle.input(5, Do("wake", -1000))
@@ -298,7 +298,7 @@ async def test_a_join_whose_game_fails_is_refused() -> None:
     async with House() as house:
         seated, watcher = await house.join("a")
         runner = house.runner(seated.joined.match)
-        runner.play._state = None
+        runner.play.beat.state = None
         with pytest.raises(JoinRefused) as caught:
             await house.join("b", match=seated.joined.match)
         assert caught.value.code in ("unavailable", "unknown_match")

@@ -117,7 +117,7 @@ async def test_names_and_chat_are_nowhere_but_with_the_players() -> None:
         await asyncio.sleep(2)
         said = next(one for one in watcher.messages if one.seq and "text" in data_of(one))
         assert data_of(said) == {"text": TEXT.decode(), "length": 3}
-        assert house.runner(seated.joined.match).play._state.names == ["ADA"]
+        assert house.runner(seated.joined.match).play.state.names == ["ADA"]
         assert b"ada" in town.stored(), "the search finds what is there"
         assert NAME not in town.stored()
         assert TEXT not in town.stored()
@@ -166,7 +166,7 @@ async def test_the_next_owner_opens_the_match_and_relays_the_same_bytes() -> Non
         assert [data_of(one).get("name") for one in again.missed[:1]] == ["ADA"]
         assert data_of(again.missed[1])["text"] == TEXT.decode()
         assert [seat.name for seat in again.joined.seats] == ["ADA"]
-        assert second.runner(match_id).play._state.names == ["ADA"]
+        assert second.runner(match_id).play.state.names == ["ADA"]
         town.queue.down = False
         await asyncio.sleep(2)
         relayed = {seq: event_record.encode_record(one) for seq, one in town.records().items()}
