@@ -16,11 +16,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from gameserver.adapters.redis_client import FAILURES, Client
-from gameserver.adapters.redis_connection import Pool, SoundConnection
+from gameserver.adapters.redis_connection import DirectRedis, Pool, SoundConnection
 
 Argument = bytes | str | int
 Asked = tuple[Sequence[Argument], asyncio.Future[Any]]
@@ -40,7 +39,7 @@ class Together:
     def call(self, *command: Argument) -> asyncio.Future[Any]:
         """Its answer, as ``execute_command`` of the client gives it."""
         loop = asyncio.get_running_loop()
-        if not isinstance(self._client, Redis):
+        if not isinstance(self._client, DirectRedis):
             return loop.create_task(cast(Any, self._client).execute_command(*command))
         if not self._asked:
             # One turn later, so that those come along who ask by a task of their own.
@@ -51,7 +50,7 @@ class Together:
 
     async def in_order(self, *commands: Sequence[Argument]) -> list[Any]:
         """The answers to commands of which each sees what the one before has written."""
-        if isinstance(self._client, Redis):
+        if isinstance(self._client, DirectRedis):
             return await asyncio.gather(*(self.call(*command) for command in commands))
         return [await self.call(*command) for command in commands]
 

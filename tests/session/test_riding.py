@@ -43,7 +43,7 @@ class Player:
 
 
 def frame(tick: int) -> Frame:
-    return Frame(epoch=1, tick=tick, server_ms=0, acks=[], view=View(tick))
+    return Frame.of(epoch=1, tick=tick, server_ms=0, acks=[], view=View(tick))
 
 
 @pytest.fixture(params=[Format.MSGPACK, Format.JSON])
