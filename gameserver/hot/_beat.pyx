@@ -73,7 +73,7 @@ cdef class Beat:
             metrics.inputs_received += len(inputs)
         try:
             told = self._advance(
-                inputs, self.tick * 1000 // self.rate if self.rate else self.owner.on_demand()
+                inputs, self.tick * 1000 // self.rate if self.rate else self.owner.time_ms
             )
             if inputs:
                 acknowledge(self.acks, inputs)
@@ -82,7 +82,7 @@ cdef class Beat:
             if not self.rate:
                 self.owner.wake()
         except Exception as error:
-            self.owner.failed(error)
+            self.owner.fail(error)
             return
         if told or not self.dirty or self.tape is not None:
             self.owner.changed()
@@ -97,19 +97,15 @@ cdef class Beat:
         if self.tape is not None:
             self.tape.step(inputs, time_ms)
         moment = self.moment
-        if type(moment) is StepTick:
-            write_int(moment, NUMBER, self.tick)
-            write_int(moment, TIME_MS, time_ms)
-            if <list> read(moment, EVENTS):
-                write(moment, EVENTS, [])
-            self.rules(self.state, inputs, moment)
-            self.tick += 1
-            told = bool(<list> read(moment, EVENTS)) or read(moment, ENDED) is not None
-        else:
-            moment.reset(self.tick, time_ms)
-            self.rules(self.state, inputs, moment)
-            self.tick += 1
-            told = bool(moment.events) or moment.ended is not None
+        if type(moment) is not StepTick:  # Its fields are found by their places.
+            raise TypeError("a step needs a StepTick")
+        write_int(moment, NUMBER, self.tick)
+        write_int(moment, TIME_MS, time_ms)
+        if <list> read(moment, EVENTS):
+            write(moment, EVENTS, [])
+        self.rules(self.state, inputs, moment)
+        self.tick += 1
+        told = bool(<list> read(moment, EVENTS)) or read(moment, ENDED) is not None
         if told:
             self.owner.stated(time_ms)
         return told

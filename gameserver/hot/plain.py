@@ -187,7 +187,7 @@ class BeatOwner(Protocol):
     def lapsed(self) -> None:
         """The lease cannot be trusted any more."""
 
-    def failed(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         """The game has raised."""
 
     def stated(self, time_ms: int) -> None:
@@ -202,8 +202,9 @@ class BeatOwner(Protocol):
     def show_guests(self, frame: Any) -> None:
         """Show ``frame`` to those whose connection is on another node."""
 
-    def on_demand(self) -> int:
-        """Match time in ms, for a match without a rate."""
+    @property
+    def time_ms(self) -> int:
+        """Match time of the next step; asked of a match without a rate."""
 
     def wake(self) -> None:
         """A match without a rate has stepped: see when it wants to step again."""
@@ -269,7 +270,7 @@ class Beat:
         self.rate = 0
         """Steps a second; 0: on demand."""
         self.moment: Any = None
-        """The game's ``Tick``."""
+        """The game's ``StepTick``."""
         self.state: Any = None
         self.rules: Callable[[Any, Sequence[Given], Any], None] | None = None
         """``Game.step``."""
@@ -303,7 +304,7 @@ class Beat:
             self.inputs = []
             metrics.inputs_received += len(inputs)
         try:
-            time_ms = self.tick * 1000 // self.rate if self.rate else owner.on_demand()
+            time_ms = self.tick * 1000 // self.rate if self.rate else owner.time_ms
             told = self.advance(inputs, time_ms)
             if inputs:
                 acknowledge(self.acks, inputs)
@@ -312,7 +313,7 @@ class Beat:
             if not self.rate:
                 owner.wake()
         except Exception as error:
-            owner.failed(error)
+            owner.fail(error)
             return
         if told or not self.dirty or self.tape is not None:
             owner.changed()

@@ -131,7 +131,7 @@ class Play:
             player.id,
             event_record.PlayerJoined(name=player.name, seat=player.seat),
         )
-        self._collect(time_ms)
+        self.stated(time_ms)
 
     def signal(self, message: Any, time_ms: int) -> Any:
         """An operator speaks to the game; its answer. Raises ``Refused``, and nothing has changed,
@@ -151,7 +151,7 @@ class Play:
             raise
         if recorder is not None and heard is not None:
             recorder.signalled(heard, time_ms)
-        self._collect(time_ms)
+        self.stated(time_ms)
         return answer
 
     def leave(self, player: Player, reason: LeaveReason, time_ms: int) -> None:
@@ -165,15 +165,11 @@ class Play:
             player.id,
             event_record.PlayerLeft(reason=reason, seat=player.seat),
         )
-        self._collect(time_ms)
+        self.stated(time_ms)
 
     def step(self, inputs: Sequence[Given], time_ms: int) -> None:
         """One step of the rules alone."""
         self.beat.advance(inputs, time_ms)
-
-    def stated(self, time_ms: int) -> None:
-        """The step has stated events, or the end."""
-        self._collect(time_ms)
 
     def exchange(self, game: AnyGame, state: msgspec.Struct) -> None:
         """Go on by the rules of ``game``, from ``state``."""
@@ -267,7 +263,8 @@ class Play:
         """The generator's state."""
         return self._random.state
 
-    def _collect(self, time_ms: int) -> None:
+    def stated(self, time_ms: int) -> None:
+        """The game was called, and may have stated events or the end: write them down."""
         tick = self._tick
         at_ms, at = self._clock.wall_ms(), self._now()
         for emitted in tick.take():

@@ -316,9 +316,6 @@ class Runner:
         """See ``hot.plain.BeatOwner``, as for the next ones."""
         self.tenure.lapse()
 
-    def failed(self, error: Exception) -> None:
-        self.fail(error)
-
     def stated(self, time_ms: int) -> None:
         self.play.stated(time_ms)
 
@@ -327,9 +324,6 @@ class Runner:
 
     def show_guests(self, frame: Frame) -> None:
         self.attendance.show_guests(frame)
-
-    def on_demand(self) -> int:
-        return self.time_ms
 
     def wake(self) -> None:
         self.pacer.wake_at(self.play.wake_at() if self.bots is None else self.bots.wake_at())
