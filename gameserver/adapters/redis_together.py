@@ -71,9 +71,14 @@ class Together:
     async def _exchange(self, asked: Sequence[Asked]) -> None:
         try:
             answers = await self._answers([command for command, _ in asked])
-        except BaseException:
+        except BaseException as error:
+            # Nobody is left waiting, and a defect is not taken for the end of a task.
             for _, future in asked:
-                future.cancel()  # Nobody is left waiting, whatever has happened here.
+                if isinstance(error, Exception) and not future.done():
+                    future.set_exception(error)
+                future.cancel()
+            if isinstance(error, Exception):
+                return
             raise
         for (_, future), answer in zip(asked, answers, strict=True):
             if future.done():

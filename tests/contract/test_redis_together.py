@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from hashlib import sha1
+from typing import Any
 
 import pytest
-from redis.exceptions import ResponseError
+from redis.exceptions import DataError, ResponseError
 
 from gameserver.adapters import redis_client
 from gameserver.adapters.redis_client import FAILURES
@@ -104,3 +105,18 @@ async def test_redis_away_fails_all_of_them() -> None:
     )
     assert all(isinstance(one, FAILURES) for one in answers)
     await client.aclose()
+
+
+async def test_a_value_that_redis_does_not_know_is_an_error_of_all_and_no_cancellation(
+    client: redis_client.Client, redis_prefix: str
+) -> None:
+    together = Together(client)
+    wrong: Any = object()
+    answers = await asyncio.gather(
+        together.call("SET", f"{redis_prefix}:a", wrong),
+        together.call("GET", f"{redis_prefix}:b"),
+        return_exceptions=True,
+    )
+    assert isinstance(answers[0], DataError)
+    assert answers[1] is None or isinstance(answers[1], DataError)
+    assert await together.call("GET", f"{redis_prefix}:b") is None
