@@ -183,7 +183,7 @@ class Matchmaker:
     async def _first(self, body: bytes) -> bytes:
         table = self._tables.get(_decode_queue(body))
         if table is not None:
-            table.notice()
+            table.rest.notice()
         return b""
 
     def _waiting(self) -> float:

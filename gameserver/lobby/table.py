@@ -25,6 +25,7 @@ from gameserver.lobby.estimate import Estimator
 from gameserver.lobby.form import form
 from gameserver.lobby.openings import Openings
 from gameserver.lobby.pool import Pool
+from gameserver.lobby.rest import Rest
 from gameserver.lobby.rules import Compiled
 from gameserver.lobby.teller import update_of, updates_of
 from gameserver.matchmaking import (
@@ -41,14 +42,9 @@ from gameserver.matchmaking import (
 from gameserver.matchmaking_ports import MatchmakingStore, TicketUpdates, Venue
 from gameserver.metrics import Metrics
 from gameserver.ports import Entropy
-from gameserver.rounds import shared
 
 logger = logging.getLogger(__name__)
 
-ROUND_S = 0.25
-IDLE_S = 1.0
-"""Between the rounds of an empty queue. Its first ticket is told by the node that takes it
-(``notice``), so that it waits for so long only where that message is lost."""
 SLICE_S = 0.002
 """A matchmaker shares its loop with matches: after so long it lets them go first."""
 FRUITLESS_S = 0.05
@@ -115,10 +111,7 @@ class Table:
         """Matches that were just asked for seats: what they offer now may be older than that."""
         self._cursor = ""
         self._round = 0
-        self._noticed = False
-        self._wake = asyncio.Event()
-        # A short lease has to be renewed sooner.
-        self._idle_s = shared(min(IDLE_S, max(ROUND_S, lease_ttl_ms / 2000)))
+        self.rest = Rest(entropy, lease_ttl_ms=lease_ttl_ms)
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────
 
@@ -127,7 +120,7 @@ class Table:
         try:
             await self._load()
             while True:
-                await self._pause()
+                await self.rest.take(idle=self.idle)
                 try:
                     await self._turn()
                 except StoreUnavailable as error:
@@ -143,27 +136,6 @@ class Table:
     def idle(self) -> bool:
         """Whether all is known here, nobody waits and nothing is under way."""
         return not (self.pool.rows or self._asked) and self._cursor != ""
-
-    def notice(self) -> None:
-        """The first ticket has come to an empty queue: look soon."""
-        self._noticed = True
-        self._wake.set()
-
-    async def _pause(self) -> None:
-        """Until the next round."""
-        if not self.idle:
-            await asyncio.sleep(ROUND_S * (0.9 + self._entropy.jitter() / 5))
-            return
-        if not self._noticed:
-            timer = self._loop.call_later(self._idle_s(), self._wake.set)
-            try:
-                await self._wake.wait()
-            finally:
-                timer.cancel()
-        self._wake.clear()
-        if self._noticed:
-            self._noticed = False
-            await asyncio.sleep(ROUND_S / 2)  # Whoever comes with the first is seen with the first.
 
     async def _turn(self) -> None:
         """One round. Raises ``Lost``, ``StoreUnavailable``."""
