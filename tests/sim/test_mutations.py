@@ -115,14 +115,14 @@ def test_events_without_their_state_are_caught(monkeypatch: pytest.MonkeyPatch) 
 
 def test_state_without_its_events_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A game's event that gets lost on its way into the record."""
-    collect = Play._collect
+    stated = Play.stated
 
     def lossy(self: Play, time_ms: int) -> None:
         if self.tick % 50 == 0:
             self._tick.events.clear()
-        collect(self, time_ms)
+        stated(self, time_ms)
 
-    monkeypatch.setattr(Play, "_collect", lossy)
+    monkeypatch.setattr(Play, "stated", lossy)
     caught(StateAndEventsTogether, "state knows .* committed")
 
 
