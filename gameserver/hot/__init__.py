@@ -9,18 +9,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gameserver.hot.plain import Beat, Given, Line, Member, acknowledge, collect, spread
+    from gameserver.hot.plain import (
+        Beat,
+        Given,
+        Line,
+        Member,
+        acknowledge,
+        collect,
+        spread,
+        step_all,
+    )
 
     COMPILED: bool
 else:
     try:
-        from gameserver.hot._beat import Beat
+        from gameserver.hot._beat import Beat, step_all
         from gameserver.hot._fast import Given, Line, Member, acknowledge, collect, spread
 
         COMPILED = True
     except ImportError:
-        from gameserver.hot.plain import Beat, Given, Line, Member, acknowledge, collect, spread
+        from gameserver.hot.plain import (
+            Beat,
+            Given,
+            Line,
+            Member,
+            acknowledge,
+            collect,
+            spread,
+            step_all,
+        )
 
         COMPILED = False
 
-__all__ = ["COMPILED", "Beat", "Given", "Line", "Member", "acknowledge", "collect", "spread"]
+__all__ = [
+    "COMPILED",
+    "Beat",
+    "Given",
+    "Line",
+    "Member",
+    "acknowledge",
+    "collect",
+    "spread",
+    "step_all",
+]

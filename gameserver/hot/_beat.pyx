@@ -9,6 +9,9 @@ from array import array
 
 from gameserver.game.step import StepTick
 
+cdef enum:
+    OBSERVED_MAX = 64
+
 cdef Py_ssize_t NUMBER = offset_of(StepTick, "number"), TIME_MS = offset_of(StepTick, "time_ms")
 cdef Py_ssize_t EVENTS = offset_of(StepTick, "events"), ENDED = offset_of(StepTick, "ended")
 
@@ -140,3 +143,48 @@ cdef class Beat:
             self.encode_view(self.state),
             self.tables,
         )
+
+
+# ── a round of steps ─────────────────────────────────────────────────────────────────────────────
+
+
+cdef int _observe(histogram, double *values, Py_ssize_t count) except -1:
+    """``Histogram.observe_all``."""
+    cdef tuple bounds = histogram.bounds
+    cdef list counts = histogram.counts
+    cdef Py_ssize_t bucket, index, last = len(bounds)
+    cdef double total = 0
+    for index in range(count):
+        bucket = 0
+        while bucket < last and values[index] > <double> bounds[bucket]:
+            bucket += 1
+        counts[bucket] += 1
+        total += values[index]
+    histogram.count += count
+    histogram.total += total
+    return 0
+
+
+def step_all(tuple steps, list gone, double due, clock, lateness_ms, took_ms, failed):
+    """See ``plain.step_all``."""
+    cdef double[OBSERVED_MAX] late, took
+    cdef Py_ssize_t index, count = 0
+    cdef double began, now = clock()
+    for index in range(len(steps)):
+        step = steps[index]
+        if gone and step in gone:
+            continue
+        late[count] = (now - due) * 1000 if now > due else 0.0
+        try:
+            step(now)
+        except Exception:
+            failed()
+        began, now = now, clock()
+        took[count] = (now - began) * 1000
+        count += 1
+        if count == OBSERVED_MAX:
+            _observe(lateness_ms, late, count)
+            _observe(took_ms, took, count)
+            count = 0
+    _observe(lateness_ms, late, count)
+    _observe(took_ms, took, count)

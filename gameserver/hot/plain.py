@@ -1,5 +1,6 @@
-"""What a tick touches of each player, and the two loops over the players of a match.
+"""What a tick touches of each player, and the loops over matches and over their players.
 
+    step_all      the matches whose turn it is, one after the other; for each:
     collect       before the step: read every socket once ──► inputs
     acknowledge   after it: which inputs are in the state
     spread        the newest frame ──► every socket
@@ -179,6 +180,43 @@ def spread(
                 line.outgoing.frame(frame)
             except Exception:
                 failed()
+
+
+class Observed(Protocol):
+    """Counts times in ms (``metrics.Histogram``)."""
+
+    def observe_all(self, values: Sequence[float]) -> None: ...
+
+
+def step_all(
+    steps: tuple[Callable[[float], None], ...],
+    gone: Sequence[Callable[[float], None]],
+    due: float,
+    clock: Callable[[], float],
+    lateness_ms: Observed,
+    took_ms: Observed,
+    failed: Callable[[], None],
+) -> None:
+    """Call ``steps``, one after the other, but for those that are in ``gone`` when their turn
+    comes. Each was due at ``due`` and is given the time, as ``clock`` has it, in s.
+
+    ``failed`` is called, as an exception is handled, for each one that raises."""
+    late: list[float] = []
+    took: list[float] = []
+    # One look at the clock a step: where one ends, the next begins. Counted once for all.
+    now = clock()
+    for step in steps:
+        if gone and step in gone:
+            continue
+        late.append((now - due) * 1000 if now > due else 0.0)
+        try:
+            step(now)
+        except Exception:
+            failed()
+        began, now = now, clock()
+        took.append((now - began) * 1000)
+    lateness_ms.observe_all(late)
+    took_ms.observe_all(took)
 
 
 class BeatOwner(Protocol):

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 COALESCE_S = 0.015
 """How long, in s, the first event of a flush waits for others: a commit in a group costs a fraction
 of one alone, and ticks of matches are spread out."""
+FLUSH_EVERY_S = 0.04
+"""Flushes begin at least so far apart, in s, unless a whole group waits: where there are many
+matches an event waits for its flush, on average, half of that, and then for the next frame."""
 GROUP_AHEAD = 0.1
 """Matches that are due within this share of the interval come along: fewer and larger calls."""
 GROUP_MAX = 16
@@ -71,6 +74,9 @@ class Committer:
         # In the order of the deadlines, because the interval is the same for all.
         self._due: dict[MatchId, tuple[float, Committed]] = {}
         self._wake = asyncio.Event()
+        self._full = asyncio.Event()
+        """A whole group is urgent, or has waited long enough."""
+        self._flushed_at = 0.0
         self._loop = asyncio.get_running_loop()
 
     def changed(self, match: Committed) -> None:
@@ -84,6 +90,8 @@ class Committer:
         """An event of the match waits to be announced."""
         self._urgent[match.match_id] = match
         self._wake.set()
+        if len(self._urgent) >= GROUP_MAX:
+            self._full.set()
 
     def drop(self, match: Committed) -> None:
         """The match is no longer this node's."""
@@ -96,7 +104,7 @@ class Committer:
         while True:
             await self._until_due()
             if self._urgent and not attempt:
-                await asyncio.sleep(COALESCE_S)
+                await self._gather()
             # Without a key nothing is written at all: rather a pause than a name in the clear.
             await self._sealer.ready()
             if await self._flush(self._take()):
@@ -120,6 +128,19 @@ class Committer:
                 await self._wake.wait()
             finally:
                 timer.cancel()
+
+    async def _gather(self) -> None:
+        """Let others join the first one that is urgent."""
+        now = self._loop.time()
+        until = max(now + COALESCE_S, self._flushed_at + FLUSH_EVERY_S)
+        timer = self._loop.call_at(until, self._full.set)
+        self._full.clear()
+        try:
+            if len(self._urgent) < GROUP_MAX:
+                await self._full.wait()
+        finally:
+            timer.cancel()
+        self._flushed_at = self._loop.time()
 
     def _take(self) -> list[Committed]:
         """Whoever is urgent first, then whoever is due or nearly so, at most ``GROUP_MAX``."""
