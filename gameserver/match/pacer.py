@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-import time
 from collections.abc import Callable
 from typing import Protocol
-
-import uvloop
 
 from gameserver import hot
 from gameserver.metrics import Metrics
@@ -45,12 +42,6 @@ def phase(number: int) -> float:
     return number * _GOLDEN % 1.0
 
 
-def _clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """The loop's time in s. uvloop cuts it to whole ms, which is longer than most steps take; it
-    reads the same clock as ``time.monotonic``."""
-    return time.monotonic if isinstance(loop, uvloop.Loop) else loop.time
-
-
 class Slot:
     """A place in the period at which some matches of one rate step, one after the other.
 
@@ -80,7 +71,7 @@ class Slot:
         self._behind_max = behind_max
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
-        self._clock = _clock_of(self._loop)
+        self._clock = self._loop.time
         self._pacers: dict[FixedPacer, None] = {}
         self._steps: tuple[Step, ...] | None = None
         """Of all pacers, to be made anew when it is ``None``."""
