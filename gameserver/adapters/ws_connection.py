@@ -205,10 +205,13 @@ class WsConnection(PolledSocket):
     # ── the server's side ────────────────────────────────────────────────────────────────────
 
     def visit(self) -> None:
-        """Once a period: ping, and close a connection that was silent for two of them."""
+        """Once a period: ping, and close a connection that was silent for two of them. A player
+        who plays is heard without being asked, and hears the server with every frame."""
         self._odd_frames = 0
         if self.line.heard:
             self.line.heard, self._silent = False, 0
+            if self._polled:
+                return
         else:
             self.polled(False)  # in case that whoever polls has forgotten this connection
             self._silent += 1

@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItemWithError, PyDict_Next
 from cpython.object cimport PyObject
 
-from gameserver.game.fields cimport offset_of, read, read_bool, read_int, write
+from gameserver.game.fields cimport offset_of, read, read_bool, read_int, write, write_int
 from gameserver.games._arena_state cimport FIRED, FIRES, Body, Bullet, must_be, number_of
 from gameserver.hot._fast cimport Given
 
@@ -37,6 +37,7 @@ cdef enum:
 cdef long SPEED = arena_body.SPEED, SPEED_DIAGONAL = arena_body.SPEED_DIAGONAL
 cdef long HOLD_TICKS = arena_body.HOLD_TICKS, FORGET_TICKS = arena_body.FORGET_TICKS
 cdef long EARLY_TICKS = arena_body.EARLY_TICKS, SPARE_TICKS = arena_body.SPARE_TICKS
+cdef long TICK_RATE = arena_plain.TICK_RATE
 cdef long BULLET_TICKS = arena_plain.BULLET_TICKS, RELOAD_TICKS = arena_plain.RELOAD_TICKS
 cdef long RELOAD_TICKS_RAPID = arena_plain.RELOAD_TICKS_RAPID
 cdef long HIT_RADIUS = arena_plain.HIT_RADIUS, DAMAGE = arena_plain.DAMAGE
@@ -51,6 +52,8 @@ cdef Py_ssize_t AIM = offset_of(Move, "aim"), FIRE = offset_of(Move, "fire")
 
 cdef Py_ssize_t MAP = offset_of(ArenaState, "map"), BODIES = offset_of(ArenaState, "bodies")
 cdef Py_ssize_t BULLETS = offset_of(ArenaState, "bullets"), NOW = offset_of(ArenaState, "now")
+cdef Py_ssize_t SECONDS = offset_of(ArenaState, "seconds")
+cdef Py_ssize_t ENDS = offset_of(ArenaState, "ends_tick")
 cdef Py_ssize_t PICKUPS = offset_of(ArenaState, "pickups"), SHOTS = offset_of(ArenaState, "shots")
 
 cdef struct Grid:
@@ -122,17 +125,21 @@ cdef inline int _hear(given, Wish *wish) except -1:
     return 0
 
 
-def advance(state, inputs, tick):
-    """See ``arena_plain.advance``."""
-    cdef long long now = read_int(state, NOW)
+def step(state, inputs, tick):
+    """See ``arena_plain.step``."""
+    cdef long long now = tick.number, seconds, ends = read_int(state, ENDS)
     cdef dict bodies = read(state, BODIES), bullets = read(state, BULLETS)
     plan = MAPS[read(state, MAP)]
     cdef Grid grid = _grid(plan, FIGHTERS_AT)
     if not 0 <= now < TICKS_MAX:
         raise OverflowError("a match of the arena has too many ticks")
+    write_int(state, NOW, now)
+    if not ends and len(bodies) > 1:
+        seconds = read_int(state, SECONDS)
+        if seconds:
+            write_int(state, ENDS, now + seconds * TICK_RATE)
     _fetch_all(bodies)
-    if bullets:
-        _fetch_all(bullets)
+    _fetch_all(bullets)
     _walk_all(bodies, inputs, &grid, now)
     _act(state, bodies, plan, &grid, now, tick.random)
     if len(bodies) > TARGETS_MAX:
@@ -140,6 +147,9 @@ def advance(state, inputs, tick):
     elif bullets:
         grid = _grid(plan, BULLETS_AT)
         _fly(state, bodies, bullets, &grid, now, tick)
+    ends = read_int(state, ENDS)
+    if ends and now >= ends:
+        arena_plain.end(state, tick, "time")
 
 
 cdef void _fetch_all(dict things) noexcept:

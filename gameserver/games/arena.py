@@ -19,10 +19,9 @@ use. Three things to copy into your own real-time game:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gameserver.game.contract import Game, LeaveReason, Player, PlayerInput, Random, Setup, Tick
+from gameserver.game.contract import Game, LeaveReason, Player, Random, Setup, Tick
 from gameserver.games.arena_maps import MAPS
 from gameserver.games.arena_modes import MODES
 from gameserver.games.arena_plain import TICK_RATE, end, place, view
@@ -31,17 +30,17 @@ from gameserver.games.arena_types import ArenaResult, ArenaView, Kill, Lead, Mov
 from gameserver.games.bots import ArenaBot
 
 if TYPE_CHECKING:
-    from gameserver.games.arena_plain import advance, encode_view
+    from gameserver.games.arena_plain import encode_view, step
 
     COMPILED: bool
 else:
     try:
-        from gameserver.games._arena import advance
+        from gameserver.games._arena import step
         from gameserver.games._arena_view import encode_view
 
         COMPILED = True
     except ImportError:
-        from gameserver.games.arena_plain import advance, encode_view
+        from gameserver.games.arena_plain import encode_view, step
 
         COMPILED = False
 
@@ -91,13 +90,10 @@ class Arena(Game[ArenaState, Move, ArenaView]):
         if state.leader == player.id:
             state.leader = None
 
-    def step(self, state: ArenaState, inputs: Sequence[PlayerInput[Move]], tick: Tick) -> None:
-        now = state.now = tick.number
-        if not state.ends_tick and state.seconds and len(state.bodies) > 1:
-            state.ends_tick = now + state.seconds * TICK_RATE
-        advance(state, inputs, tick)
-        if state.ends_tick and now >= state.ends_tick:
-            end(state, tick, "time")
+    # As they are, where they are compiled: a method around each would cost more than some of what
+    # it does. `arena_plain` says what they do.
+    step = staticmethod(step)
+    encode_view = staticmethod(encode_view)
 
     def bot(self, state: ArenaState, player: Player, random: Random) -> Move | None:
         """Decides five times a second; in between it does the same again."""
@@ -109,9 +105,6 @@ class Arena(Game[ArenaState, Move, ArenaView]):
 
     def view(self, state: ArenaState) -> ArenaView:
         return view(state)
-
-    def encode_view(self, state: ArenaState) -> bytes:
-        return encode_view(state)
 
     def signal(self, state: ArenaState, message: Any, tick: Tick) -> Any:
         """``{"op": "end"}``, or ``{"op": "add_time", "seconds": 1 to 3600}``."""

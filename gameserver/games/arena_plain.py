@@ -66,14 +66,18 @@ def place(state: ArenaState, body: Body, now: int, random: Random) -> None:
     body.ahead = body.ahead_x = body.ahead_y = 0
 
 
-def advance(state: ArenaState, inputs: Sequence[PlayerInput[Move]], tick: Tick) -> None:
-    """One tick of everybody's."""
-    now = state.now
+def step(state: ArenaState, inputs: Sequence[PlayerInput[Move]], tick: Tick) -> None:
+    """One tick of everybody's. The clock runs from the second player on."""
+    now = state.now = tick.number
+    if not state.ends_tick and state.seconds and len(state.bodies) > 1:
+        state.ends_tick = now + state.seconds * TICK_RATE
     if inputs:
         walk(state.bodies, MAPS[state.map], inputs, now)
     act(state, now, tick.random)
     if state.bullets:
         fly(state, now, tick)
+    if state.ends_tick and now >= state.ends_tick:
+        end(state, tick, "time")
 
 
 def act(state: ArenaState, now: int, random: Random) -> None:

@@ -12,7 +12,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.tuple cimport PyTuple_GET_SIZE
 from gameserver.game.fields cimport offset_of, read, read_int
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcpy
 
 from gameserver.wire.unpacking cimport read_real, read_whole
 
@@ -52,6 +53,7 @@ cdef enum:
     FIN_BINARY = 0x82
     HEADER = 6  # of a masked frame of up to 125 bytes: RFC 6455, section 5.2
     MASKED = 0x80
+    MASK_BYTES = 4
     INPUT = 2  # its number among a client's messages: ``wire.from_client``
     ROWS_MAX = 256
     WHOLE = 0
@@ -295,6 +297,22 @@ cpdef collect(tuple present, list inputs, long long tick, long inputs_max, metri
     metrics.messages_received += messages
 
 
+cdef inline void _unmask(const uint8_t *mask, uint8_t *payload, ssize_t size) noexcept:
+    """RFC 6455, section 5.3; eight bytes in one go."""
+    cdef uint64_t twice = 0, word
+    cdef ssize_t at = 0
+    memcpy(&twice, mask, MASK_BYTES)
+    memcpy(<uint8_t *> &twice + MASK_BYTES, mask, MASK_BYTES)
+    while at + 8 <= size:
+        memcpy(&word, payload + at, 8)
+        word ^= twice
+        memcpy(payload + at, &word, 8)
+        at += 8
+    while at < size:
+        payload[at] ^= mask[at & 3]
+        at += 1
+
+
 cdef long _take(
     Member member,
     Line line,
@@ -306,10 +324,8 @@ cdef long _take(
 ) except -1:
     """One whole frame: an input goes to the step, anything else to the session. How many inputs
     were taken."""
-    cdef ssize_t at
     cdef Given given
-    for at in range(HEADER, size):
-        buffer[at] ^= buffer[2 + ((at - HEADER) & 3)]
+    _unmask(buffer + HEADER - MASK_BYTES, buffer + HEADER, size - HEADER)
     if (line.row is not None or line.kind is not None) and line.prepaid > 0:
         given = _given_of(line, buffer + HEADER, buffer + size)
         if given is not None:

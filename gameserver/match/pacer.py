@@ -12,7 +12,7 @@ from gameserver import hot
 from gameserver.metrics import Metrics
 
 _GOLDEN = (5**0.5 - 1) / 2
-SLOT_S = 0.002
+SLOT_S = 0.005
 PAST_WAKE_S = 0.01
 """A game that asks to be woken in the past is stepped at most this often."""
 

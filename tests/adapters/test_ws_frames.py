@@ -276,6 +276,21 @@ async def test_pongs_keep_a_connection(serve) -> None:
     await peer.close()
 
 
+async def test_who_plays_and_is_heard_is_not_pinged(serve) -> None:
+    harness = await serve(ping_ms=200)
+    peer = await harness.upgraded()
+    pings = 0
+    for _ in range(20):
+        await peer.send(frame(BINARY, b"x"))
+        while await peer.frame() == (PING, b""):
+            pings += 1
+        await asyncio.sleep(0.04)
+    assert (pings == 0) is harness.gate.sessions[0].connection._polled
+    # Once silent, anybody is.
+    assert await peer.frame() == (PING, b"")
+    await peer.close()
+
+
 async def test_a_flood_of_pings(serve) -> None:
     harness = await serve(ping_ms=20_000, messages_per_s=1, messages_burst=5)  # 25 a period
     peer = await harness.upgraded()

@@ -27,7 +27,7 @@ from tests.conftest import needs_compiled
 
 TICKS = 1_200
 PLAIN = {
-    "advance": arena_plain.advance,
+    "step": arena_plain.step,
     "encode_view": arena_plain.encode_view,
 }
 
@@ -129,7 +129,7 @@ def test_both_forms_play_the_same_game(
 ) -> None:
     here = outcome(mode, players, 3, given)
     for name, function in PLAIN.items():
-        monkeypatch.setattr(arena, name, function)
+        monkeypatch.setattr(Arena, name, staticmethod(function))
     there = outcome(mode, players, 3, given)
     differing = [number for number, (a, b) in enumerate(zip(here, there, strict=True)) if a != b]
     assert not differing, f"the two differ from tick {differing[0] + 1} on"

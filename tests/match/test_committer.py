@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -93,7 +94,7 @@ async def test_flushes_keep_their_distance() -> None:
             await asyncio.sleep(0.01)
         await asyncio.sleep(1)
         at = [when for when, _ in store.calls]
-        gaps = [round(after - before, 3) for before, after in zip(at, at[1:], strict=False)]
+        gaps = [round(after - before, 3) for before, after in itertools.pairwise(at)]
         assert at[0] == 1 + COALESCE_S
         assert min(gaps) >= FLUSH_EVERY_S and max(gaps) <= FLUSH_EVERY_S + 0.011
         assert sum(len(group) for _, group in store.calls) == 100

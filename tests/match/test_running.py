@@ -77,11 +77,11 @@ async def test_a_late_step_does_not_move_the_next_and_far_behind_is_skipped() ->
     await asyncio.sleep(2)
     pacer.stop()
     at = [time - began for time in times]
-    # Due at 24, 74, 124; held up until 249, so 174 and 224 follow at once; then on schedule.
-    assert at[:8] == [24, 74, 124, 249, 249, 274, 324, 374]
-    # Held up until 1384: due 424 to 1374 are 20 steps, too many to catch up.
-    assert at[8] == 1384
-    assert at[9:11] == [1424, 1474]
+    # Due at 25, 75, 125; held up until 250, so 175 and 225 follow at once; then on schedule.
+    assert at[:8] == [25, 75, 125, 250, 250, 275, 325, 375]
+    # Held up until 1385: due 425 to 1375 are 20 steps, too many to catch up.
+    assert at[8] == 1385
+    assert at[9:11] == [1425, 1475]
     assert metrics.ticks_skipped == 19
     count = len(times)
     await asyncio.sleep(1)
