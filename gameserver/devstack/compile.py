@@ -31,6 +31,7 @@ SOURCES = {
 }
 """What they cost in Python."""
 HEADERS = (
+    "gameserver/game/fetching.pxd",
     "gameserver/game/fields.pxd",
     "gameserver/games/_arena_state.pxd",
     "gameserver/hot/_fast.pxd",

@@ -9,6 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItemWithError, PyDict_Next
 from cpython.object cimport PyObject
 
+from gameserver.game.fetching cimport CACHE_LINE, fetch
 from gameserver.game.fields cimport offset_of, read, read_bool, read_int, write, write_int
 from gameserver.games._arena_state cimport FIRED, FIRES, Body, Bullet, must_be, number_of
 from gameserver.hot._fast cimport Given
@@ -18,18 +19,7 @@ from gameserver.games.arena_maps import CELLS, MAPS, Map
 from gameserver.games.arena_state import ArenaState
 from gameserver.games.arena_types import Move
 
-cdef extern from *:
-    """
-    #if defined(__GNUC__)
-    #define FETCH(address) __builtin_prefetch(address)
-    #else
-    #define FETCH(address) ((void) (address))
-    #endif
-    """
-    void fetch "FETCH"(const void *address) noexcept nogil
-
 cdef enum:
-    CACHE_LINE = 64
     TARGETS_MAX = 128  # with more fighters ``arena_plain`` takes over
     DIRECTIONS = 1024
     TICKS_MAX = 2_147_000_000  # what lies a little ahead of it still fits a field

@@ -10,6 +10,7 @@ cimport cython
 from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_SIZE
+from gameserver.game.fetching cimport CACHE_LINE, fetch
 from gameserver.game.fields cimport offset_of, read, read_int
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t, uint64_t
@@ -37,19 +38,8 @@ cdef extern from *:
 cdef extern from "Python.h":
     void *borrowed "PyTuple_GET_ITEM"(tuple, Py_ssize_t) noexcept
 
-cdef extern from *:
-    """
-    #if defined(__GNUC__)
-    #define FETCH(address) __builtin_prefetch(address)
-    #else
-    #define FETCH(address) ((void) (address))
-    #endif
-    """
-    void fetch "FETCH"(const void *address) noexcept nogil
-
 cdef enum:
     BUFFER = 400
-    CACHE_LINE = 64
     FIN_BINARY = 0x82
     HEADER = 6  # of a masked frame of up to 125 bytes: RFC 6455, section 5.2
     MASKED = 0x80
