@@ -76,6 +76,7 @@ async def meet(ann: Person, bob: Person) -> str:
 async def test_two_meet_by_matchmaking_and_find_their_match_again(two: Two, stack: Stack) -> None:
     ann, bob = two
     match = await meet(ann, bob)
+    await ann.until("it.tick > 20")  # else there is hardly anything to see again
     node = next(iter(stack.nodes.values()))
     async with operator(stack, node) as ask:
         body = {"message": {"op": "end"}, "reason": "time for dinner"}
