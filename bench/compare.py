@@ -120,7 +120,8 @@ def first_step(key: str, compared: Sequence[Compared]) -> int:
 
 def _search(bench: Bench, subject: Subject, plan: Plan, repetition: int, begin: int) -> Held:
     """Up in strides while it passes, then the step between; where already the first does not pass,
-    down. One failure counts: what is held is held in every run."""
+    down, also where the generator was why: with fewer clients it may keep up. One failure counts:
+    what is held is held in every run."""
     held, at_least, why = 0, False, "the search ended after its last step"
     failed = CLIENTS_MAX + STEP_CLIENTS
     clients = begin
@@ -135,12 +136,13 @@ def _search(bench: Bench, subject: Subject, plan: Plan, repetition: int, begin: 
             if sample.passes:
                 held = max(held, clients)
             elif sample.generator_is_bottleneck:
-                why, at_least = "the generator gave way first", True
-                break
+                failed, why, at_least = clients, "the generator gave way first", True
+                if held:
+                    break
             else:
-                failed, why = clients, "; ".join(sample.faults)
+                failed, why, at_least = clients, "; ".join(sample.faults), False
         if failed - held <= STEP_CLIENTS:
-            at_least = held == CLIENTS_MAX
+            at_least = held > 0 and (at_least or held == CLIENTS_MAX)
             break
         clients = _next_step(held, failed)
     else:

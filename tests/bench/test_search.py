@@ -46,6 +46,20 @@ def _search(
     return results
 
 
+@pytest.mark.parametrize("limit", [1_000, 600, 0])
+def test_a_generator_that_gives_way_at_once_is_asked_for_less(
+    monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    def behave(clients: int) -> Sample:
+        tired = clients > limit
+        faults = ("late",) if tired else ()
+        return _sample("it", 25, faults=faults, generator_is_bottleneck=tired)
+
+    held = _search(monkeypatch, behave).held[0]
+    assert (held.players, held.at_least) == (limit, limit > 0)
+    assert "generator" in held.why
+
+
 @pytest.mark.parametrize("limit", [1_200, 1_400, 1_999, 2_000, 400, 800, 600, 200])
 def test_it_finds_the_limit_from_either_side(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     def behave(clients: int) -> Sample:
