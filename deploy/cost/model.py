@@ -60,7 +60,7 @@ CONNECTIONS_PER_SERVER = 500
 for joining, a neighbour's failure, and a core of Fargate's that is slower than the one measured."""
 SERVER_CPU, SERVER_GIB = 1.0, 2.0
 WORKER_CPU, WORKER_GIB = 0.5, 1.0
-VALKEY_US_PER_CYCLE = 0.9  # measured 0.7 to 1.0
+VALKEY_US_PER_CYCLE = 1.0  # measured 0.7 to 1.2
 POSTGRES_US_PER_EVENT = 6.8  # measured
 EVENT_BYTES = 326  # measured, with indexes
 RELAY_CALLS_PER_S = 4.0  # a server's to SQS: a message each 250 ms at most
