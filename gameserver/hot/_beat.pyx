@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The compiled form of ``plain.Beat``: the same step, without a look-up by name where it can be."""
+"""The compiled form of ``plain_beat.Beat``: the same step, without a look-up by name where it can be."""
 
 cimport cython
 from gameserver.game.fields cimport offset_of, read, write, write_int
@@ -18,7 +18,7 @@ cdef Py_ssize_t EVENTS = offset_of(StepTick, "events"), ENDED = offset_of(StepTi
 
 @cython.final
 cdef class Beat:
-    """See ``plain.Beat``."""
+    """See ``plain_beat.Beat``."""
 
     # In the order in which a step needs them: what lies together comes into the caches together.
     cdef public double trusted_until
@@ -54,7 +54,7 @@ cdef class Beat:
         self.tables = frozenset()
 
     def step(self, double now):
-        """See ``plain.Beat``."""
+        """See ``plain_beat.Beat``."""
         cdef list inputs
         cdef bint told
         if now > self.trusted_until:
@@ -92,7 +92,7 @@ cdef class Beat:
         metrics.ticks += 1
 
     def advance(self, inputs, time_ms):
-        """See ``plain.Beat``."""
+        """See ``plain_beat.Beat``."""
         return self._advance(inputs, time_ms)
 
     cdef bint _advance(self, inputs, long long time_ms) except -1:
@@ -114,7 +114,7 @@ cdef class Beat:
         return told
 
     cpdef show(self):
-        """See ``plain.Beat``."""
+        """See ``plain_beat.Beat``."""
         if self.hidden:
             self.owner.show_each()
             return
@@ -134,7 +134,7 @@ cdef class Beat:
         frame.expect_nothing()
 
     cpdef frame(self):
-        """See ``plain.Beat``."""
+        """See ``plain_beat.Beat``."""
         return self.frame_of(
             self.epoch,
             self.tick,
@@ -166,7 +166,7 @@ cdef int _observe(histogram, double *values, Py_ssize_t count) except -1:
 
 
 def step_all(tuple steps, list gone, double due, clock, lateness_ms, took_ms, failed):
-    """See ``plain.step_all``."""
+    """See ``plain_beat.step_all``."""
     cdef double[OBSERVED_MAX] late, took
     cdef Py_ssize_t index, count = 0
     cdef double began, now = clock()

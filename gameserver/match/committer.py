@@ -131,15 +131,14 @@ class Committer:
 
     async def _gather(self) -> None:
         """Let others join the first one that is urgent."""
-        now = self._loop.time()
-        until = max(now + COALESCE_S, self._flushed_at + FLUSH_EVERY_S)
-        timer = self._loop.call_at(until, self._full.set)
-        self._full.clear()
-        try:
-            if len(self._urgent) < GROUP_MAX:
+        if len(self._urgent) < GROUP_MAX:
+            self._full.clear()
+            until = max(self._loop.time() + COALESCE_S, self._flushed_at + FLUSH_EVERY_S)
+            timer = self._loop.call_at(until, self._full.set)
+            try:
                 await self._full.wait()
-        finally:
-            timer.cancel()
+            finally:
+                timer.cancel()
         self._flushed_at = self._loop.time()
 
     def _take(self) -> list[Committed]:

@@ -117,17 +117,19 @@ class Slot:
         if self._steps is None:
             self._steps = tuple(pacer.step for pacer in self._pacers)
         self._stepping = True
-        hot.step_all(
-            self._steps,
-            self._gone,
-            due,
-            self._clock,
-            metrics.tick_lateness_ms,
-            metrics.step_ms,
-            self._failed,
-        )
-        self._stepping = False
-        self._gone.clear()
+        try:
+            hot.step_all(
+                self._steps,
+                self._gone,
+                due,
+                self._clock,
+                metrics.tick_lateness_ms,
+                metrics.step_ms,
+                self._failed,
+            )
+        finally:
+            self._stepping = False
+            self._gone.clear()
 
     def _failed(self) -> None:
         """A defect of ours in one match must not hold up those after it."""

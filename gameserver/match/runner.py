@@ -313,7 +313,7 @@ class Runner:
             self.inputs[:] = [given for given in self.inputs if given.player_id != player_id]
 
     def lapsed(self) -> None:
-        """See ``hot.plain.BeatOwner``, as for the next ones."""
+        """See ``hot.plain_beat.BeatOwner``, as for the next ones."""
         self.tenure.lapse()
 
     def stated(self, time_ms: int) -> None:

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from gameserver import hot
-from gameserver.hot import plain
+from gameserver.hot import plain_beat
 from gameserver.metrics import Histogram
 from tests.conftest import needs_compiled
 
@@ -19,7 +19,7 @@ BOUNDS = (0.5, 1.0, 2.0, 5.0)
 @pytest.fixture(params=["plain", "compiled"])
 def module(request: pytest.FixtureRequest) -> ModuleType:
     if request.param == "plain":
-        return plain
+        return plain_beat
     needs_compiled(hot.COMPILED)
     return hot
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gameserver import hot
-from gameserver.hot import plain
+from gameserver.hot import plain, plain_beat
 from gameserver.match import play as rules
 from gameserver.metrics import COUNTERS
 from gameserver.wire import from_client
@@ -123,7 +123,7 @@ def both(
     needs_compiled(hot.COMPILED)
     first, second = [
         run(play(module, script, formats=formats, small_buffers=small_buffers))
-        for module in (plain, hot)
+        for module in (plain_beat, hot)
     ]
     assert first == second
     return first
