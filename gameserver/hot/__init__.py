@@ -1,8 +1,8 @@
 """The hot path: what runs for every player at every tick.
 
 Compiled where there was a C compiler at installation (``_fast``, ``_beat``), else in Python
-(``plain``, ``plain_beat``); ``COMPILED`` says which. Both mean the same, and the same tests run over
-both.
+(``plain``, ``plain_beat``); ``COMPILED`` says which. Both mean the same, and the same tests run
+over both.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gameserver import hot
-from gameserver.hot import plain, plain_beat
+from gameserver.hot import plain_beat
 from gameserver.match import play as rules
 from gameserver.metrics import COUNTERS
 from gameserver.wire import from_client
@@ -246,4 +246,4 @@ def test_who_is_gone_is_noticed() -> None:
             patch.undo()
 
     needs_compiled(hot.COMPILED)
-    assert run(gone(plain)) == run(gone(hot)) == (20, True)
+    assert run(gone(plain_beat)) == run(gone(hot)) == (20, True)
